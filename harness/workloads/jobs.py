@@ -1,0 +1,51 @@
+"""Which function does which job. Imported in a worker only, after the BLAS is loaded."""
+
+from collections.abc import Callable
+
+from harness import environment, mlxlm, probe, weights
+from harness.blas import Blas
+from harness.codec import plain
+from harness.messages import Message
+from harness.meters import Stopwatch
+from harness.plans import Job
+from harness.records import Environment, Sample
+from harness.workloads import counting, evaluation, inference, training
+from harness.workloads.context import Context, Diverged
+
+DIVERGED = Diverged
+_MEASURED: dict[str, Callable[[Context], Sample]] = {
+    "training": training.measure,
+    "evaluation": evaluation.measure,
+    "inference": inference.measure,
+}
+
+
+def do(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Message:
+    """Do *job* and give its result."""
+    if job.work in _MEASURED:
+        context = Context(job=job, device=device_name(), progress=progress)
+        return Message(sample=_MEASURED[job.work](context))
+    assert job.work == "environment" or job.model is not None, "this job is about a model"
+    if job.work == "environment":
+        return Message(environment=_environment(blas))
+    if job.work == "prepare":
+        return Message(ready=weights.prepare(job.model, job.source))  # type: ignore[arg-type]
+    return Message(facts=counting.count(job.model, job.adapter))  # type: ignore[arg-type]
+
+
+def device_name() -> str:
+    """The device as one text: what a record's key holds."""
+    facts = probe.device()
+    return f"{facts['type']}: {facts.get('device_name') or facts.get('architecture') or 'unknown'}"
+
+
+def _environment(blas: Blas) -> Environment:
+    return Environment(
+        device={"name": device_name(), **probe.device()},
+        os=environment.operating_system(),
+        packages=environment.packages(),
+        blas=plain(blas),
+        roofline=probe.roofline(Stopwatch(wait=mlxlm.wait_for_device)),
+        power=environment.load_and_power(),
+        compiler=environment.compiler(),
+    )

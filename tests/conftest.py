@@ -1,0 +1,188 @@
+"""What the tests share: a cache of their own, stand-in models, a tiny GGUF file.
+
+No test needs the network. None compiles: `mx.compile` calls a C++ compiler on the CPU, for seconds a
+step. All matrices are small, so one thread is enough, and several get in each other's way.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.blas import Blas, load_fast_blas
+
+os.environ |= {"MLX_DISABLE_COMPILE": "1", "OPENBLAS_NUM_THREADS": "1"}  # the workers inherit them
+_BLAS = load_fast_blas()  # before anything below imports MLX
+
+import mlx.core as mx  # noqa: E402
+
+from harness import mlxlm, weights  # noqa: E402
+from harness.configs import read_model  # noqa: E402
+from harness.meters import Stopwatch  # noqa: E402
+from harness.plans import Chat, Profile, ReadyModel, TrainingPlan  # noqa: E402
+from harness.texts import read_chat_template  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def blas() -> Blas:
+    """What this very process got when it asked for a fast BLAS."""
+    return _BLAS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache that starts empty, for the tests and for the workers they start."""
+    directory = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEBENCH_CACHE", str(directory))
+        yield directory
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache for one test alone."""
+    directory = tmp_path / "cache"
+    monkeypatch.setenv("TUNEBENCH_CACHE", str(directory))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def nano(session_cache: Path) -> Callable[[str], ReadyModel]:
+    """The stand-in of a registry model, built on first use."""
+
+    def prepare(name: str) -> ReadyModel:
+        return weights.prepare(replace(read_model(name), pypi=None), "embedded")
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def load_nano(nano: Callable[[str], ReadyModel]) -> Callable[[str], mlxlm.Loaded]:
+    """A freshly loaded stand-in, free to be changed."""
+    return lambda name: mlxlm.load(Path(nano(name).directory), read_chat_template("plain"))
+
+
+@pytest.fixture(scope="session")
+def tiny_profile() -> Profile:
+    """Work for a second: 4 steps of 2 rows, 4 tokens an answer.
+
+    The rate is so high that the fourth step undoes what the first three have learnt.
+    """
+    return Profile(
+        name="tiny",
+        repeats=1,
+        timeout_s=60.0,
+        training=TrainingPlan(
+            dataset="aphorisms",
+            iters=4,
+            batch_size=2,
+            learning_rate=3e-3,
+            max_seq_length=512,
+            val_every=3,
+            seed=1,
+        ),
+        max_answer_tokens=4,
+        prompts_per_scenario=1,
+        warmup_prompts=1,
+        output_tokens=4,
+    )
+
+
+@dataclass(frozen=True)
+class TinyGguf:
+    """A GGUF file as llama.cpp would write it, and the published weights it was made from."""
+
+    path: Path
+    chat: Chat
+    published: dict[str, np.ndarray]
+    tokens: list[str]
+
+
+HIDDEN, HEADS, KV_HEADS, HEAD_SIZE, WIDE = 16, 4, 2, 4, 24
+METADATA_NUMBERS = {
+    "embedding_length": HIDDEN,
+    "block_count": 2,
+    "attention.head_count": HEADS,
+    "attention.head_count_kv": KV_HEADS,
+    "rope.dimension_count": HEAD_SIZE,
+    "feed_forward_length": WIDE,
+    "context_length": 128,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> TinyGguf:
+    """Two blocks, grouped queries, a vocabulary of single bytes with three merges and three control tokens."""
+    letters = [chr(code) for code in range(ord("!"), ord("~") + 1)]
+    tokens = ["<|im_start|>", "<|im_end|>", "<|note|>", *letters, "Ġ", "Ċ", "he", "ll", "hell"]
+    merges = ["h e", "l l", "he ll"]
+    generator = np.random.default_rng(7)
+
+    def random(*shape: int) -> np.ndarray:
+        return generator.standard_normal(shape, dtype=np.float32)
+
+    published = {"model.embed_tokens.weight": random(len(tokens), HIDDEN), "model.norm.weight": random(HIDDEN)}
+    stored = {
+        "token_embd.weight": published["model.embed_tokens.weight"],
+        "output_norm.weight": published["model.norm.weight"],
+    }
+    shapes = {
+        ("attn_norm", "input_layernorm"): (HIDDEN,),
+        ("attn_q", "self_attn.q_proj"): (HEADS * HEAD_SIZE, HIDDEN),
+        ("attn_k", "self_attn.k_proj"): (KV_HEADS * HEAD_SIZE, HIDDEN),
+        ("attn_v", "self_attn.v_proj"): (KV_HEADS * HEAD_SIZE, HIDDEN),
+        ("attn_output", "self_attn.o_proj"): (HIDDEN, HEADS * HEAD_SIZE),
+        ("ffn_norm", "post_attention_layernorm"): (HIDDEN,),
+        ("ffn_gate", "mlp.gate_proj"): (WIDE, HIDDEN),
+        ("ffn_up", "mlp.up_proj"): (WIDE, HIDDEN),
+        ("ffn_down", "mlp.down_proj"): (HIDDEN, WIDE),
+    }
+    for block in range(2):
+        for (short, long), shape in shapes.items():
+            values = random(*shape)
+            published[f"model.layers.{block}.{long}.weight"] = values
+            if short in {"attn_q", "attn_k"}:
+                values = values[_interleaved(len(values) // HEAD_SIZE)]
+            stored[f"blk.{block}.{short}.weight"] = values
+    metadata = {
+        "general.architecture": "llama",
+        **{f"llama.{name}": mx.array(number, dtype=mx.uint32) for name, number in METADATA_NUMBERS.items()},
+        "llama.vocab_size": mx.array(len(tokens), dtype=mx.uint32),
+        "llama.attention.layer_norm_rms_epsilon": mx.array(1e-5, dtype=mx.float32),
+        "llama.rope.freq_base": mx.array(100000.0, dtype=mx.float32),
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.merges": merges,
+        "tokenizer.ggml.token_type": mx.array([3, 3, 3] + [1] * (len(tokens) - 3), dtype=mx.int32),
+        "tokenizer.ggml.bos_token_id": mx.array(0, dtype=mx.uint32),
+        "tokenizer.ggml.eos_token_id": mx.array(1, dtype=mx.uint32),
+        "tokenizer.chat_template": "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}",
+    }
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    mx.save_gguf(str(path), {name: mx.array(values) for name, values in stored.items()}, metadata)
+    chat = Chat(family="smollm2", bos="<|im_start|>", eos="<|im_end|>", pad="<|im_end|>")
+    return TinyGguf(path=path, chat=chat, published=published, tokens=tokens)
+
+
+def _interleaved(heads: int) -> list[int]:
+    """The row of the published matrix that llama.cpp puts at each place: halves 0 1 2 3 become 0 2 1 3."""
+    return [head * HEAD_SIZE + row for head in range(heads) for row in (0, 2, 1, 3)]
+
+
+class SteppingClock:
+    """A clock that is read in whole seconds: 0 the first time, then 1, 2, ..."""
+
+    def __init__(self) -> None:
+        self.reading_s = -1
+
+    def __call__(self) -> int:
+        self.reading_s += 1
+        return self.reading_s * 10**9
+
+
+@pytest.fixture
+def stepping_stopwatch() -> Stopwatch:
+    """A stopwatch for which a second passes between any two looks at the clock."""
+    return Stopwatch(now_ns=SteppingClock(), wait=lambda: None)

@@ -1,0 +1,53 @@
+"""Each outside thing has one door. Adding a second is a decision, so it fails here first."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+HARNESS = Path(__file__).parents[1] / "harness"
+DOORS = {
+    "pytest": {"plugin", "terminal"},
+    "jinja2": {"render"},
+    "msgspec": {"codec"},
+    "json": {"modeldir", "texts"},  # config.json and JSON Lines, which are others' formats
+    "tomllib": {"configs"},
+    "time": {"meters"},
+    "datetime": {"meters"},
+    "mlx_lm": {"mlxlm"},
+    "mlx": {"mlxlm", "gguf", "nano", "probe"},
+    "huggingface_hub": {"hub"},
+    "tokenizers": {"bpe"},
+    "psutil": {"environment"},
+    "platform": {"environment", "blas"},
+    "ctypes": {"blas"},
+    "argparse": {"cli"},
+    "tabulate": {"terminal", "listings"},
+    "threading": {"worker"},  # the lifeline; model calls never run in a thread
+}
+MODULES = sorted(HARNESS.rglob("*.py"))
+
+
+def imported(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+    names += [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
+def test_outside_things_enter_by_their_door(path):
+    wrong = {thing for thing, doors in DOORS.items() if thing in imported(path) and path.stem not in doors}
+    assert not wrong, f"{path.name} imports {wrong}; see DOORS"
+
+
+@pytest.mark.parametrize("thing", DOORS)
+def test_every_door_is_in_use(thing):
+    users = {path.stem for path in MODULES if thing in imported(path)}
+    assert users == DOORS[thing]
+
+
+def test_suites_hold_no_paths_statistics_or_thresholds():
+    allowed = {"math", "pytest"}
+    for path in sorted((HARNESS.parent / "suites").rglob("*.py")):
+        assert imported(path) <= allowed, f"{path} imports more than it needs to measure and assert"

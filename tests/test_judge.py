@@ -1,0 +1,329 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.judge import Contender, Judgement, Verdict, _place, judge, obstacles, winner
+from harness.records import Better, Key, Kind, Metric, Weights
+from harness.stats import Interval
+
+MIRROR = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}
+STEADY = [1.0] * 5
+# No ratio of whole numbers below 100 lies on the edge of a tolerance.
+processes = st.lists(st.integers(1, 97).map(float), min_size=5, max_size=7)
+# Ratios of powers of two are exact, so that averages of them that cancel do so exactly.
+pairs = st.lists(st.tuples(*[st.integers(-3, 3).map(lambda n: 2.0**n)] * 2), min_size=5, max_size=8)
+
+KEY = Key(
+    model="tiny",
+    weights=Weights(source="hub", sha256="aa", bytes=1),
+    tokenizer="tt",
+    dtype="float32",
+    quantization=None,
+    adapter=None,
+    dataset={"name": "aphorisms"},
+    device="cpu: x",
+    settings={"iters": 20},
+)
+NANO = replace(KEY, weights=Weights(source="nano", sha256="nn", bytes=1))
+
+
+def metric(values, *, kind=Kind.TIMING, better=Better.LOWER, unit="s"):
+    """A metric of one reading a process."""
+    return Metric(unit=unit, better=better, kind=kind, samples=tuple((value,) for value in values))
+
+
+def verdict(candidate, baseline=STEADY, *, paired=False, **others):
+    return judge(metric(baseline, **others), metric(candidate, **others), paired=paired).verdict
+
+
+def contender(name, values, key=KEY, **others):
+    return Contender(name=name, key=key, metric=metric(values, **others))
+
+
+# --- the rule ---
+
+
+@pytest.mark.parametrize(
+    ("low", "point", "high", "if_lower_is_better", "if_higher_is_better"),
+    [
+        (1.10, 1.15, 1.20, Verdict.WORSE, Verdict.BETTER),
+        (0.80, 0.85, 0.90, Verdict.BETTER, Verdict.WORSE),
+        (0.98, 1.00, 1.02, Verdict.EQUIVALENT, Verdict.EQUIVALENT),
+        (1.01, 1.015, 1.02, Verdict.EQUIVALENT, Verdict.EQUIVALENT),  # a difference, and none that matters
+        (1.01, 1.02, 1.06, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # a difference; it may matter
+        (0.94, 0.98, 0.99, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+        (1.00, 1.10, 1.20, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # 1 is not excluded
+        (0.80, 0.90, 1.00, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+        (0.50, 1.00, 2.00, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+        (0.96, 1.00, 1.01, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # may be too good to be the same
+        (0.99, 1.00, 1.04, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_where_the_interval_and_the_estimate_lie_decides(low, point, high, if_lower_is_better, if_higher_is_better):
+    ratio = Interval(low=low, point=point, high=high, confidence=0.95, method="given")
+    lower, higher = (_place(ratio, better, 0.03) for better in (Better.LOWER, Better.HIGHER))
+    assert (lower.verdict, higher.verdict) == (if_lower_is_better, if_higher_is_better)
+    assert lower.ratio == higher.ratio == ratio  # the ratio is B / A, whatever is better
+
+
+def test_the_reason_is_the_ratio_in_words():
+    """Against five steady processes the interval reaches from the lowest to the highest (see test_stats)."""
+    judgement = judge(metric(STEADY), metric([1.125, 1.25, 1.5, 1.75, 2.0]))
+    assert judgement.reason == "ratio 1.500 [1.125, 2.000]"
+    assert judgement.verdict is Verdict.WORSE
+    assert judgement.ratio.point == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tolerated", "too_much"),
+    [
+        (Kind.TIMING, 1.029, 1.031),
+        (Kind.QUALITY, 1.029, 1.031),
+        (Kind.MEMORY, 1.009, 1.011),
+        (Kind.LOSS, 1.009, 1.011),
+    ],
+)
+def test_each_kind_has_its_own_smallest_change_that_matters(kind, tolerated, too_much):
+    assert verdict([tolerated] * 5, kind=kind) is Verdict.EQUIVALENT
+    assert verdict([too_much] * 5, kind=kind) is Verdict.WORSE
+    assert verdict([1 / tolerated] * 5, kind=kind) is Verdict.EQUIVALENT
+    assert verdict([1 / too_much] * 5, kind=kind) is Verdict.BETTER
+
+
+def test_a_process_is_judged_by_its_median():
+    """One slow reading in each process is no slow process."""
+    slow_once = Metric(unit="s", better=Better.LOWER, kind=Kind.TIMING, samples=((1.0, 1.0, 9.0),) * 5)
+    assert judge(metric(STEADY), slow_once).verdict is Verdict.EQUIVALENT
+
+
+def test_pairing_sees_through_what_both_runs_share():
+    baseline = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+    candidate = [1.25 * value for value in baseline]
+    assert verdict(candidate, baseline) is Verdict.INCONCLUSIVE
+    assert verdict(candidate, baseline, paired=True) is Verdict.WORSE
+
+
+def test_the_label_says_which_part_is_judged():
+    def two(short, long):
+        return Metric(
+            unit="s", better=Better.LOWER, kind=Kind.TIMING, samples=((short, long),) * 5, labels=("short", "long")
+        )
+
+    verdicts = [judge(two(1.0, 1.0), two(0.5, 2.0), label=label).verdict for label in ("short", "long", "other")]
+    assert verdicts == [Verdict.BETTER, Verdict.WORSE, Verdict.NOT_JUDGED]
+
+
+# --- where there is nothing to decide ---
+
+
+def test_fewer_than_five_processes_get_no_verdict():
+    judgement = judge(metric(STEADY), metric([2.0] * 4))
+    assert judgement == Judgement(
+        verdict=Verdict.NOT_JUDGED, ratio=None, reason="n=4; a verdict needs 5 processes a case"
+    )
+    assert verdict(STEADY, [2.0] * 4) is Verdict.NOT_JUDGED
+    assert verdict([2.0] * 5) is Verdict.WORSE
+
+
+def test_five_pairs_are_too_few():
+    judgement = judge(metric(STEADY), metric([2.0] * 5), paired=True)
+    assert (judgement.verdict, judgement.reason) == (Verdict.NOT_JUDGED, "too few pairs for a 95 % interval")
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0])
+def test_a_reading_without_a_ratio_is_not_judged(odd):
+    for sides in [(STEADY, [*STEADY, odd]), ([*STEADY, odd], STEADY)]:
+        assert verdict(*sides) is Verdict.NOT_JUDGED
+
+
+def test_what_is_neither_good_nor_bad_is_not_judged():
+    assert verdict([2.0] * 5, better=Better.NONE) is Verdict.NOT_JUDGED
+    assert verdict([2.0] * 5, better=Better.NONE, kind=Kind.EXACT) is Verdict.NOT_JUDGED
+
+
+def test_what_one_side_did_not_measure_is_not_judged_and_the_reason_is_its_own():
+    missing = Metric(unit="s", better=Better.LOWER, kind=Kind.TIMING, samples=None, reason="no meter on this system")
+    for sides in [(missing, metric(STEADY)), (metric(STEADY), missing)]:
+        judgement = judge(*sides)
+        assert (judgement.verdict, judgement.reason) == (Verdict.NOT_JUDGED, "no meter on this system")
+
+
+# --- exact quantities ---
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "if_lower_is_better", "if_higher_is_better"),
+    [
+        ([4096.0], [4096.0], Verdict.EQUIVALENT, Verdict.EQUIVALENT),
+        ([4096.0], [4097.0], Verdict.WORSE, Verdict.BETTER),
+        ([4096.0, 4096.0], [4095.0], Verdict.BETTER, Verdict.WORSE),
+        ([0.0], [1.0], Verdict.WORSE, Verdict.BETTER),
+        ([1.0, 2.0], [1.0, 1.0], Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+        ([1.0, 1.0], [1.0, 2.0], Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_what_is_counted_needs_one_process_and_no_tolerance(a, b, if_lower_is_better, if_higher_is_better):
+    assert verdict(b, a, kind=Kind.EXACT, better=Better.LOWER) is if_lower_is_better
+    assert verdict(b, a, kind=Kind.EXACT, better=Better.HIGHER) is if_higher_is_better
+
+
+# --- properties ---
+
+
+@given(processes, processes, st.sampled_from([Better.LOWER, Better.HIGHER]))
+@settings(deadline=None)
+def test_swapping_the_sides_mirrors_the_verdict(a, b, better):
+    there, back = verdict(b, a, better=better), verdict(a, b, better=better)
+    assert back is MIRROR.get(there, there)
+
+
+@given(pairs, st.sampled_from([Better.LOWER, Better.HIGHER]))
+@settings(deadline=None)
+def test_swapping_the_sides_of_pairs_mirrors_the_verdict(readings, better):
+    a, b = zip(*readings, strict=True)
+    there, back = (verdict(*sides, paired=True, better=better) for sides in [(b, a), (a, b)])
+    assert back is MIRROR.get(there, there)
+
+
+@given(processes, processes)
+@settings(deadline=None)
+def test_turning_better_round_mirrors_the_verdict(a, b):
+    lower, higher = (verdict(b, a, better=better) for better in (Better.LOWER, Better.HIGHER))
+    assert higher is MIRROR.get(lower, lower)
+
+
+@given(processes, processes, st.sampled_from([1000.0, 2.0**20]))
+@settings(deadline=None)
+def test_a_change_of_unit_changes_no_verdict(a, b, factor):
+    assert verdict([factor * x for x in b], [factor * x for x in a]) is verdict(b, a)
+
+
+@given(processes, processes, st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_the_order_of_processes_changes_no_verdict(a, b, random):
+    assert verdict(random.sample(b, len(b)), random.sample(a, len(a))) is verdict(b, a)
+
+
+@given(processes)
+@settings(deadline=None)
+def test_a_run_is_never_better_or_worse_than_itself(a):
+    assert verdict(a, a) in {Verdict.EQUIVALENT, Verdict.INCONCLUSIVE}
+
+
+# --- what may be compared ---
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"device": "gpu: y"},
+        {"dtype": "bfloat16"},
+        {"quantization": {"bits": 4}},
+        {"dataset": {"name": "mlqa"}},
+        {"settings": {"iters": 100}},
+    ],
+)
+def test_what_the_cases_must_share_is_named_where_they_do_not(difference):
+    assert obstacles(KEY, replace(KEY, **difference), metric(STEADY)) == list(difference)
+    assert obstacles(replace(KEY, **difference), KEY, metric(STEADY)) == list(difference)
+
+
+def test_models_weights_and_adapters_are_what_is_compared():
+    other = replace(KEY, model="big", adapter={"rank": 8}, weights=Weights(source="pypi", sha256="bb", bytes=2))
+    assert obstacles(KEY, KEY, metric(STEADY)) == []
+    assert obstacles(KEY, other, metric(STEADY)) == []
+
+
+@pytest.mark.parametrize("source", ["nano", "random"])
+def test_stand_in_weights_compare_with_nothing_but_themselves(source):
+    stand_in, other = (replace(KEY, weights=Weights(source=source, sha256=its, bytes=1)) for its in ("nn", "mm"))
+    assert obstacles(KEY, stand_in, metric(STEADY)) == ["stand-in weights"]
+    assert obstacles(stand_in, KEY, metric(STEADY)) == ["stand-in weights"]
+    assert obstacles(stand_in, other, metric(STEADY)) == ["stand-in weights"]
+    assert obstacles(stand_in, replace(stand_in, adapter={"rank": 8}), metric(STEADY)) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.LOSS, Kind.QUALITY])
+def test_how_well_stand_in_weights_learn_is_nobodys_merit(kind):
+    tuned = replace(NANO, adapter={"rank": 8})
+    assert obstacles(NANO, tuned, metric(STEADY, kind=kind, unit="share")) == ["stand-in weights"]
+    assert obstacles(KEY, KEY, metric(STEADY, kind=kind, unit="share")) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("token/s", ["tokenizer"]),
+        ("nat/token", ["tokenizer"]),
+        ("1", ["tokenizer"]),  # perplexity is a token's
+        ("s", []),
+        ("byte", []),
+        ("bit/byte", []),
+    ],
+)
+def test_tokens_of_two_tokenizers_are_two_things(unit, expected):
+    other = replace(KEY, tokenizer="uu")
+    assert obstacles(KEY, other, metric(STEADY, unit=unit)) == expected
+
+
+def test_a_case_that_was_never_identified_compares_with_nothing():
+    for sides in [(None, KEY), (KEY, None), (None, None)]:
+        assert obstacles(*sides, metric(STEADY)) == ["the case did not get far enough to be identified"]
+
+
+def test_every_obstacle_is_named():
+    other = replace(NANO, device="gpu: y", dtype="bfloat16", tokenizer="uu")
+    found = obstacles(KEY, other, metric(STEADY, unit="token/s"))
+    assert sorted(found) == ["device", "dtype", "stand-in weights", "tokenizer"]
+
+
+# --- the winner of several ---
+
+
+def test_the_winner_is_better_than_every_other():
+    slow, middle, fast = (contender(name, [time_s] * 5) for name, time_s in [("s", 4.0), ("m", 2.0), ("f", 1.0)])
+    assert winner([slow, middle, fast]) == ("f", "ratio 0.250 [0.250, 0.250]; ratio 0.500 [0.500, 0.500]")
+    assert winner([fast, slow])[0] == "f"
+
+
+def test_the_winner_of_a_rate_is_the_highest():
+    slow, fast = contender("slow", [1.0] * 5, better=Better.HIGHER), contender("fast", [2.0] * 5, better=Better.HIGHER)
+    assert winner([slow, fast])[0] == "fast"
+
+
+def test_two_that_are_equally_fast_have_no_winner_over_a_third():
+    first, second, slow = contender("a", [1.0] * 5), contender("b", [1.0] * 5), contender("c", [2.0] * 5)
+    assert winner([first, second, slow]) == (None, "inconclusive")
+
+
+def test_all_equivalent_is_said_so():
+    assert winner([contender("a", STEADY), contender("b", STEADY), contender("c", STEADY)]) == (None, "equivalent")
+
+
+def test_no_winner_without_enough_processes():
+    few = winner([contender("a", [1.0]), contender("b", [2.0])])
+    assert few == (None, "not judged: n=1; a verdict needs 5 processes a case")
+
+
+def test_no_winner_among_what_is_not_comparable_and_each_obstacle_is_named_once():
+    other = replace(KEY, device="gpu: y")
+    contenders = [contender("a", [1.0] * 5), contender("b", [2.0] * 5, other), contender("c", [4.0] * 5)]
+    assert winner(contenders) == (None, "not comparable: device")
+
+
+def test_the_label_reaches_the_judge():
+    def two(name, short, long):
+        samples = ((short, long),) * 5
+        its = Metric(unit="s", better=Better.LOWER, kind=Kind.TIMING, samples=samples, labels=("short", "long"))
+        return Contender(name=name, key=KEY, metric=its)
+
+    both = [two("a", 1.0, 2.0), two("b", 2.0, 1.0)]
+    assert [winner(both, label=label)[0] for label in ("short", "long")] == ["a", "b"]
+
+
+@pytest.mark.parametrize("names", [(), ("a",)])
+def test_a_winner_needs_someone_to_win_against(names):
+    with pytest.raises(ValueError, match="two contenders"):
+        winner([contender(name, STEADY) for name in names])

@@ -1,0 +1,239 @@
+import functools
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fakes import FakeWorkers
+
+from harness import plugin, store
+from harness.records import Status
+from harness.session import Session
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def suites(pytester, monkeypatch):
+    """The shipped suites in a fresh directory, with workers that answer at once; give a function that runs them."""
+    shutil.copytree(ROOT / "suites", pytester.path / "suites", ignore=shutil.ignore_patterns("__pycache__"))
+    pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = --import-mode=importlib --strict-markers\n")
+
+    def run(*arguments, workers=None):
+        workers = workers or FakeWorkers()
+        monkeypatch.setattr(plugin, "Session", functools.partial(Session, run_process=workers))
+        result = pytester.runpytest_inprocess("-p", "harness.plugin", "-p", "no:cacheprovider", "suites", *arguments)
+        result.workers = workers
+        result.runs = store.find_runs(pytester.path / "results").runs
+        return result
+
+    return run
+
+
+def test_the_shipped_suites_leave_a_record_for_every_case(suites):
+    result = suites("--models", "tinyllama,qwen", "--lora", "qv-r8")
+    result.assert_outcomes(passed=10)
+    (run,) = result.runs
+    assert sorted(record.case for record in run.records) == sorted(
+        f"{suite}/{model}/{adapter}"
+        for model in ("tinyllama", "qwen")
+        for suite, adapter in [
+            ("training", "qv-r8"),
+            ("evaluation", "base"),
+            ("evaluation", "qv-r8"),
+            ("inference", "base"),
+            ("inference", "qv-r8"),
+        ]
+    )
+    assert {record.status for record in run.records} == {Status.OK}
+    assert run.run.finished_at is not None
+
+
+def test_node_ids_are_those_of_the_contract(suites):
+    result = suites("--models", "tinyllama", "--lora", "qv-r16", "--collect-only", "-q")
+    result.stdout.fnmatch_lines(["suites/training/test_lora.py::test_lora[[]tinyllama-qv-r16]"])
+    assert result.workers.work == []
+    assert result.runs == ()
+
+
+def test_training_runs_before_what_uses_its_adapter(suites):
+    result = suites("--models", "tinyllama")
+    measured = [job.work for job in result.workers.jobs if job.work in {"training", "evaluation", "inference"}]
+    assert measured == ["training", "evaluation", "evaluation", "inference", "inference"]
+
+
+def test_a_single_test_can_be_asked_for_by_keyword_and_by_marker(suites):
+    result = suites("--models", "tinyllama,qwen", "-k", "qwen-base", "-m", "inference")
+    result.assert_outcomes(passed=1, deselected=9)
+    assert [job.model.name for job in result.workers.jobs if job.work == "prepare"] == ["qwen"]
+
+
+def test_every_repeat_is_a_process_of_its_own(suites):
+    result = suites("--models", "tinyllama", "-m", "training", "--repeats", "3")
+    assert result.workers.work.count("training") == 3
+    (record,) = result.runs[0].records
+    assert len(record.metrics["train_tokens_per_s"].samples) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--models", "tinylama"],
+            "unknown model 'tinylama'. Did you mean 'tinyllama'?*gpt2, qwen, smollm2, tinyllama*",
+        ),
+        (["--lora", "r8"], "unknown adapter config 'r8'*all-r32, all-r8, qv-r16, qv-r8*"),
+        (["--profile", "quick"], "unknown profile 'quick'*reference, smoke, standard*"),
+        (["--weights", "internet"], "unknown weights source 'internet'*auto, embedded, hub*"),
+        (["--repeats", "0"], "*--repeats*0 processes a case*"),
+        (["--run-id", "../x"], "*--run-id*'../x'*"),
+        (["--models", "path:nowhere"], "*nowhere holds no config.json*"),
+        (["--models", ","], "*--models*nothing is named*"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error_that_names_what_is_known(suites, arguments, message):
+    result = suites(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stderr.str() + result.stdout.str()
+    result_lines = pytest.LineMatcher([" ".join(text.split())])
+    result_lines.fnmatch_lines([f"*{message}*"])
+    assert result.workers.work == []
+    assert "Traceback" not in text
+
+
+def test_weights_that_cannot_be_had_are_a_usage_error(suites):
+    result = suites("--models", "tinyllama", workers=FakeWorkers(prepare=[("failed", "put x.whl at ~/y")]))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "put x.whl at ~/y" in result.stderr.str()
+    assert "training" not in result.workers.work
+
+
+def test_a_results_directory_in_the_way_is_a_usage_error(suites, pytester):
+    pytester.makefile("", results="a file")
+    result = suites("--models", "tinyllama")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.workers.work == []
+
+
+@pytest.mark.parametrize("status", ["failed", "crashed", "oom", "timeout", "diverged"])
+def test_a_case_without_a_result_is_a_failed_test_and_a_record_and_the_session_goes_on(suites, status):
+    result = suites("--models", "tinyllama", workers=FakeWorkers(inference=[(status, "what happened")]))
+    result.assert_outcomes(passed=4, failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    records = {record.case: record for record in result.runs[0].records}
+    assert len(records) == 5
+    broken = records["inference/tinyllama/base"]
+    assert (broken.status.value, broken.reason) == (status, "what happened")
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_what_depends_on_a_failed_training_is_skipped_not_passed(suites):
+    result = suites("--models", "tinyllama", workers=FakeWorkers(training=[("diverged", "the loss is nan")]))
+    result.assert_outcomes(passed=2, failed=1, skipped=2)
+    statuses = {record.case: record.status.value for record in result.runs[0].records}
+    assert statuses["evaluation/tinyllama/qv-r8"] == "skipped"
+    assert statuses["inference/tinyllama/qv-r8"] == "skipped"
+
+
+def test_a_suite_that_finds_its_numbers_wrong_fails_its_record_too(suites, pytester):
+    (pytester.path / "suites" / "inference" / "test_speed.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.inference\n"
+        "def test_speed(bench, benchmark):\n"
+        "    benchmark.pedantic(bench.sample, rounds=1, iterations=1)\n"
+        "    assert bench.samples[0].key.settings['output_tokens'] == 99, 'answers of other lengths'\n"
+    )
+    result = suites("--models", "tinyllama", "-m", "inference", "-k", "base")
+    result.assert_outcomes(failed=1, deselected=1 + 1 + 2)
+    (record,) = result.runs[0].records
+    assert record.status is Status.FAILED
+    assert "answers of other lengths" in record.reason
+
+
+def test_the_report_is_rendered_into_the_run_and_its_path_is_shown(suites):
+    result = suites("--models", "tinyllama")
+    path = Path("results") / result.runs[0].run.id / "report.md"
+    assert path.read_text(encoding="utf-8").startswith("# Comparison: tinyllama\n")
+    result.stdout.fnmatch_lines([f"report: {path}"])
+
+
+def test_no_report_means_none(suites):
+    result = suites("--models", "tinyllama", "--no-report")
+    assert not list(Path("results").rglob("report.md"))
+    assert "report:" not in result.stdout.str()
+
+
+def test_every_case_has_a_line_and_the_end_a_table(suites):
+    result = suites("--models", "tinyllama", "-m", "training")
+    result.stdout.fnmatch_lines(
+        [
+            "run *, profile smoke",
+            "warning: tinyllama: stand-in weights",
+            "training/tinyllama/qv-r8  train 100.0 token/s, *",
+            "case * status * train *",
+            "training/tinyllama/qv-r8 * ok * 100.0 token/s *",
+            "1 of 1 cases ok, stored in results/*",
+        ]
+    )
+
+
+def test_quiet_is_quiet_and_nothing_is_garbled_in_a_pipe(suites):
+    text = suites("--models", "tinyllama", "-q").stdout.str()
+    assert "\r" not in text
+    assert "\x1b" not in text
+    assert "train 100.0" not in text
+    assert "5 of 5 cases ok" in text
+
+
+def test_the_session_s_own_files_are_strict_json(suites):
+    suites("--models", "tinyllama")
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    files = list(Path("results").rglob("*.json"))
+    assert len(files) == 6
+    for path in files:
+        json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def test_pytest_benchmark_s_own_flags_keep_working(suites, pytester):
+    result = suites("--models", "tinyllama", "--repeats", "2", "--benchmark-json", "times.json")
+    benchmarks = json.loads((pytester.path / "times.json").read_text())["benchmarks"]
+    assert {its["name"] for its in benchmarks} >= {"test_lora[tinyllama-qv-r8]", "test_speed[tinyllama-base]"}
+    assert {its["stats"]["rounds"] for its in benchmarks} == {2}
+    result.stdout.fnmatch_lines(["*benchmark: 5 tests*"])
+
+
+def test_a_full_disk_stops_the_session_with_a_message(suites, monkeypatch):
+    written = []
+    real = store.write_record
+
+    def write_once(*arguments):
+        written.append(arguments)
+        if len(written) > 1:
+            raise store.Unwritable("results/x.json: No space left on device; make room")
+        return real(*arguments)
+
+    monkeypatch.setattr(store, "write_record", write_once)
+    result = suites("--models", "tinyllama")
+    assert result.ret != 0
+    assert len(written) == 2
+    assert "No space left on device" in result.stdout.str()
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert len(result.runs[0].records) == 1
+
+
+def test_collecting_the_suites_imports_no_model_library():
+    script = (
+        "import sys, pytest\n"
+        "code = pytest.main(['suites', '--collect-only', '-q', '-p', 'no:cacheprovider'])\n"
+        "print('LOADED', sorted({'mlx', 'mlx_lm', 'transformers', 'tokenizers'} & set(sys.modules)))\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_lora[smollm2-qv-r8]" in done.stdout
+    assert "LOADED []" in done.stdout

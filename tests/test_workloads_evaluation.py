@@ -1,0 +1,193 @@
+import math
+from dataclasses import replace
+
+import mlx.core as mx
+import pytest
+from mlx.utils import tree_map
+from tokenizers import AddedToken
+
+from harness import mlxlm
+from harness.configs import read_adapter
+from harness.plans import Job
+from harness.texts import Prompt, read_dataset
+from harness.workloads import evaluation
+from harness.workloads.context import Context
+from harness.workloads.evaluation import ScoredRow, answer, bits_per_byte, scored_row
+
+TALK = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Därum, 12."}]
+
+
+def row(start, end, answer_bytes):
+    return ScoredRow(tokens=tuple(range(end + 2)), answer=(start, end), answer_bytes=answer_bytes)
+
+
+def test_a_model_that_guesses_bytes_needs_eight_bits_a_byte():
+    """Each token is a byte and costs ln 256; what stands around the answer costs more and does not count."""
+    rows = [row(3, 8, 5), row(1, 2, 1)]
+    nll = [[99.0, 99.0, *[math.log(256)] * 5, 77.0], [math.log(256), 55.0]]
+    assert bits_per_byte(rows, nll).values == (pytest.approx(8.0),)
+
+
+def test_bits_are_over_all_bytes_and_not_a_mean_of_rows():
+    """16 bits for 4 bytes and 2 bits for 8 bytes are 18 bits for 12 bytes."""
+    nll = [[8 * math.log(2), 8 * math.log(2), 0.0], [math.log(2), math.log(2), 0.0]]
+    assert bits_per_byte([row(1, 3, 4), row(1, 3, 8)], nll).values == (pytest.approx(1.5),)
+
+
+def test_a_row_whose_answer_cannot_be_told_apart_is_named():
+    lost = ScoredRow(tokens=(1, 2), answer=None, answer_bytes=3)
+    readings = bits_per_byte([row(1, 3, 4), lost], [[1.0, 1.0, 1.0], [1.0]])
+    assert readings.values == ()
+    assert readings.reason.startswith("test row 2: ")
+
+
+@pytest.mark.parametrize("name", ["smollm2", "tinyllama", "qwen", "gpt2"])
+def test_the_answer_s_tokens_are_the_answer_and_nothing_around_it(load_nano, name):
+    tokenizer = load_nano(name).tokenizer
+    scored = scored_row(tokenizer, TALK)
+    start, end = scored.answer
+    assert tokenizer.decode(scored.tokens[start:end]).strip() == "Därum, 12."
+    assert scored.answer_bytes == 11
+    assert scored.tokens[end] in tokenizer.eos_token_ids
+
+
+def test_only_the_last_answer_counts(load_nano):
+    tokenizer = load_nano("qwen").tokenizer
+    talk = [*TALK, {"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}]
+    scored = scored_row(tokenizer, talk)
+    assert tokenizer.decode(scored.tokens[slice(*scored.answer)]) == "So."
+    assert scored.answer_bytes == 3
+
+
+class Tokenizer:
+    """A character a token, and 0 for the end of a turn; *join* is what the template puts before an answer."""
+
+    eos_token_ids = frozenset({0})
+    added_tokens_decoder = {0: AddedToken("end", special=True), ord("y"): AddedToken("y", special=False)}  # noqa: RUF012
+
+    def __init__(self, opening):
+        self.opening = opening
+
+    def apply_chat_template(self, messages, *, tokenize, add_generation_prompt):
+        text = "".join(its["content"] + "\0" for its in messages)
+        return text + (self.opening if add_generation_prompt else "")
+
+    def encode(self, text, *, add_special_tokens):
+        return [ord(character) for character in text]
+
+
+def test_an_answer_ends_before_the_first_token_that_is_not_text():
+    assert scored_row(Tokenizer(""), [{"content": "ab"}, {"content": "cde"}]).answer == (3, 6)
+
+
+def test_an_added_token_that_is_text_does_not_end_an_answer():
+    assert scored_row(Tokenizer(""), [{"content": "ab"}, {"content": "cyd"}]).answer == (3, 6)
+
+
+def test_a_prompt_that_does_not_open_the_conversation_hides_the_answer():
+    assert scored_row(Tokenizer("?"), [{"content": "ab"}, {"content": "cde"}]).answer is None
+
+
+def test_an_empty_answer_has_no_tokens():
+    assert scored_row(Tokenizer(""), [{"content": "ab"}, {"content": ""}]).answer is None
+
+
+PROMPT = Prompt(id="p-1", text="Why?")
+
+
+def test_an_answer_that_ends_by_itself_stops_there(load_nano):
+    """With all weights zero the first token is taken each time, and it is GPT-2's end of text."""
+    loaded = load_nano("gpt2")
+    loaded.model.update(tree_map(mx.zeros_like, loaded.model.parameters()))
+    output = answer(loaded, PROMPT, 5)
+    assert (output.finish_reason, output.text, output.output_tokens) == ("stop", "", 0)
+    assert (output.prompt_id, output.prompt) == ("p-1", "Why?")
+    assert output.prompt_tokens == len(loaded.tokenizer.encode("User: Why?\nAnswer:", add_special_tokens=False))
+
+
+def test_an_answer_that_does_not_end_is_cut_at_the_limit(load_nano, monkeypatch):
+    loaded = load_nano("gpt2")
+    words = loaded.tokenizer.encode(" and", add_special_tokens=False)
+    monkeypatch.setattr(mlxlm, "generate", lambda model, tokens, limit: iter(words * limit))
+    output = answer(loaded, PROMPT, 3)
+    assert (output.finish_reason, output.text) == ("length", " and and and")
+    assert output.output_tokens == 3 * len(words)
+
+
+def context_for(nano, profile, stopwatch, **job):
+    progress = []
+    context = Context(
+        job=Job(work="evaluation", ready=nano("tinyllama"), profile=profile, **job),
+        device="cpu: test",
+        progress=lambda *its: progress.append(its),
+        stopwatch=stopwatch,
+    )
+    return context, progress
+
+
+def one(sample, name):
+    (value,) = sample.readings[name].values
+    return value
+
+
+def test_the_bare_model_is_scored_on_every_test_row(nano, load_nano, tiny_profile, stepping_stopwatch):
+    """The same by another way: row by row, with the template written out by hand."""
+    context, progress = context_for(nano, tiny_profile, stepping_stopwatch)
+    sample = evaluation.measure(context)
+    loaded = load_nano("tinyllama")
+    nats, targets, answer_nats, answer_bytes = 0.0, 0, 0.0, 0
+    for said in read_dataset("aphorisms").splits["test"]:
+        question, reply = (its["content"] for its in said["messages"])
+        pieces = [f"<|user|>\n{question}</s>\n<|assistant|>\n", reply, "</s>\n"]
+        opening, words, closing = (loaded.tokenizer.encode(piece, add_special_tokens=False) for piece in pieces)
+        tokens = [*opening, *words, *closing]
+        logits = loaded.model(mx.array([tokens]))[0, :-1]
+        chosen = mx.take_along_axis(logits, mx.array(tokens[1:])[:, None], axis=-1)[:, 0]
+        losses = (mx.logsumexp(logits, axis=-1) - chosen).tolist()
+        nats, targets = nats + sum(losses), targets + len(losses)
+        answer_nats += sum(losses[len(opening) - 1 : len(opening) + len(words) - 1])
+        answer_bytes += len(reply.encode())
+    assert one(sample, "test_loss") == pytest.approx(nats / targets, rel=1e-6)
+    assert one(sample, "test_perplexity") == pytest.approx(math.exp(nats / targets), rel=1e-5)
+    assert one(sample, "bits_per_byte") == pytest.approx(answer_nats / math.log(2) / answer_bytes, rel=1e-6)
+    assert progress == [(n, 5, "answers") for n in (1, 2, 3, 4, 5)]
+    assert sample.readings["peak_active_bytes"].labels == ("evaluate", "generate")
+    assert sample.key.adapter is None
+    assert sample.key.settings == {"max_answer_tokens": 4, "prompts": 5}
+    assert sample.key.dataset["name"] == "aphorisms"
+
+
+def test_every_prompt_has_one_answer_and_the_readings_are_those_of_the_answers(
+    nano, tiny_profile, stepping_stopwatch, monkeypatch
+):
+    """Of five answers two stop by themselves; their words are counted between blanks."""
+    texts = iter([" one  two\nthree", "", "four", " five six", "seven"])
+    stops = iter([True, False, False, True, False])
+
+    def scripted(loaded, prompt, max_tokens):
+        assert max_tokens == 4
+        output = real(loaded, prompt, max_tokens)
+        return replace(output, text=next(texts), finish_reason="stop" if next(stops) else "length")
+
+    real = evaluation.answer
+    monkeypatch.setattr(evaluation, "answer", scripted)
+    sample = evaluation.measure(context_for(nano, tiny_profile, stepping_stopwatch)[0])
+    assert len({its.prompt_id for its in sample.outputs}) == 5
+    assert one(sample, "eos_rate") == 0.4
+    assert sample.readings["response_words"].values == (3.0, 0.0, 1.0, 2.0, 1.0)
+
+
+def test_an_adapter_changes_what_is_measured_and_stands_in_the_key(
+    nano, load_nano, tiny_profile, stepping_stopwatch, tmp_path
+):
+    adapter = read_adapter("qv-r8")
+    loaded = load_nano("tinyllama")
+    attached = mlxlm.attach_adapter(loaded.model, adapter, "llama")
+    loaded.model.update(tree_map(lambda array: array + 0.02, loaded.model.trainable_parameters()))
+    mlxlm.save_adapter(loaded.model, attached, "llama", tmp_path)
+    base = evaluation.measure(context_for(nano, tiny_profile, stepping_stopwatch)[0])
+    sample = evaluation.measure(
+        context_for(nano, tiny_profile, stepping_stopwatch, adapter=adapter, adapter_dir=str(tmp_path))[0]
+    )
+    assert abs(one(sample, "test_loss") - one(base, "test_loss")) > 1e-3
+    assert sample.key.adapter == attached.facts() | {"iters": 4, "learning_rate": 3e-3, "seed": 1}
