@@ -119,7 +119,7 @@ def obstacles(a: Key | None, b: Key | None, metric: Metric) -> list[str]:
     """
     if a is None or b is None:
         return ["the case did not get far enough to be identified"]
-    found = [name for name in _ANY if getattr(a, name) != getattr(b, name)]
+    found = [name for part in _ANY for name in _differing(part, getattr(a, part), getattr(b, part))]
     sources = {a.weights.source, b.weights.source}
     of_the_model_itself = metric.kind in {Kind.LOSS, Kind.QUALITY} or a.weights.sha256 != b.weights.sha256
     if sources & STAND_INS and of_the_model_itself:
@@ -128,6 +128,13 @@ def obstacles(a: Key | None, b: Key | None, metric: Metric) -> list[str]:
     if counts_tokens and a.tokenizer != b.tokenizer:
         found.append("tokenizer")
     return found
+
+
+def _differing(name: str, a: object, b: object) -> list[str]:
+    """Name what differs: the fields, where both sides have fields."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [f"{name}.{field}" for field in sorted(a.keys() | b.keys()) if a.get(field) != b.get(field)]
+    return [name] if a != b else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +162,12 @@ def winner(contenders: Sequence[Contender], *, label: str | None = None) -> tupl
         (a.name, b.name): judge(b.metric, a.metric, label=label) for a in contenders for b in contenders if a is not b
     }
     for contender in contenders:
-        mine = [its for (name, _), its in judgements.items() if name == contender.name]
-        if all(its.verdict is Verdict.BETTER for its in mine):
-            return contender.name, "; ".join(its.reason for its in mine)
+        mine = {other: its for (name, other), its in judgements.items() if name == contender.name}
+        if all(its.verdict is Verdict.BETTER for its in mine.values()):
+            several = len(mine) > 1
+            return contender.name, "; ".join(
+                f"{its.reason} to {other}" if several else its.reason for other, its in mine.items()
+            )
     verdicts = {its.verdict for its in judgements.values()}
     if verdicts == {Verdict.EQUIVALENT}:
         return None, "equivalent"

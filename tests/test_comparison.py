@@ -7,7 +7,8 @@ from statistics import median
 import pytest
 
 from harness import codec
-from harness.comparison import compare, write_summary
+from harness.comparison import compare
+from harness.measured import write_summary
 from harness.records import Status
 from harness.reporting import text
 from harness.stats import Summary
@@ -264,7 +265,7 @@ def test_a_reading_of_0_has_no_ratio():
         (key(dtype="bfloat16"), "dtype"),
         (key(quantization={"bits": 4}), "quantization"),
         (key(dataset={"name": "other"}), "dataset"),
-        (key(settings={"output_tokens": 9}), "settings"),
+        (key(settings={"output_tokens": 9}), "settings.output_tokens"),
     ],
 )
 def test_what_does_not_compare_has_no_winner_and_says_why(other, word):
@@ -400,12 +401,20 @@ def test_a_zero_is_a_number():
     assert row(page(bundle(its)), "Inference", WAIT_ROW)["tiny/base"] == "0 s (n=1)"
 
 
+def test_a_skipped_case_is_announced_apart_from_failures():
+    report = page(
+        bundle(failed(status=Status.SKIPPED, reason="its adapter could not be trained"), record("inference/b/base"))
+    )
+    assert "> **SKIPPED: 1 of 2 cases were not measured; they are listed below.**" in report
+    assert "FAILURES" not in report
+
+
 def test_a_failed_case_is_listed_with_its_reason_and_announced():
     report = page(bundle(failed(status=Status.OOM, reason="killed by the system"), record("inference/b/base")))
     assert [list(its.values()) for its in grid(report, "Cases without a result")] == [
         ["inference/tiny/base", "oom", "killed by the system"]
     ]
-    assert "> **FAILURES: 1 of 2 cases have no result; they are listed below.**" in report
+    assert "> **FAILURES: 1 of 2 cases ended without a result; they are listed below.**" in report
     assert "1 of 2 cases ended ok." in report
 
 

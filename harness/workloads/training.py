@@ -97,12 +97,18 @@ class Validation:
     losses: list[float] = field(default_factory=list)
 
     def __call__(self, iteration: int) -> None:
-        """Score all rows once after *iteration* updates; save the adapter if none was better."""
+        """Score all rows once after *iteration* updates; save the adapter if none was better.
+
+        Raises:
+            Diverged: if the loss is not a finite number.
+        """
         model = self.loaded.model
         model.eval()
         with self.context.memory.phase("validate"):
             loss = mean_nll(mlxlm.token_nll(model, self.rows, _VALIDATION_BATCH))
         model.train()
+        if not math.isfinite(loss):
+            raise Diverged(f"the validation loss is {loss} after {iteration} updates")
         if not self.losses or loss < min(self.losses):
             mlxlm.save_adapter(model, self.adapter, self.loaded.model_type, self.best_dir)
         self.iterations.append(iteration)
@@ -123,7 +129,6 @@ def measure(context: Context) -> Sample:
     """
     plan = context.profile.training
     dataset = read_dataset(plan.dataset)
-    mlxlm.seed_everything(plan.seed)
     with context.memory.phase("load"):
         loaded = context.load()
     total = mlxlm.total_parameters(loaded.model)
