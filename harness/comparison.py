@@ -46,7 +46,7 @@ def compare(bundles: Sequence[Bundle]) -> Report:
         environments(bundles),
     ]
     return Report(
-        title=" and ".join(inert_list(_models(records))) or "no models",
+        title=", ".join(inert_list(_models(records))) or "no models",
         headline=_headline(records, columns),
         banners=_banners(bundles, records),
         sections=tuple(section for section in sections if section.table.rows),

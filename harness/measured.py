@@ -84,7 +84,7 @@ def _cell(metric: Metric | None, label: str | None, notes: Footnotes) -> str:
 def write_summary(summary: Summary, unit: str) -> str:
     """Write a median with its spread and n; with a single process there is no spread to write."""
     factor, symbol = scale_of(summary.median, unit)
-    whole = unit in {"parameter", "iteration"}
+    whole = unit in {"parameter", "iteration"} or symbol == "B"
     middle, low, high = (
         format_percent(value) if unit == "share" else format_number(value / factor, whole=whole)
         for value in (summary.median, summary.low, summary.high)

@@ -86,7 +86,7 @@ def _ready(
         source=source,
         sha256=files_sha256(files),
         bytes=sum(path.stat().st_size for path in files),
-        repository=model.repository,
+        repository=model.repository if source in {"hub", "pypi"} else None,  # a stand-in comes from nowhere
         revision=revision,
         origin_quantization=origin,
     )

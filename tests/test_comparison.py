@@ -77,7 +77,7 @@ def test_memory_has_a_row_a_phase():
     rows = grid(page(bundle(full_record())), "Memory")
     assert [list(its.values()) for its in rows] == [
         [case, "load", "1.500 [1.000 – 2.000] KiB (n=2)", "0 [0 – 0] B (n=2)", "not measured"],
-        [case, "train", "4.000 [3.000 – 5.000] GiB (n=2)", "512.0 [512.0 – 512.0] B (n=2)", "not measured"],
+        [case, "train", "4.000 [3.000 – 5.000] GiB (n=2)", "512 [512 – 512] B (n=2)", "not measured"],
     ]
 
 

@@ -117,6 +117,7 @@ def test_embedded_never_asks_the_hub(the_hub):
     ready = weights.prepare(read_model("gpt2"), "embedded")
     assert the_hub.asked == []
     assert ready.weights.source == "nano"
+    assert ready.weights.repository is None, "a stand-in's weights come from no repository"
     assert len(ready.warnings) == 1
 
 
