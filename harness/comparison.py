@@ -7,10 +7,10 @@ from harness.cases import SUITES
 from harness.facts import configuration, environments, not_ok, notes_of, runs
 from harness.judge import STAND_INS
 from harness.markdown import inert
-from harness.measured import answers, memory, metric_rows, metric_section, trajectory
+from harness.measured import Judged, answers, judge_suite, memory, metric_section, trajectory
 from harness.metrics import DEFINITIONS
 from harness.records import Bundle, Record, Status
-from harness.tables import Column, Footnotes, Section, Table, columns_of, inert_list
+from harness.tables import Section, Table, columns_of, inert_list
 
 KIND = "comparison"
 
@@ -32,13 +32,14 @@ def compare(bundles: Sequence[Bundle]) -> Report:
     """Turn one or more runs into a report."""
     records = [record for bundle in bundles for record in bundle.records]
     columns = {suite: columns_of(bundles, suite) for suite in SUITES}
+    judged = {suite: judge_suite(suite, columns) for suite in SUITES}
     sections = [
         runs(bundles),
         configuration(columns),
-        metric_section("training", columns),
+        metric_section(judged["training"]),
         trajectory(columns["training"]),
-        metric_section("evaluation", columns),
-        metric_section("inference", columns),
+        metric_section(judged["evaluation"]),
+        metric_section(judged["inference"]),
         memory(columns),
         *answers(columns["evaluation"]),
         not_ok(records),
@@ -47,7 +48,7 @@ def compare(bundles: Sequence[Bundle]) -> Report:
     ]
     return Report(
         title=", ".join(inert_list(_models(records))) or "no models",
-        headline=_headline(records, columns),
+        headline=_headline(records, judged.values()),
         banners=_banners(bundles, records),
         sections=tuple(section for section in sections if section.table.rows),
         not_measured=_not_measured(records),
@@ -60,15 +61,13 @@ def _models(records: Iterable[Record]) -> list[str]:
     return list(dict.fromkeys(record.case.split("/")[1] for record in records))
 
 
-def _headline(records: Sequence[Record], columns: dict[str, list[Column]]) -> str:
+def _headline(records: Sequence[Record], suites: Iterable[Judged]) -> str:
     ok = sum(record.status is Status.OK for record in records)
     parts = [f"{ok} of {len(records)} cases ended ok."]
-    for suite in SUITES:
-        its = [column for column in columns[suite] if column.record.metrics]
-        if len(its) > 1:
-            decided = [row for row in metric_rows(suite, its, Footnotes()) if row.winner is not None]
-            total = len(metric_rows(suite, its, Footnotes()))
-            parts.append(f"{suite.capitalize()}: {len(decided)} of {total} rows name a winner.")
+    for judged in suites:
+        if len(judged.columns) > 1:
+            decided = sum(row.winner is not None for row in judged.rows)
+            parts.append(f"{judged.suite.capitalize()}: {decided} of {len(judged.rows)} rows name a winner.")
     return " ".join(parts)
 
 

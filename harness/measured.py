@@ -37,25 +37,40 @@ class MetricRow:
     winner: str | None
 
 
-def metric_section(suite: str, columns: dict[str, list[Column]]) -> Section:
-    """One row a metric and label; the last column says what the numbers allow to say."""
-    its = [column for column in columns[suite] if column.record.metrics]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A suite's rows, judged once: for its table and for the headline."""
+
+    suite: str
+    columns: tuple[Column, ...]
+    rows: tuple[MetricRow, ...]
+    notes: tuple[str, ...]
+
+
+def judge_suite(suite: str, columns: dict[str, list[Column]]) -> Judged:
+    """Write and judge every row of a suite."""
+    its = tuple(column for column in columns[suite] if column.record.metrics)
     notes = Footnotes()
-    rows = metric_rows(suite, its, notes)
-    verdict = ("verdict",) if len(its) > 1 else ()
+    rows = tuple(_metric_rows(suite, its, notes))
+    return Judged(suite=suite, columns=its, rows=rows, notes=notes.lines())
+
+
+def metric_section(judged: Judged) -> Section:
+    """One row a metric and label; the last column says what the numbers allow to say."""
+    verdict = ("verdict",) if len(judged.columns) > 1 else ()
     return Section(
-        title=suite.capitalize(),
+        title=judged.suite.capitalize(),
         text="Median [lowest – highest process]; n = processes × readings in each. "
         "↑ the more the better, ↓ the less the better.",
         table=Table(
-            columns=("metric", *(column.name for column in its), *verdict),
-            rows=tuple(row.cells for row in rows),
-            notes=notes.lines(),
+            columns=("metric", *(column.name for column in judged.columns), *verdict),
+            rows=tuple(row.cells for row in judged.rows),
+            notes=judged.notes,
         ),
     )
 
 
-def metric_rows(suite: str, columns: Sequence[Column], notes: Footnotes) -> list[MetricRow]:
+def _metric_rows(suite: str, columns: Sequence[Column], notes: Footnotes) -> list[MetricRow]:
     """One row a metric and label, with the case that won it, if one did."""
     rows = []
     for name in _ROWS[suite]:
