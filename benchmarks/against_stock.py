@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from harness.asking import fetch
 from harness.configs import read_adapter, read_model, read_profile
-from harness.session import fetch
 from harness.store import read_run
 
 ROOT = Path(__file__).parents[1]

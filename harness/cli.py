@@ -1,6 +1,6 @@
 """`tunebench`: arguments to exit code. The door to argv and standard output.
 
-Exit codes: 0 fine, 1 a regression, 2 wrong usage or data that cannot be read, 3 cannot judge. What each
+Exit codes: 0 fine, 1 a regression or a finding, 2 wrong usage or data that cannot be read, 3 cannot judge. What each
 command needs is imported when it runs, so that `tunebench --help` is there at once.
 """
 
@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tunebench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    examining = _command(commands, "doctor", _doctor, "tell whether numbers measured on this machine can be trusted")
+    examining.add_argument("--json", action="store_true", help="facts and findings as JSON")
+    _results_dir(examining)
     runs = _command(commands, "runs", _runs, "list the stored runs")
     _results_dir(runs)
     show = _command(commands, "show", _show, "show one run's cases with their headline figures")
@@ -98,6 +101,14 @@ def _results_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from harness import checkup, codec, doctor, listings  # noqa: PLC0415
+
+    its = doctor.examine(checkup.gather(arguments.results_dir))
+    sys.stdout.write(codec.encode(its, indent=1).decode() if arguments.json else listings.doctor(its))
+    return 0 if its.ok else 1
+
+
 def _runs(arguments: argparse.Namespace) -> int:
     from harness import listings, store  # noqa: PLC0415
 
@@ -109,20 +120,20 @@ def _runs(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from harness import listings, store  # noqa: PLC0415
+    from harness import listings, lookup, store  # noqa: PLC0415
 
-    bundle = store.read_run(store.locate(arguments.run, arguments.results_dir))
+    bundle = store.read_run(lookup.locate(arguments.run, arguments.results_dir))
     sys.stdout.write(listings.run(bundle))
     return 0
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from harness import reporting, store  # noqa: PLC0415
+    from harness import lookup, reporting, store  # noqa: PLC0415
     from harness.errors import UnknownName  # noqa: PLC0415
 
     if arguments.kind not in reporting.KINDS:
         raise UnknownName("report kind", arguments.kind, reporting.KINDS)
-    runs = [store.locate(name, arguments.results_dir) for name in arguments.run]
+    runs = [lookup.locate(name, arguments.results_dir) for name in arguments.run]
     if arguments.templates is not None and not arguments.templates.is_dir():
         raise HarnessError(f"--templates: {arguments.templates} is not a directory")
     report = reporting.build(runs)
@@ -138,10 +149,10 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _gate(arguments: argparse.Namespace) -> int:
-    from harness import gate, listings, store  # noqa: PLC0415
+    from harness import gate, listings, lookup, store  # noqa: PLC0415
 
     runs = (
-        store.read_run(store.locate(name, arguments.results_dir)) for name in (arguments.baseline, arguments.candidate)
+        store.read_run(lookup.locate(name, arguments.results_dir)) for name in (arguments.baseline, arguments.candidate)
     )
     rows = gate.gate(*runs)
     verdict = gate.overall(rows)
@@ -150,12 +161,12 @@ def _gate(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from harness import codec, store  # noqa: PLC0415
+    from harness import codec, lookup, store  # noqa: PLC0415
     from harness.errors import UnknownName  # noqa: PLC0415
 
     if arguments.format != "json":
         raise UnknownName("export format", arguments.format, ["json"])
-    text = codec.encode(store.read_run(store.locate(arguments.run, arguments.results_dir)), indent=1).decode()
+    text = codec.encode(store.read_run(lookup.locate(arguments.run, arguments.results_dir)), indent=1).decode()
     if arguments.output is None:
         sys.stdout.write(text)
     else:
@@ -171,14 +182,14 @@ def _models(arguments: argparse.Namespace) -> int:
         return 0
     model = configs.read_model(arguments.name)
     if arguments.action == "fetch":
-        from harness.session import fetch  # noqa: PLC0415
+        from harness.asking import fetch  # noqa: PLC0415
         from harness.settings import check_source  # noqa: PLC0415
 
         check_source(arguments.weights)
         ready = fetch(model, arguments.weights)
         sys.stdout.write(listings.ready(ready))
         return 0
-    from harness.session import count  # noqa: PLC0415
+    from harness.asking import count  # noqa: PLC0415
 
     adapter = configs.read_adapter(arguments.lora) if arguments.lora else None
     sys.stdout.write(listings.model(model, count(model, adapter)))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.cases import SUITES
+from harness.evenness import latency, steadiness
 from harness.facts import configuration, environments, not_ok, notes_of, runs
 from harness.judge import STAND_INS
 from harness.markdown import inert
@@ -40,6 +41,8 @@ def compare(bundles: Sequence[Bundle]) -> Report:
         trajectory(columns["training"]),
         metric_section(judged["evaluation"]),
         metric_section(judged["inference"]),
+        latency(columns["inference"]),
+        steadiness(columns["inference"]),
         memory(columns),
         *answers(columns["evaluation"]),
         not_ok(records),

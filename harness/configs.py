@@ -9,13 +9,35 @@ from typing import Any
 
 from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
-from harness.plans import ALL_LAYERS, AdapterConfig, Chat, ModelConfig, Profile, PypiWeights, TrainingPlan
+from harness.plans import (
+    ALL_LAYERS,
+    AdapterConfig,
+    Chat,
+    InferencePlan,
+    ModelConfig,
+    Profile,
+    PypiWeights,
+    TrainingPlan,
+)
 
 _Rules = Mapping[str, tuple[Callable[[Any], bool], str]]
 
 
 def _count(value: object) -> bool:
     return type(value) is int and value >= 1
+
+
+def _count_or_0(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _rising(value: object, *, least: int) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(type(v) is int and v >= least for v in value)
+        and value == sorted(set(value))
+    )
 
 
 def _number_above_0(value: object) -> bool:
@@ -44,6 +66,7 @@ _ADAPTER: _Rules = {
 _PROFILE: _Rules = {
     "repeats": (_count, "a whole number of 1 or more"),
     "timeout_s": (_number_above_0, "a number of seconds above 0"),
+    "cooldown_s": (lambda v: v == 0 or _number_above_0(v), "a number of seconds, 0 for none"),
     "training": (lambda v: isinstance(v, dict), "a table"),
     "evaluation": (lambda v: isinstance(v, dict), "a table"),
     "inference": (lambda v: isinstance(v, dict), "a table"),
@@ -55,13 +78,19 @@ _TRAINING: _Rules = {
     "learning_rate": (_number_above_0, "a number above 0"),
     "max_seq_length": (_count, "a whole number of 1 or more"),
     "val_every": (_count, "a whole number of 1 or more"),
-    "seed": (lambda v: type(v) is int and v >= 0, "a whole number of 0 or more"),
+    "warmup_iters": (_count, "a whole number of 1 or more: the first iteration holds compilation"),
+    "grad_accumulation_steps": (_count, "a whole number of 1 or more"),
+    "seed": (_count_or_0, "a whole number of 0 or more"),
 }
 _EVALUATION: _Rules = {"max_answer_tokens": (_count, "a whole number of 1 or more")}
 _INFERENCE: _Rules = {
     "prompts_per_scenario": (_count, "a whole number of 1 or more"),
-    "warmup_prompts": (lambda v: type(v) is int and v >= 0, "a whole number of 0 or more"),
+    "warmup_prompts": (_count_or_0, "a whole number of 0 or more"),
     "output_tokens": (lambda v: _count(v) and v > 1, "a whole number of 2 or more"),
+    "stability_repeats": (lambda v: _count(v) and v > 1, "a whole number of 2 or more"),
+    "context_depths": (lambda v: _rising(v, least=0), "a list of whole numbers of 0 or more, rising"),
+    "context_tokens": (lambda v: _count(v) and v > 1, "a whole number of 2 or more"),
+    "batch_sizes": (lambda v: _rising(v, least=1), "a list of whole numbers of 1 or more, rising"),
 }
 _MODEL: _Rules = {
     "repository": (_text, "a repository ORG/NAME"),
@@ -120,13 +149,16 @@ def read_profile(name: str) -> Profile:
     parts = {"training": _TRAINING, "evaluation": _EVALUATION, "inference": _INFERENCE}
     tables = {part: (table.get(part, {}), rules) for part, rules in parts.items()}
     _check(path, {"": (table, _PROFILE), **tables}, [])
+    inference = table["inference"]
+    lists = {key: tuple(inference[key]) for key in ("context_depths", "batch_sizes")}
     return Profile(
         name=name,
         repeats=table["repeats"],
         timeout_s=float(table["timeout_s"]),
+        cooldown_s=float(table["cooldown_s"]),
         training=TrainingPlan(**table["training"]),
         **table["evaluation"],
-        **table["inference"],
+        inference=InferencePlan(**{**inference, **lists}),
     )
 
 

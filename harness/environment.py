@@ -1,43 +1,71 @@
-"""Facts about the machine, the versions and the code. The door to platform, psutil and git.
+"""Facts about the machine, the versions and the code that stay as they are while a session runs.
 
-No user name, host name or home directory is ever among them.
+No user name, host name or home directory is ever among them. Unknown is None, and never absent: the keys are
+the same on every system. What changes while running is in `conditions`.
 """
 
+import hashlib
 import importlib.metadata
-import os
 import platform
-import shutil
-import subprocess
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from harness import conditions, system
+from harness.paths import without_home
 
 _PACKAGES = (
     "tunebench",
     "mlx",
     "mlx-cpu",
     "mlx-metal",
+    "mlx-cuda",
+    "mlx-cuda-12",
     "mlx-cuda-13",
     "mlx-lm",
     "numpy",
     "transformers",
+    "tokenizers",
+    "huggingface_hub",
+    "msgspec",
     "scipy-openblas32",
 )
-_GIT_TIMEOUT_S = 10.0
+_SYSCTLS = (
+    "machdep.cpu.brand_string",
+    "hw.perflevel0.physicalcpu",  # performance cores
+    "hw.perflevel1.physicalcpu",  # efficiency cores
+    "kern.hv_vmm_present",
+)
+_UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a number near 2^63
+
+load_and_power = conditions.load_and_power  # one door for those who store an environment
 
 
 def operating_system() -> dict[str, Any]:
-    """The system, its processor and its memory."""
+    """The system, its processor, its memory, and what a container leaves of them."""
+    control = sysctl(system.output("sysctl", "-i", *_SYSCTLS)) if platform.system() == "Darwin" else {}
+    cpuinfo = system.text("proc/cpuinfo") or ""
     return {
         "system": platform.system(),
+        "name": _name(),
         "release": platform.release(),
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "processor": _processor(),
+        "processor": control.get("machdep.cpu.brand_string") or model_name(cpuinfo) or platform.processor() or None,
         "cores": psutil.cpu_count(logical=False),
         "threads": psutil.cpu_count(),
+        "performance_cores": system.number(control.get("hw.perflevel0.physicalcpu")),
+        "efficiency_cores": system.number(control.get("hw.perflevel1.physicalcpu")),
+        "gpu_cores": gpu_cores(system.output("ioreg", "-rc", "AGXAccelerator", "-d1")),
         "memory_bytes": psutil.virtual_memory().total,
+        "cpu_limit_cores": cpu_limit_cores(*_cpu_quota()),
+        "memory_limit_bytes": memory_limit_bytes(
+            system.text("sys/fs/cgroup/memory.max") or system.text("sys/fs/cgroup/memory/memory.limit_in_bytes")
+        ),
+        "virtual": is_virtual(cpuinfo, control),
     }
 
 
@@ -46,44 +74,82 @@ def packages() -> dict[str, str | None]:
     return {name: _version(name) for name in _PACKAGES}
 
 
-def load_and_power() -> dict[str, Any]:
-    """What else the machine is doing. None where the system does not tell."""
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    return {
-        "load_average_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "memory_available_bytes": psutil.virtual_memory().available,
-        "swap_used_bytes": psutil.swap_memory().used,
-        "on_battery": None if battery is None else not battery.power_plugged,
-    }
-
-
 def compiler() -> str | None:
     """The C++ compiler that mx.compile uses on the CPU, as it names itself; None without one."""
-    path = shutil.which("g++")
-    if path is None:
-        return None
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - found on PATH
-    return next(iter(done.stdout.splitlines()), None)
+    return next(iter(without_home(system.output("g++", "--version") or "").splitlines()), None)
 
 
 def git_state(directory: Path) -> dict[str, Any] | None:
     """The commit of the checkout *directory* lies in, and whether it has changes; None outside one."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    commit = _git(git, directory, "rev-parse", "HEAD")
-    status = _git(git, directory, "status", "--porcelain", "--untracked-files=no")
+    commit = system.output("git", "rev-parse", "HEAD", directory=directory)
+    status = system.output("git", "status", "--porcelain", "--untracked-files=no", directory=directory)
     return None if commit is None else {"commit": commit, "dirty": None if status is None else bool(status)}
 
 
-def _git(git: str, directory: Path, *arguments: str) -> str | None:
+def measured_code() -> str:
+    """SHA-256 over the name and the source of every module of the harness that this process has loaded."""
+    sources = {}
+    for module in list(sys.modules.values()):
+        specification, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+        if specification is not None and file is not None and specification.name.partition(".")[0] == "harness":
+            sources[specification.name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return hashlib.sha256("".join(f"{name} {its}\n" for name, its in sorted(sources.items())).encode()).hexdigest()
+
+
+def sysctl(printed: str | None) -> dict[str, str]:
+    """Read `sysctl NAME...`: a line each, "name: value"."""
+    lines = (line.partition(": ") for line in (printed or "").splitlines())
+    return {name: value.strip() for name, colon, value in lines if colon}
+
+
+def gpu_cores(printed: str | None) -> int | None:
+    """Read the number of GPU cores from `ioreg -rc AGXAccelerator`."""
+    found = re.search(r'"gpu-core-count" = (\d+)', printed or "")
+    return int(found[1]) if found else None
+
+
+def model_name(cpuinfo: str) -> str | None:
+    """Read the processor's name from /proc/cpuinfo."""
+    found = re.search(r"^model name\s*:(.*)$", cpuinfo, flags=re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def cpu_limit_cores(quota: str | None, period: str | None) -> float | None:
+    """Cores a control group may use at a time; None without a limit. Both times are in microseconds."""
+    used, of = system.number(quota), system.number(period)
+    return round(used / of, 2) if used and of and used > 0 and of > 0 else None
+
+
+def memory_limit_bytes(limit: str | None) -> int | None:
+    """Bytes a control group may use; None without a limit."""
+    size = system.number(limit)
+    return size if size is not None and size < _UNLIMITED_BYTES else None
+
+
+def is_virtual(cpuinfo: str, control: dict[str, str]) -> bool | None:
+    """Whether this is a virtual machine, from /proc/cpuinfo or sysctl. An Arm processor under Linux does not tell."""
+    if (present := control.get("kern.hv_vmm_present")) is not None:
+        return present == "1"
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo, flags=re.MULTILINE)
+    return "hypervisor" in flags[1].split() if flags else None
+
+
+def _cpu_quota() -> tuple[str | None, str | None]:
+    """Quota and period of this control group, as version 2 of them or version 1 writes them."""
+    if (both := system.text("sys/fs/cgroup/cpu.max")) is not None:
+        quota, _, period = both.partition(" ")
+        return quota, period
+    return system.text("sys/fs/cgroup/cpu/cpu.cfs_quota_us"), system.text("sys/fs/cgroup/cpu/cpu.cfs_period_us")
+
+
+def _name() -> str | None:
+    """The system as its maker calls it: "macOS 15.1", "Debian GNU/Linux 12 (bookworm)"."""
+    if version := platform.mac_ver()[0]:
+        return f"macOS {version}"
     try:
-        done = subprocess.run(  # noqa: S603 - found on PATH
-            [git, *arguments], cwd=directory, capture_output=True, text=True, check=False, timeout=_GIT_TIMEOUT_S
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _version(name: str) -> str | None:
@@ -91,12 +157,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _processor() -> str | None:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or None
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or None

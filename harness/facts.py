@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from harness.cases import SUITES
+from harness.drift import PROBES, drifts
 from harness.markdown import inert
 from harness.records import Bundle, Record, Status
 from harness.tables import Column, Section, Table, inert_list
@@ -134,9 +135,35 @@ def _machine(bundle: Bundle) -> dict[str, str]:
         "fp32 product, MLX": _quantity(roofline.get("gemm_flops_per_s"), "FLOP/s"),
         "fp32 product, NumPy": _quantity(roofline.get("numpy_gemm_flops_per_s"), "FLOP/s"),
         "memory copy": _quantity(roofline.get("copy_bytes_per_s"), "byte/s"),
-        "load average at the start": environment.power.get("load_average_1min"),
+        "products against NumPy's": _checked(environment.self_check),
+        "measuring code sha256": environment.code and environment.code[:_SHORT_HASH],
+        **_conditions("before", environment.power),
+        **_conditions("after", environment.power_after),
+        **{
+            f"drift, {PROBES[its.probe]}": its.words.partition(": ")[2]
+            for its in drifts(bundle.run.order, bundle.records)
+        },
     }
     return {inert(name): inert(_known(value)) for name, value in facts.items()}
+
+
+def _conditions(when: str, conditions: dict[str, Any] | None) -> dict[str, Any]:
+    """What the machine was doing; what it did not tell is left out."""
+    written = {}
+    for name, value in (conditions or {}).items():
+        stem, _, unit = name.rpartition("_")
+        if unit == "bytes":
+            written[f"{stem} {when}"] = _quantity(value, "byte")
+        elif value is not None:
+            written[f"{name} {when}"] = _fact(value)
+    return {name.replace("_", " "): text for name, text in written.items() if text is not None}
+
+
+def _checked(self_check: dict[str, Any] | None) -> str | None:
+    """Write the outcome of the device's numeric self-check."""
+    if self_check is None:
+        return None
+    return "equal within tolerance" if self_check.get("ok") else "NOT EQUAL: these numbers mean nothing"
 
 
 def _known(value: Any) -> str:

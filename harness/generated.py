@@ -13,8 +13,8 @@ _ROOT = Path(__file__).parents[1]
 
 
 def json_schema() -> str:
-    """The JSON Schema of every result file: a bundle, a run.json or a record."""
-    schema = codec.json_schema([Bundle, store.RunFile, store.RecordFile])
+    """The JSON Schema of every result file: a bundle, a run.json, a record, or what one process measured."""
+    schema = codec.json_schema([Bundle, store.RunFile, store.RecordFile, store.ProcessFile])
     for kind in schema["anyOf"]:
         if kind["$ref"].endswith("/RunFile"):
             kind["not"] = {"required": ["records"]}  # else a bundle with broken records would pass as a run.json

@@ -13,12 +13,15 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import get_session
 
 from harness.errors import BadWeights
 from harness.modeldir import read_json
 
 _PATTERNS = ["*.json", "*.safetensors", "tokenizer.model", "*.tiktoken", "*.jinja", "*.txt"]
 _REACH_TIMEOUT_S = 4.0
+_LOOK_TIMEOUT_S = 3.0  # for a look that nothing depends on
+_BROKEN = 500  # HTTP status codes from here on are the server's own faults
 # The hub library passes its HTTP library's errors on, and has changed that library twice.
 _TRANSPORT_ERRORS = tuple(
     getattr(sys.modules[module], name)
@@ -65,6 +68,15 @@ def download_snapshot(repository: str, revision: str | None) -> Path:
     if not any(Path(path).glob("model*.safetensors")):
         raise BadWeights(f"hub: {repository} holds no model*.safetensors; other formats are never loaded")
     return Path(path)
+
+
+def unreachable() -> str | None:
+    """Say why no hub can be reached within a few seconds; None if one answers."""
+    try:
+        answer = get_session().head(HfApi().endpoint, timeout=_LOOK_TIMEOUT_S)
+    except (OSError, *_TRANSPORT_ERRORS) as error:  # being told to stay offline is an OSError too
+        return _first_line(error)
+    return f"it answers with status {answer.status_code}" if answer.status_code >= _BROKEN else None
 
 
 def _is_whole(snapshot: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What `tunebench runs`, `show` and `models` print. Pure: values in, text out."""
+"""What `tunebench runs`, `show`, `models` and `doctor` print. Pure: values in, text out."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from harness.doctor import Examination, Facts, Severity
 from harness.gate import GateRow, GateVerdict
 from harness.headlines import headline
 from harness.paths import without_home
@@ -110,6 +111,66 @@ def ready(its: ReadyModel) -> str:
     size = format_value(its.weights.bytes, "byte")
     lines = [f"{its.config.name}: {its.weights.source}, {size}, in {without_home(its.directory)}", *its.warnings]
     return "\n".join(lines) + "\n"
+
+
+def doctor(its: Examination) -> str:
+    """The facts, each finding with its remedy, and what follows from them."""
+    facts = [(name, _plain(value)) for name, value in _machine(its.facts).items()]
+    findings = [
+        f"{finding.severity.value} [{finding.rule}]: {_plain(finding.text)}\n  remedy: {_plain(finding.remedy)}\n"
+        for finding in its.findings
+    ]
+    problems = sum(finding.severity is Severity.PROBLEM for finding in its.findings)
+    end = "fine" if its.ok else f"{problems} problem{'s'[: problems != 1]}: numbers measured here would mislead"
+    table = tabulate(facts, tablefmt="plain", disable_numparse=True)
+    return "\n".join([str(table), "", *findings, end, ""])
+
+
+def _machine(facts: Facts) -> dict[str, str]:
+    """The facts that a person looks for; what the system does not tell is unknown."""
+    its = facts.environment
+    os, rates, now = its.os, its.roofline, its.power
+    versions = {"Python": os.get("python"), **{name: its.packages.get(name) for name in ("mlx", "mlx-lm", "numpy")}}
+    return {
+        "device": _known(its.device.get("name")),
+        "processor": _known(os.get("processor")),
+        "cores, threads": f"{_known(os.get('cores'))}, {_known(os.get('threads'))}",
+        "system": _known(os.get("name") or os.get("system")),
+        "versions": ", ".join(f"{name} {_known(version)}" for name, version in versions.items()),
+        "BLAS": _known(its.blas.get("library")),
+        "fp32 product": f"MLX {_quantity(rates.get('gemm_flops_per_s'), 'FLOP/s')}, "
+        f"NumPy {_quantity(rates.get('numpy_gemm_flops_per_s'), 'FLOP/s')}",
+        "self-check": _said(None if its.self_check is None else its.self_check.get("ok"), "passed", "failed"),
+        "C++ compiler": its.compiler or "none",
+        "memory": f"{_quantity(now.get('memory_available_bytes'), 'byte')} of "
+        f"{_quantity(os.get('memory_bytes'), 'byte')} free, {_quantity(now.get('swap_used_bytes'), 'byte')} in swap",
+        "disk": f"{_quantity(facts.results_free_bytes, 'byte')} free for results, "
+        f"{_quantity(facts.cache_free_bytes, 'byte')} for the cache",
+        "load": f"average {_known(now.get('load_average_1min'))}, "
+        f"other programs {_share(now.get('other_cpu_share'))}, stolen {_share(now.get('cpu_steal_share'))}",
+        "power": f"{_said(now.get('on_battery'), 'battery', 'mains')}, low power mode "
+        f"{_said(now.get('low_power_mode'), 'on', 'off')}, governor {_known(now.get('cpu_governor'))}",
+        "heat": f"warning {_said(now.get('thermal_warning'), 'yes', 'no')}, "
+        f"highest {_quantity(now.get('temperature_c'), '°C')}",
+        "model hub": "cannot be reached" if facts.hub_problem else "answers",
+        "energy meter": ", ".join(facts.energy_parts) or "none",
+    }
+
+
+def _known(value: Any) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def _said(value: bool | None, yes: str, no: str) -> str:  # noqa: FBT001 - it is what is written
+    return "unknown" if value is None else yes if value else no
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    return "unknown" if value is None else format_value(value, unit)
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else format_percent(value)
 
 
 def _names(value: Any) -> str:

@@ -18,12 +18,19 @@ from harness.units import NOT_MEASURED, format_number, format_percent, scale_of
 _ROWS = {
     "training": (
         "train_tokens_per_s", "train_loss_tokens_per_s", "train_padded_tokens_per_s", "padding_share",
-        "train_rows_per_s", "train_bytes_per_s", "step_s", "first_step_s", "train_wall_s",
+        "train_rows_per_s", "train_bytes_per_s", "train_steps_per_s", "step_s", "first_step_s", "mfu",
+        "train_wall_s", "wall_part_s", "train_iterations", "train_updates",
         "train_loss_first", "train_loss_final", "val_loss_first", "val_loss_best", "val_loss_best_iteration",
-        "val_loss_final", "overfit_gap", "total_parameters", "trainable_parameters", "adapter_bytes",
+        "val_loss_final", "overfit_gap", "trainer_loss_first", "trainer_loss_final", "trainer_val_loss_final",
+        "total_parameters", "trainable_parameters", "adapter_bytes",
+        "estimated_peak_bytes", "memory_growth_bytes_per_step", "swap_growth_bytes",
     ),
     "evaluation": ("test_loss", "test_perplexity", "bits_per_byte", "eos_rate", "response_words"),
-    "inference": ("load_s", "disk_bytes", "ttft_s", "prefill_tokens_per_s", "decode_tokens_per_s", "response_s"),
+    "inference": (
+        "load_s", "disk_bytes", "ttft_s", "prefill_tokens_per_s", "decode_tokens_per_s", "tpot_s", "response_s",
+        "context_prefill_tokens_per_s", "context_decode_tokens_per_s", "batch_decode_tokens_per_s",
+        "mbu", "cpu_percent", "energy_j_per_token",
+    ),
 }  # fmt: skip
 _MEMORY = ("peak_active_bytes", "peak_cache_bytes", "peak_footprint_bytes")
 _ARROWS = {Better.HIGHER: "↑", Better.LOWER: "↓", Better.NONE: ""}
@@ -91,6 +98,8 @@ def _cell(metric: Metric | None, label: str | None, notes: Footnotes) -> str:
     if metric is None:
         return NOT_MEASURED
     samples = metric.parts().get(label)
+    if samples is None and metric.samples is not None:
+        return "–"  # measured, but not of this
     if samples is None:
         return f"{NOT_MEASURED} {notes.mark(inert(metric.reason or 'no reason given'))}"
     return write_summary(summarise(samples), metric.unit)
@@ -99,7 +108,7 @@ def _cell(metric: Metric | None, label: str | None, notes: Footnotes) -> str:
 def write_summary(summary: Summary, unit: str) -> str:
     """Write a median with its spread and n; with a single process there is no spread to write."""
     factor, symbol = scale_of(summary.median, unit)
-    whole = unit in {"parameter", "iteration"} or symbol == "B"
+    whole = unit in {"parameter", "iteration", "update"} or symbol == "B"
     middle, low, high = (
         format_percent(value) if unit == "share" else format_number(value / factor, whole=whole)
         for value in (summary.median, summary.low, summary.high)
@@ -137,8 +146,8 @@ def trajectory(columns: Sequence[Column]) -> Section:
     heads = [f"{column.name} {kind}" for column in its for kind in ("train", "val")]
     return Section(
         title="Loss trajectory",
-        text="In nat/token, of the first process, by updates done. train: the step's own batch, as mlx-lm's trainer "
-        "reports it. val: all validation rows once, no padding. The two do not compare with each other.",
+        text="In nat/token over real targets alone, of the first process, by iterations done. train: the step's own "
+        "batch. val: all validation rows once.",
         table=Table(columns=("iteration", *heads), rows=tuple(rows)),
     )
 

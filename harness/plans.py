@@ -88,7 +88,11 @@ class AdapterConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """How much is trained. *val_every* is in iterations; lengths are in tokens."""
+    """How much is trained. *val_every* and *warmup_iters* are in iterations; lengths are in tokens.
+
+    The first *warmup_iters* iterations are timed and stored, and left out of every rate. An update is made
+    once every *grad_accumulation_steps* iterations.
+    """
 
     dataset: str
     iters: int
@@ -96,21 +100,39 @@ class TrainingPlan:
     learning_rate: float
     max_seq_length: int
     val_every: int
+    warmup_iters: int
+    grad_accumulation_steps: int
     seed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InferencePlan:
+    """How much is generated for speed. All lengths are in tokens.
+
+    At each of *context_depths*, *context_tokens* are read and *context_tokens* are generated behind that
+    many tokens of context. *stability_repeats* answers to one prompt tell how steady the machine is.
+    """
+
+    prompts_per_scenario: int
+    warmup_prompts: int
+    output_tokens: int
+    stability_repeats: int
+    context_depths: tuple[int, ...]
+    context_tokens: int
+    batch_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The amount of work of a session."""
+    """The amount of work of a session. *cooldown_s* is the pause before each process."""
 
     name: str
     repeats: int
     timeout_s: float
+    cooldown_s: float
     training: TrainingPlan
     max_answer_tokens: int
-    prompts_per_scenario: int
-    warmup_prompts: int
-    output_tokens: int
+    inference: InferencePlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +161,7 @@ class ReadyModel:
     config: ModelConfig
     directory: str
     weights: Weights
+    tokenizer: str  # sha256 of the tokenizer's files
     warnings: tuple[str, ...] = ()
 
 

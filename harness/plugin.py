@@ -2,11 +2,12 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cases, settings
+from harness import cases, lookup, settings, store
 from harness.errors import HarnessError
 from harness.messages import Failure
 from harness.plans import Case
@@ -26,33 +27,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tunebench", "benchmarks of language models and their adapters")
     group.addoption(
         "--models",
-        default=settings.DEFAULT_MODELS,
         metavar="A,B",
-        help="registry names (`tunebench models` lists them), hf:ORG/REPO[@REV] or path:DIR [%(default)s]",
+        help="registry names (`tunebench models` lists them), hf:ORG/REPO[@REV] or path:DIR "
+        f"[{settings.DEFAULT_MODELS}]",
     )
     group.addoption(
         "--lora",
-        default=settings.DEFAULT_ADAPTERS,
         metavar="A,B",
-        help="adapter configs under fixtures/lora/, or paths to such .toml files [%(default)s]",
+        help=f"adapter configs under fixtures/lora/, or paths to such .toml files [{settings.DEFAULT_ADAPTERS}]",
     )
     group.addoption(
         "--profile",
-        default=settings.DEFAULT_PROFILE,
         metavar="P",
-        help="amount of work: smoke (minutes), standard (what a verdict needs), reference [%(default)s]",
+        help="amount of work: smoke (minutes), standard (what a verdict needs), reference "
+        f"[{settings.DEFAULT_PROFILE}]",
     )
     group.addoption(
         "--weights",
-        default=settings.DEFAULT_SOURCE,
         metavar="SOURCE",
-        help="auto, hub (strict) or embedded (package index or stand-in, no hub) [%(default)s]",
+        help=f"auto, hub (strict) or embedded (package index or stand-in, no hub) [{settings.DEFAULT_SOURCE}]",
     )
     group.addoption("--repeats", type=int, metavar="N", help="fresh processes a case, over the profile's number")
+    group.addoption(
+        "--cooldown", type=float, metavar="SECONDS", help="pause before each process, over the profile's number"
+    )
+    group.addoption(
+        "--memory-limit",
+        metavar="SIZE",
+        help="what one process may use, e.g. 8GiB; above it the case ends as oom [95 percent of the memory]",
+    )
     group.addoption(
         "--results-dir", default=settings.DEFAULT_RESULTS_DIR, metavar="DIR", help="where runs are stored [%(default)s]"
     )
     group.addoption("--run-id", metavar="ID", help="name the run [time and four random digits]")
+    group.addoption(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run (id, unique prefix, path or latest): what it has measured and still holds is kept; "
+        "options that are not given are the run's",
+    )
     group.addoption("--no-report", action="store_true", help="do not render the report into the run's directory")
 
 
@@ -62,14 +75,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{suite}: the {suite} suite")
     option = config.option
     try:
+        resume = None if option.resume is None else lookup.locate(option.resume, Path(option.results_dir))
         resolved = settings.resolve(
             models=option.models,
             adapters=option.lora,
             profile=option.profile,
             source=option.weights,
             repeats=option.repeats,
+            cooldown_s=option.cooldown,
+            memory_limit=option.memory_limit,
             results_dir=option.results_dir,
             run_id=option.run_id,
+            resume=resume,
+            resumed=None if resume is None else store.read_head(resume).run,
             report=not option.no_report,
         )
     except HarnessError as error:
@@ -79,7 +97,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if not any(argument.startswith(_BENCHMARK_FLAG) for argument in arguments):
         option.benchmark_quiet = True  # our own table says more; any of its flags brings its table back
     config.stash[TERMINAL] = terminal
-    session = Session(settings=resolved, command=["pytest", *arguments], on_progress=terminal.progress)
+    session = Session(
+        settings=resolved,
+        command=["pytest", *arguments],
+        on_progress=terminal.progress,
+        interleaved=config.getvalue("maxfail") != 1,  # -x: the first case that fails is to be the last one measured
+    )
     config.stash[SESSION] = session
     config.pluginmanager.register(_CaseLines(session, terminal), "tunebench-case-lines")
 
@@ -99,8 +122,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what trains before what uses the trained; everything else stays where it was."""
+    """Run what trains before what uses the trained; everything else stays where it was.
+
+    A case's processes may have run before its test asks for them, so pytest-benchmark goes by their clock.
+    """
     items.sort(key=lambda item: cases.SUITES.index(case.suite) if (case := _case_of(item)) else -1)
+    for item in items:
+        if _case_of(item):
+            item.add_marker(pytest.mark.benchmark(timer=item.config.stash[SESSION].clock_s))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -117,13 +146,16 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     if hasattr(session.config, "workerinput"):
         raise pytest.UsageError("cases measured side by side would disturb each other; run the suites without -n")
-    models = list({case.model.name: case.model for case in wanted}.values())
-    terminal = session.config.stash[TERMINAL]
+    mine, terminal = session.config.stash[SESSION], session.config.stash[TERMINAL]
     try:
-        session.config.stash[SESSION].start(models, terminal.say)
+        missing = mine.start(wanted, terminal.say)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
-    terminal.session_starts(session.config.stash[SESSION].run)
+    terminal.session_starts(mine.run)
+    for record in mine.records.values():
+        terminal.case_kept(record)
+    kept = [item for item in session.items if (case := _case_of(item)) and case not in missing]
+    session.items[:] = [item for item in session.items if item not in kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +192,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     try:
         return (yield)
     except CaseFailed as error:
-        pyfuncitem.stash[FAILURE] = Failure(status=error.status, reason=str(error))
-        if error.status is Status.SKIPPED:
+        pyfuncitem.stash[FAILURE] = error.failure
+        if error.failure.status is Status.SKIPPED:
             pytest.skip(str(error))
-        pytest.fail(f"{error.status.value}: {error}", pytrace=False)
+        pytest.fail(f"{error.failure.status.value}: {error}", pytrace=False)
+    except HarnessError as error:  # what was measured could not be stored
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -189,11 +189,17 @@ class Sample:
     outputs: tuple[Output, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     notes: tuple[str, ...] = ()
+    invalid: str | None = None  # why these readings cannot be true; None where nothing speaks against them
+    wall_s: float = 0.0  # of the process, as the session saw it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One case of one run, as it is stored."""
+    """One case of one run, as it is stored.
+
+    *identity* names what the readings depend on, each part by a hash or a version: a case whose identity
+    is no longer this one has to be measured again.
+    """
 
     case: str
     suite: str
@@ -207,6 +213,12 @@ class Record:
     outputs: tuple[Output, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     notes: tuple[str, ...] = ()
+    identity: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> int:
+        """How many processes measured the case."""
+        return max((len(metric.samples) for metric in self.metrics.values() if metric.samples), default=0)
 
     def __post_init__(self) -> None:
         _check_finite("wall_s", (self.wall_s,))
@@ -219,7 +231,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """One session: what was asked for, when, and with which code."""
+    """One session: what was asked for, when, and with which code.
+
+    *order* lists the processes as they were measured, each as CASE#NUMBER, counted from 1.
+    """
 
     id: str
     started_at: str
@@ -230,6 +245,8 @@ class RunInfo:
     paired_with: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    resumed_at: tuple[str, ...] = ()  # UTC, ISO 8601, once for each time the run was gone on with
 
     def __post_init__(self) -> None:
         _check_facts("run", (self.git, self.options))
@@ -237,7 +254,11 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The machine as the measuring process saw it. Unknown is None, never absent."""
+    """The machine as the measuring process saw it. Unknown is None, never absent.
+
+    *power* is how it was before the first case, *power_after* after the last; None while the session runs.
+    *code* is a hash of the source of every module that measures.
+    """
 
     device: dict[str, Any]
     os: dict[str, Any]
@@ -246,9 +267,13 @@ class Environment:
     roofline: dict[str, Any]
     power: dict[str, Any]
     compiler: str | None
+    power_after: dict[str, Any] | None = None
+    self_check: dict[str, Any] | None = None  # products of the device against NumPy's
+    code: str | None = None
 
     def __post_init__(self) -> None:
-        _check_facts("environment", (self.device, self.os, self.blas, self.roofline, self.power))
+        facts = (self.device, self.os, self.blas, self.roofline, self.power, self.power_after, self.self_check)
+        _check_facts("environment", facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,26 +1,27 @@
 """Runs the cases of one session, process by process, and stores what they measured. Knows nothing of pytest.
 
-The only mutable object between the first case and the last result file.
+The only mutable object between the first case and the last result file. Cases with several processes
+take turns (`schedule`): asking for a case's next sample runs every turn that comes before it.
 """
 
-import secrets
-import tempfile
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from harness import environment, metrics, process, store
-from harness.errors import BadWeights, HarnessError
+from harness import process, schedule, store
+from harness.head import Head, open_head
+from harness.identity import Identity, identify
+from harness.merging import merge_readings, merge_series
 from harness.messages import Failure, Message, Progress
-from harness.meters import monotonic_s, utc_now
+from harness.meters import monotonic_s, pause_s, utc_now
 from harness.paths import without_home
-from harness.plans import AdapterConfig, Case, Job, ModelConfig, ReadyModel
-from harness.records import Environment, Metric, Readings, Record, RunInfo, Sample, Series, Status
+from harness.plans import Case, Job, ReadyModel
+from harness.records import Bundle, Record, RunInfo, Sample, Status
+from harness.resuming import holds, leftovers, why_again
+from harness.schedule import Turn
 from harness.settings import Settings
-
-_PREPARE_TIMEOUT_S = 3600.0  # a download may take that long
-_FACTS_TIMEOUT_S = 300.0
+from harness.workers import Workers
 
 
 class CaseFailed(Exception):
@@ -28,17 +29,19 @@ class CaseFailed(Exception):
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
-        self.status = failure.status
+        self.failure = failure
 
 
 @dataclass(slots=True, kw_only=True)
 class _Open:
-    """A case that is being measured."""
+    """A case without a record so far."""
 
     started_at: str
-    start_s: float
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    failure: Failure | None = None  # of the process that ended the case
+    taken: int = 0  # how many of the samples were asked for
+    spent_s: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,86 +50,174 @@ class Session:
 
     settings: Settings
     command: Sequence[str]
-    on_progress: Callable[[Case, Progress], None]
+    on_progress: Callable[[Turn, Progress], None]
+    interleaved: bool = True  # whether cases take turns
     run_process: Callable[..., Message] = process.run
+    pause: Callable[[float], None] = pause_s
     records: dict[str, Record] = field(default_factory=dict)
-    _run: RunInfo | None = None
-    _environment: Environment | None = None
+    replayed_s: float = 0.0  # the processes' time, as their samples are asked for: a clock of measured work
+    _head: Head | None = None
+    _workers: Workers | None = None
     _ready: dict[str, ReadyModel] = field(default_factory=dict)
+    _turns: list[Turn] = field(default_factory=list)
     _open: dict[str, _Open] = field(default_factory=dict)
-    _models: Sequence[ModelConfig] = ()
 
     @property
-    def run(self) -> RunInfo:
-        """The head of the run; it exists once `start` has been called."""
-        assert self._run is not None, "the session has not started"
-        return self._run
+    def head(self) -> Head:
+        """The run on disk; it exists once `start` has been called."""
+        assert self._head is not None, "the session has not started"
+        return self._head
 
     @property
     def started(self) -> bool:
         """Whether there is a run directory."""
-        return self._run is not None
+        return self._head is not None
+
+    @property
+    def run(self) -> RunInfo:
+        """What the run says of itself."""
+        return self.head.run
 
     @property
     def directory(self) -> Path:
         """Where the run's files are."""
-        return self.settings.results_dir / self.run.id
+        return self.head.directory
 
-    def start(self, models: Sequence[ModelConfig], say: Callable[[str], None]) -> None:
+    def start(self, cases: Sequence[Case], say: Callable[[str], None]) -> list[Case]:
         """Make the run directory, look at the machine and get the weights, before anything is measured.
 
+        Gives the cases that are to be measured: all of them, or, where a run is gone on with, those it lacks.
+
         Raises:
-            HarnessError: if results cannot be written, a run of that id exists, or weights are missing.
+            HarnessError: if results cannot be written, a run of that id exists, another session is measuring
+                into it, or weights are missing.
         """
-        started_at = utc_now()
-        stamp = started_at.replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
-        run_id = self.settings.run_id or f"{stamp}-{secrets.token_hex(2)}"
-        if (self.settings.results_dir / run_id / store.RUN_FILE).exists():
-            raise HarnessError(f"--run-id: there is a run {run_id!r} in {self.settings.results_dir}; give another id")
-        self._run = RunInfo(
-            id=run_id,
-            started_at=started_at,
-            finished_at=None,
-            command=tuple(without_home(word) for word in self.command),
-            profile=self.settings.profile.name,
-            git=environment.git_state(Path.cwd()),
-            options=self._options(),
+        repeats = self.settings.repeats
+        turning = self.interleaved and repeats > 1
+        stored = store.salvage(self.settings.resume) if self.settings.resume else store.Found()
+        self._head = open_head(
+            self.settings,
+            self.command,
+            order_seed=schedule.SEED if turning else None,
+            stored=stored.runs[0].run if stored.runs else None,
         )
-        self._save()
-        self._environment = self._ask(Job(work="environment"), _FACTS_TIMEOUT_S).environment
-        problem = (self._environment.blas if self._environment else {}).get("problem")
-        warnings = [problem] if problem else []
-        for model in models:
+        self._workers = Workers(
+            run_process=self.run_process,
+            logs=self.directory / "logs",
+            timeout_s=self.settings.profile.timeout_s,
+            memory_limit_bytes=self.settings.memory_limit_bytes,
+        )
+        self.head.look(self._workers.look())
+        for model in {case.model.name: case.model for case in cases}.values():
             say(f"preparing {model.name}")
-            ready = self._ask(Job(work="prepare", model=model, source=self.settings.source), _PREPARE_TIMEOUT_S).ready
-            assert ready is not None, "the worker answers a prepare job with a model"
-            self._ready[model.name] = ready
-            warnings += ready.warnings
-        self._run = replace(self._run, warnings=tuple(map(without_home, warnings)))
-        self._save()
+            self._ready[model.name] = self._workers.prepare(model, self.settings.source)
+            self.head.warn(self._ready[model.name].warnings)
+        self.head.warn(stored.problems)
+        for bundle in stored.runs:
+            self._take_over(bundle, cases)
+        missing = [case for case in cases if case.id not in self.records]
+        turns = schedule.in_rounds(missing, repeats) if turning else schedule.one_by_one(missing, repeats)
+        self._turns = [turn for turn in turns if turn.number > len(self._opened(turn.case).samples)]
+        return missing
+
+    def _take_over(self, stored: Bundle, cases: Sequence[Case]) -> None:
+        """Keep what the run holds and still holds true; drop adapters that would be trained otherwise today."""
+        records = {record.case: record for record in stored.records}
+        for case in cases:
+            identity, record = self._identity(case), records.get(case.id)
+            if record is not None and (reason := why_again(record, identity, self.settings.repeats)) is None:
+                self.records[case.id] = record
+                continue
+            opened = self._opened(case)
+            if record is not None:
+                opened.notes.append(f"measured again: {reason}")
+            opened.samples += leftovers(self.directory, case.id, identity)
+            opened.spent_s += sum(sample.wall_s for sample in opened.samples)
+        for case in cases:
+            training = replace(case, suite="training")
+            half_done = training.id in self._open and self._open[training.id].samples
+            if not half_done and not holds(records.get(training.id), self._identity(training), 1):
+                shutil.rmtree(self.directory / _artifact_path(training), ignore_errors=True)
 
     def measure(self, case: Case) -> Sample:
-        """Measure *case* once, in one fresh process.
+        """Give the next sample of *case*, each from a fresh process; whatever's turn comes first is measured first.
+
+        Raises:
+            CaseFailed: if it has none.
+        """
+        opened = self._opened(case)
+        while len(opened.samples) <= opened.taken:
+            if opened.failure is not None:
+                raise CaseFailed(opened.failure)
+            self._take(self._next_turn(case))
+        sample = opened.samples[opened.taken]
+        opened.taken += 1
+        self.replayed_s += sample.wall_s
+        if sample.invalid and opened.taken == len(opened.samples):
+            assert opened.failure is not None, "an invalid sample ends its case"
+            raise CaseFailed(opened.failure)
+        return sample
+
+    def clock_s(self) -> float:
+        """A clock that only runs while a sample is asked for, by the time its process took."""
+        return self.replayed_s
+
+    def _next_turn(self, case: Case) -> Turn:
+        """The next turn of the schedule; outside it where the schedule has none of this case left."""
+        if any(turn.case.id == case.id for turn in self._turns):
+            return self._turns.pop(0)
+        return Turn(case=case, number=len(self._opened(case).samples) + 1)
+
+    def _take(self, turn: Turn) -> None:
+        """Run one process and keep what it measured, or why it did not."""
+        opened = self._opened(turn.case)
+        if opened.failure is not None:
+            return
+        self.pause(self.settings.cooldown_s)
+        start_s = monotonic_s()
+        try:
+            sample = self._sample(turn, opened)
+        except CaseFailed as error:
+            opened.failure = error.failure
+            return
+        finally:
+            opened.spent_s += monotonic_s() - start_s
+        opened.samples.append(sample)
+        if sample.invalid:
+            opened.failure = Failure(status=Status.INVALID, reason=sample.invalid)
+            return
+        store.write_process(
+            self.directory,
+            store.ProcessFile(
+                schema=store.SCHEMA,
+                run_id=self.run.id,
+                case=turn.case.id,
+                number=turn.number,
+                identity=self._identity(turn.case),
+                sample=sample,
+            ),
+        )
+
+    def _sample(self, turn: Turn, opened: _Open) -> Sample:
+        """Measure in one fresh process.
 
         Raises:
             CaseFailed: if it has no result.
         """
-        ready = self._ready[case.model.name]
-        opened = self._open.setdefault(
-            case.id, _Open(started_at=utc_now(), start_s=monotonic_s(), notes=list(map(without_home, ready.warnings)))
-        )
+        case = turn.case
         job = Job(
             work=case.suite,
-            ready=ready,
+            ready=self._ready[case.model.name],
             adapter=case.adapter,
-            adapter_dir=self._adapter_dir_for(case, opened),
+            adapter_dir=self._adapter_dir_for(turn, opened),
             profile=self.settings.profile,
         )
-        message = self._process(job, case, f"{case.id}-{len(opened.samples) + 1}")
+        self.head.take_turn(turn.id)
+        start_s = monotonic_s()
+        message = self._worker(job, turn, f"{case.id}-{turn.number}")
         if message.sample is None:
             raise CaseFailed(message.failure or Failure(status=Status.CRASHED, reason="the worker gave no result"))
-        opened.samples.append(message.sample)
-        return message.sample
+        return replace(message.sample, wall_s=round(monotonic_s() - start_s, 3))
 
     def samples(self, case: Case) -> Sequence[Sample]:
         """What the processes of *case* measured, while it is open."""
@@ -134,7 +225,7 @@ class Session:
 
     def close(self, case: Case, failure: Failure | None) -> Record:
         """Store what was measured of *case*, and how it ended."""
-        opened = self._open.pop(case.id, None) or _Open(started_at=utc_now(), start_s=monotonic_s())
+        opened = self._opened(case)
         samples = opened.samples
         record = Record(
             case=case.id,
@@ -142,36 +233,48 @@ class Session:
             status=failure.status if failure else Status.OK,
             reason=without_home(failure.reason) if failure else None,
             started_at=opened.started_at,
-            wall_s=round(monotonic_s() - opened.start_s, 3),
+            wall_s=round(opened.spent_s, 3),
             key=samples[0].key if samples else None,
             metrics=merge_readings([sample.readings for sample in samples]),
-            series=_merge_series([sample.series for sample in samples]),
+            series=merge_series([sample.series for sample in samples]),
             outputs=samples[0].outputs if samples else (),
             artifacts=tuple(
-                replace(its, path=f"{self._artifact_path(case)}/{its.path}") for s in samples for its in s.artifacts
+                replace(its, path=f"{_artifact_path(case)}/{its.path}") for s in samples for its in s.artifacts
             ),
             notes=tuple(dict.fromkeys([*opened.notes, *(note for sample in samples for note in sample.notes)])),
+            identity=self._identity(case),
         )
         store.write_record(self.directory, self.run.id, record)
+        del self._open[case.id]
         self.records[case.id] = record
         return record
 
     def finish(self) -> None:
         """Note the end of the session."""
-        self._run = replace(self.run, finished_at=utc_now())
-        self._save()
+        self.head.finish(tuple(self.records.values()))
 
-    def _adapter_dir_for(self, case: Case, opened: _Open) -> str | None:
+    def _opened(self, case: Case) -> _Open:
+        if case.id not in self._open:
+            ready = self._ready.get(case.model.name)
+            notes = list(map(without_home, ready.warnings)) if ready else []
+            self._open[case.id] = _Open(started_at=utc_now(), notes=notes)
+        return self._open[case.id]
+
+    def _identity(self, case: Case) -> Identity:
+        machine, ready = self.head.environment, self._ready.get(case.model.name)
+        return identify(case, ready, self.settings.profile, machine) if machine and ready else {}
+
+    def _adapter_dir_for(self, turn: Turn, opened: _Open) -> str | None:
         """Where the case's adapter is, or goes. One that should be there and is not is trained first, unmeasured."""
+        case = turn.case
         if case.adapter is None:
             return None
         training = replace(case, suite="training")
-        directory = self.directory / self._artifact_path(training)
+        directory = self.directory / _artifact_path(training)
         if case.suite == "training":
             return None if opened.samples else str(directory)  # the first process leaves its adapter
-        trained = self.records.get(training.id)
-        if trained is not None and trained.status is not Status.OK:
-            reason = f"its adapter could not be trained: {training.id} {trained.status.value}: {trained.reason}"
+        if lost := self._failure_of(training):
+            reason = f"its adapter could not be trained: {training.id} {lost.status.value}: {lost.reason}"
             raise CaseFailed(Failure(status=Status.SKIPPED, reason=reason))
         if not (directory / "final").is_dir():
             job = Job(
@@ -181,92 +284,24 @@ class Session:
                 adapter_dir=str(directory),
                 profile=self.settings.profile,
             )
-            message = self._process(job, case, f"{case.id}-adapter")
+            message = self._worker(job, turn, f"{case.id}-adapter")
             if message.failure is not None:
                 reason = f"its adapter could not be trained: {message.failure.reason}"
                 raise CaseFailed(Failure(status=Status.SKIPPED, reason=reason))
             opened.notes.append("the adapter was trained ahead of this case, unmeasured")
         return str(directory / "final")
 
-    @staticmethod
-    def _artifact_path(case: Case) -> str:
-        return f"artifacts/{case.id}"
+    def _worker(self, job: Job, turn: Turn, name: str) -> Message:
+        assert self._workers is not None, "the session has not started"
+        return self._workers.measure(job, name, lambda progress: self.on_progress(turn, progress))
 
-    def _process(self, job: Job, case: Case, name: str) -> Message:
-        log = self.directory / "logs" / f"{name.replace('/', '.')}.log"
-        timeout_s = self.settings.profile.timeout_s
-        return self.run_process(job, log=log, timeout_s=timeout_s, on_progress=lambda its: self.on_progress(case, its))
-
-    def _ask(self, job: Job, timeout_s: float) -> Message:
-        """Have a worker find something out; its failure is the session's."""
-        log = self.directory / "logs" / f"{job.work}.log"
-        message = self.run_process(job, log=log, timeout_s=timeout_s, on_progress=lambda _: None)
-        if message.failure is not None:
-            raise BadWeights(message.failure.reason)
-        return message
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "models": [without_home(model.name) for model in self.settings.models],
-            "lora": [adapter.name for adapter in self.settings.adapters],
-            "weights": self.settings.source,
-            "repeats": self.settings.repeats,
-        }
-
-    def _save(self) -> None:
-        store.write_run(self.directory, self.run, self._environment)
+    def _failure_of(self, case: Case) -> Failure | None:
+        """How a case of this session failed; None if it did not, or is not part of it."""
+        record = self.records.get(case.id)
+        if record is not None and record.status is not Status.OK:
+            return Failure(status=record.status, reason=record.reason or "")
+        return self._open[case.id].failure if case.id in self._open else None
 
 
-def fetch(model: ModelConfig, source: str) -> ReadyModel:
-    """Get a model's weights into the cache.
-
-    Raises:
-        HarnessError: if they cannot be had.
-    """
-    ready = _ask_alone(Job(work="prepare", model=model, source=source), _PREPARE_TIMEOUT_S).ready
-    assert ready is not None, "the worker answers a prepare job with a model"
-    return ready
-
-
-def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:
-    """Count the parameters of a model of the registry, and of an adapter on it.
-
-    Raises:
-        HarnessError: if the adapter does not fit the model.
-    """
-    return _ask_alone(Job(work="count", model=model, adapter=adapter), _FACTS_TIMEOUT_S).facts or {}
-
-
-def _ask_alone(job: Job, timeout_s: float) -> Message:
-    """Have a worker find something out, outside any session."""
-    with tempfile.TemporaryDirectory() as scratch:
-        message = process.run(job, log=Path(scratch) / "log", timeout_s=timeout_s, on_progress=lambda _: None)
-    if message.failure is not None:
-        raise HarnessError(message.failure.reason)
-    return message
-
-
-def merge_readings(processes: Sequence[dict[str, Readings]]) -> dict[str, Metric]:
-    """Turn the readings of several processes into metrics, in the order of the processes.
-
-    A metric one of the processes could not read is not measured, for its reason.
-    """
-    merged = {}
-    for name in dict.fromkeys(name for readings in processes for name in readings):
-        its = [readings[name] for readings in processes if name in readings]
-        reason = next((one.reason for one in its if one.reason), None)
-        alike = len({one.labels for one in its}) == 1
-        if alike and all(one.values for one in its):
-            samples = tuple(one.values for one in its)
-            merged[name] = metrics.metric(name, samples, labels=its[0].labels, reason=reason)
-        else:
-            merged[name] = metrics.metric(name, None, reason=reason or "the processes read different things")
-    return merged
-
-
-def _merge_series(processes: Sequence[dict[str, Series]]) -> dict[str, Series]:
-    """Keep the first process's series under their names, and those of process n as name.n."""
-    merged = dict(processes[0]) if processes else {}
-    for number, series in enumerate(processes[1:], start=2):
-        merged |= {f"{name}.{number}": replace(its, process=number) for name, its in series.items()}
-    return merged
+def _artifact_path(case: Case) -> str:
+    return f"artifacts/{case.id}"

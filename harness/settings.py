@@ -1,5 +1,6 @@
 """Options to one frozen Settings. The only place with defaults."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from harness.configs import read_adapter, read_model, read_profile
 from harness.errors import BadConfig, UnknownName
 from harness.plans import AdapterConfig, ModelConfig, Profile
+from harness.records import RunInfo
 
 DEFAULT_MODELS = "smollm2"
 DEFAULT_ADAPTERS = "qv-r8"
@@ -16,6 +18,7 @@ DEFAULT_SOURCE = "auto"
 DEFAULT_RESULTS_DIR = "results"
 _RESERVED = ("latest", "baseline", "published")
 SOURCES = ("auto", "hub", "embedded")
+_SIZES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,31 +27,44 @@ class Settings:
 
     models: tuple[ModelConfig, ...]
     adapters: tuple[AdapterConfig, ...]
+    adapter_names: tuple[str, ...]  # as typed
     profile: Profile
     source: str
     repeats: int
+    cooldown_s: float
+    memory_limit_bytes: int | None  # None: nearly all the machine has
     results_dir: Path
     run_id: str | None
+    resume: Path | None  # the directory of a run to go on with
     report: bool
 
 
 def resolve(
     *,
-    models: str,
-    adapters: str,
-    profile: str,
-    source: str,
+    models: str | None,
+    adapters: str | None,
+    profile: str | None,
+    source: str | None,
     repeats: int | None,
+    cooldown_s: float | None,
+    memory_limit: str | None,
     results_dir: str,
     run_id: str | None,
+    resume: Path | None = None,
+    resumed: RunInfo | None = None,
     report: bool,
 ) -> Settings:
     """Check every option and read the files they name.
 
+    None stands for an option that was not given: it is as it was in the run that is gone on with
+    (*resume*, with its head *resumed*), else the default.
+
     Raises:
         HarnessError: naming what is not known, or not possible, and what is.
     """
-    plan = read_profile(profile)
+    was = _Was(resumed)
+    plan = read_profile((resumed.profile if resumed else DEFAULT_PROFILE) if profile is None else profile)
+    source = was.text("weights", DEFAULT_SOURCE) if source is None else source
     check_source(source)
     if repeats is not None and repeats < 1:
         raise BadConfig("--repeats", [f"{repeats} processes a case; give a whole number of 1 or more"])
@@ -56,16 +72,48 @@ def resolve(
         raise BadConfig("--run-id", [f"{run_id!r} has a meaning of its own; give another"])
     if run_id is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", run_id):
         raise BadConfig("--run-id", [f"{run_id!r}; use letters, digits, '.', '_' and '-'"])
+    if run_id is not None and resume is not None:
+        raise BadConfig("--run-id", ["a run that is gone on with keeps its name; leave out --run-id or --resume"])
+    if cooldown_s is not None and not 0 <= cooldown_s < math.inf:
+        raise BadConfig("--cooldown", [f"{cooldown_s} seconds; give a number of 0 or more"])
+    model_names = _names("--models", was.text("models", DEFAULT_MODELS) if models is None else models)
+    adapter_names = _names("--lora", was.text("lora", DEFAULT_ADAPTERS) if adapters is None else adapters)
+    limit = was.options.get("memory_limit_bytes") if memory_limit is None else _bytes("--memory-limit", memory_limit)
     return Settings(
-        models=tuple(read_model(name) for name in _names("--models", models)),
-        adapters=tuple(read_adapter(name) for name in _names("--lora", adapters)),
+        models=tuple(read_model(name) for name in model_names),
+        adapters=tuple(read_adapter(name) for name in adapter_names),
+        adapter_names=tuple(adapter_names),
         profile=plan,
         source=source,
-        repeats=repeats or plan.repeats,
+        repeats=repeats or was.options.get("repeats") or plan.repeats,
+        cooldown_s=was.options.get("cooldown_s", plan.cooldown_s) if cooldown_s is None else cooldown_s,
+        memory_limit_bytes=limit,
         results_dir=Path(results_dir),
         run_id=run_id,
+        resume=resume,
         report=report,
     )
+
+
+class _Was:
+    """The options of a run that is gone on with, as they were typed; without one, there are none."""
+
+    def __init__(self, run: RunInfo | None) -> None:
+        self.options = run.options if run else {}
+
+    def text(self, name: str, default: str) -> str:
+        """An option as text; a list as names with commas between."""
+        value = self.options.get(name, default)
+        return value if isinstance(value, str) else ",".join(value)
+
+
+def _bytes(option: str, text: str) -> int:
+    """Read a size: 8GiB, 512MiB, or a number of bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|b)?", text.strip(), re.IGNORECASE)
+    size = float(match[1]) * _SIZES[(match[2] or "").lower()] if match else 0
+    if size < 1:
+        raise BadConfig(option, [f"{text!r} is no size; give one such as 8GiB, 512MiB or 1000000"])
+    return int(size)
 
 
 def check_source(source: str) -> None:

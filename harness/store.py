@@ -1,10 +1,11 @@
 """Result files: the one seam between a benchmark session and everything after it.
 
 A run is a directory: run.json for the session, one JSON file a record beside it. A bundle is a run in
-one file. Everything is written whole or not at all.
+one file. Everything is written whole or not at all. While a case has processes still to come, what the
+finished ones measured waits under processes/, so that a session that dies loses one process at most.
 
 Schema history (raise SCHEMA, add a line, keep reading the older ones):
-    1  first version
+    1  first version; fields that were added since have a default
 """
 
 import os
@@ -13,14 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from filelock import FileLock, Timeout
+
 from harness import codec
-from harness.errors import BadResultFile, UnknownName, Unwritable
-from harness.records import Bundle, Environment, Record, RunInfo
+from harness.errors import BadResultFile, HarnessError, Unwritable
+from harness.records import Bundle, Environment, Record, RunInfo, Sample
 
 SCHEMA = 1
 RUN_FILE = "run.json"
+_PROCESSES = "processes"
+_LOCK = ".lock"
 _SEPARATOR = "+"  # between the parts of a case in a file's name; no part holds one
-LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +46,25 @@ class RecordFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFile:
+    """What one process of a case measured, until the case has its record."""
+
+    schema: int
+    run_id: str
+    case: str
+    number: int  # counted from 1
+    identity: dict[str, str]
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Versioned:
     """All that is asked of a file of a version to come."""
 
     schema: int
 
 
-_T = TypeVar("_T", Bundle, RunFile, RecordFile)
+_T = TypeVar("_T", Bundle, RunFile, RecordFile, ProcessFile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +85,64 @@ def write_run(directory: Path, run: RunInfo, environment: Environment | None) ->
 
 
 def write_record(directory: Path, run_id: str, record: Record) -> Path:
-    """Write one record into the run's *directory*; give its file.
+    """Write one record into the run's *directory*; give its file. What its processes left is no longer needed.
 
     Raises:
         Unwritable: if it cannot be written.
     """
-    path = directory / f"{record.case.replace('/', _SEPARATOR)}.json"
+    path = directory / f"{_file_stem(record.case)}.json"
     _write(path, RecordFile(schema=SCHEMA, run_id=run_id, record=record))
+    for finished in _process_files(directory, record.case):
+        finished.unlink(missing_ok=True)
     return path
+
+
+def write_process(directory: Path, its: ProcessFile) -> None:
+    """Keep what one process measured, for as long as its case has no record.
+
+    Raises:
+        Unwritable: if it cannot be written.
+    """
+    _write(directory / _PROCESSES / f"{_file_stem(its.case)}-{its.number}.json", its)
+
+
+def read_processes(directory: Path, case: str) -> tuple[ProcessFile, ...]:
+    """What finished processes of *case* left, by their numbers; files that cannot be read are as good as none."""
+    found = []
+    for path in _process_files(directory, case):
+        try:
+            found.append(_read(path, ProcessFile))
+        except BadResultFile:
+            continue
+    return tuple(sorted(found, key=lambda its: its.number))
+
+
+def _process_files(directory: Path, case: str) -> list[Path]:
+    stem = _file_stem(case)
+    files = (directory / _PROCESSES).glob("*.json")
+    return [path for path in files if path.stem.rpartition("-")[0] == stem]
+
+
+def _file_stem(case: str) -> str:
+    return case.replace("/", _SEPARATOR)
+
+
+def claim(directory: Path) -> FileLock:
+    """Make a run's *directory* this session's alone, for as long as the lock given is held, or the session lives.
+
+    Raises:
+        HarnessError: if another session is measuring into it.
+        Unwritable: if it cannot be made.
+    """
+    lock = FileLock(directory / _LOCK)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise HarnessError(f"{directory}: another session is measuring into this run; wait for it") from None
+    except OSError as error:
+        raise Unwritable(f"{directory}: {error.strerror or error}; choose another place, or make room") from error
+    return lock
 
 
 def write_text(path: Path, text: str) -> None:
@@ -99,6 +165,15 @@ def write_text(path: Path, text: str) -> None:
         raise Unwritable(f"{path}: {error.strerror or error}; choose another place, or make room") from error
 
 
+def read_head(directory: Path) -> RunFile:
+    """Read the session's own file alone.
+
+    Raises:
+        BadResultFile: if it is missing, torn, foreign, or of a schema this version does not know.
+    """
+    return _read(directory / RUN_FILE, RunFile)
+
+
 def read_run(path: Path) -> Bundle:
     """Read a run directory or a bundle file. What was written reads back equal.
 
@@ -107,25 +182,36 @@ def read_run(path: Path) -> Bundle:
     """
     if not path.is_dir():
         return _read(path, Bundle)
-    head = _read(path / RUN_FILE, RunFile)
+    head = read_head(path)
     records, problems = _read_records(path, head)
     if problems:
         raise BadResultFile(problems[0])
     return _bundle(head, records)
 
 
+def salvage(directory: Path) -> Found:
+    """Read all of one run that can be read; name every file that cannot.
+
+    Raises:
+        BadResultFile: if there is no run, or its run.json cannot be read.
+    """
+    head = read_head(directory)
+    records, problems = _read_records(directory, head)
+    return Found(runs=(_bundle(head, records),), problems=tuple(problems))
+
+
 def find_runs(results_dir: Path) -> Found:
     """Read every run under *results_dir*, oldest first. A file that cannot be read is named, and skipped."""
-    runs, problems = [], []
-    for directory in _run_directories(results_dir):
+    runs: list[Bundle] = []
+    problems: list[str] = []
+    for directory in run_directories(results_dir):
         try:
-            head = _read(directory / RUN_FILE, RunFile)
+            its = salvage(directory)
         except BadResultFile as error:
             problems.append(str(error))
             continue
-        records, unread = _read_records(directory, head)
-        problems += unread
-        runs.append(_bundle(head, records))
+        problems += its.problems
+        runs += its.runs
     runs.sort(key=lambda bundle: (bundle.run.started_at, bundle.run.id))
     return Found(runs=tuple(runs), problems=tuple(problems))
 
@@ -150,48 +236,14 @@ def _read_records(directory: Path, head: RunFile) -> tuple[list[Record], list[st
 
 
 def _bundle(head: RunFile, records: Iterable[Record]) -> Bundle:
-    """Join a run's files, its records in the order they were measured."""
-    ordered = sorted(records, key=lambda record: (record.started_at, record.case))
+    """Join a run's files, its records in the order their first processes ran."""
+    place = {turn: number for number, turn in enumerate(head.run.order)}
+    ordered = sorted(records, key=lambda its: (place.get(f"{its.case}#1", -1), its.started_at, its.case))
     return Bundle(schema=head.schema, run=head.run, environment=head.environment, records=tuple(ordered))
 
 
-def locate(name: str, results_dir: Path) -> Path:
-    """Find a run by its id, a unique prefix of it, a path, or "latest".
-
-    Raises:
-        UnknownName: if nothing, or more than one run, answers to it.
-    """
-    as_path = Path(name)
-    if name and (_exists(as_path / RUN_FILE) or _exists(as_path)):
-        return as_path
-    directories = {path.name: path for path in _run_directories(results_dir)}
-    if name in directories:
-        return directories[name]
-    if name == LATEST and directories:
-        return max(directories.values(), key=_started_at)
-    matches = [path for run_id, path in directories.items() if name and run_id.startswith(name)]
-    if len(matches) == 1:
-        return matches[0]
-    hint = f"({results_dir}) More than one begins so." if matches else f"({results_dir}) `tunebench runs` lists them."
-    raise UnknownName("run", name, directories, hint)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name longer than any file's
-        return False
-
-
-def _started_at(directory: Path) -> tuple[str, str]:
-    """When a run began; one that cannot be read counts as the oldest."""
-    try:
-        return _read(directory / RUN_FILE, RunFile).run.started_at, directory.name
-    except BadResultFile:
-        return "", directory.name
-
-
-def _run_directories(results_dir: Path) -> list[Path]:
+def run_directories(results_dir: Path) -> list[Path]:
+    """Name the directory of every run under *results_dir*."""
     return sorted(path.parent for path in results_dir.glob(f"*/{RUN_FILE}"))
 
 

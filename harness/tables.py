@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harness.markdown import inert
-from harness.records import Bundle, Record
+from harness.records import Bundle, Record, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +52,19 @@ class Footnotes:
 
 
 def columns_of(bundles: Sequence[Bundle], suite: str) -> list[Column]:
-    """One column a record of the suite; with several runs the run's id tells them apart."""
+    """One column a record of the suite; with several runs the run's id tells them apart.
+
+    A record that is not ok but holds figures says so in its head: they are shown, and never judged.
+    """
     columns: list[Column] = []
     seen: Counter[str] = Counter()
     for bundle in bundles:
         for record in bundle.records:
             if record.suite == suite:
-                name = inert(record.case.partition("/")[2] + (f" ({bundle.run.id})" if len(bundles) > 1 else ""))
+                doubted = record.metrics and record.status is not Status.OK
+                ended = f", {record.status.value}" if doubted else ""
+                which = f" ({bundle.run.id})" if len(bundles) > 1 else ""
+                name = inert(record.case.partition("/")[2] + which + ended)
                 seen[name] += 1
                 columns.append(Column(name=f"{name} ({seen[name]})" if seen[name] > 1 else name, record=record))
     return columns

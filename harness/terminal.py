@@ -11,8 +11,8 @@ from harness.errors import HarnessError
 from harness.headlines import headline, headline_cells
 from harness.messages import Progress
 from harness.meters import monotonic_s
-from harness.plans import Case
 from harness.records import Record, RunInfo, Status
+from harness.schedule import Turn
 from harness.session import Session
 
 _CLEAR_LINE = "\r\x1b[2K"
@@ -48,12 +48,12 @@ class Terminal:
             reporter.write(f"{_CLEAR_LINE}{text[:width]}", flush=True)
         self._moving = True
 
-    def progress(self, case: Case, progress: Progress) -> None:
+    def progress(self, turn: Turn, progress: Progress) -> None:
         """Show how far a case is, a few times a second at most: the machine has better things to do."""
         now_s = monotonic_s()
         if now_s - self._said_s >= _REST_S:
             self._said_s = now_s
-            self.say(f"{case.id}  {progress.done}/{progress.total}  {progress.text}")
+            self.say(f"{turn.case.id} #{turn.number}  {progress.done}/{progress.total}  {progress.text}")
 
     def session_starts(self, run: RunInfo) -> None:
         """Say what was found out before anything is measured."""
@@ -71,13 +71,19 @@ class Terminal:
 
     def case_ended(self, record: Record) -> None:
         """One line: the case and its headline figures, or why it has none."""
+        self._case(record, f"{record.wall_s:.1f} s")
+
+    def case_kept(self, record: Record) -> None:
+        """One line for a case that was measured before and still holds."""
+        self._case(record, "kept")
+
+    def _case(self, record: Record, ending: str) -> None:
         self._clear()
         reporter = self._reporter
         if reporter is None or not self.one_line_a_case:
             return
-        ok = record.status is Status.OK
         reporter.ensure_newline()
-        reporter.write_line(f"{record.case}  {headline(record)}  ({record.wall_s:.1f} s)", red=not ok)
+        reporter.write_line(f"{record.case}  {headline(record)}  ({ending})", red=record.status is not Status.OK)
         for note in record.notes:
             if note not in self._warnings:
                 reporter.write_line(f"  note: {note}")

@@ -12,11 +12,12 @@ NOT_MEASURED = "not measured"
 _SCALES: dict[str, list[tuple[float, str]]] = {
     "s": [(60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")],
     "byte": [(2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")],
+    "byte/step": [(2.0**20, "MiB/step"), (2.0**10, "KiB/step"), (1.0, "B/step")],
     "byte/s": [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")],
     "FLOP/s": [(1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1.0, "FLOP/s")],
 }
 # Counts: written whole, with thousands apart.
-_WHOLE = {"parameter", "token", "row", "iteration"}
+_WHOLE = {"parameter", "token", "row", "iteration", "update"}
 # Below this, minutes read worse than seconds.
 _MINUTES_FROM_S = 180.0
 
@@ -65,6 +66,5 @@ def format_percent(share: float) -> str:
 
 
 def _symbol(unit: str) -> str:
-    return {"1": "", "bit/byte": "bit/B", "share": "", "parameter": "", "iteration": "", "word": "words"}.get(
-        unit, unit
-    )
+    bare = dict.fromkeys(("1", "share", "parameter", "iteration", "update"), "")
+    return {**bare, "bit/byte": "bit/B", "word": "words", "percent": "%"}.get(unit, unit)

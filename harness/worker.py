@@ -8,21 +8,27 @@ Standard input stays open as a lifeline: when it closes, the session is gone, an
 import os
 import sys
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 from harness import codec
 from harness.blas import load_fast_blas
 from harness.errors import HarnessError
+from harness.faults import status_of
 from harness.messages import Failure, Message, Progress
 from harness.plans import Job
 from harness.records import Status
 
 _ORPHANED = 3  # exit code of a worker whose session is gone
-_NO_MEMORY = ("unable to allocate", "out of memory", "attempting to allocate", "cannot allocate memory")
+_KILL_ORDER = Path("/proc/self/oom_score_adj")
+_KILL_FIRST = "1000"  # the highest: when memory runs out the kernel takes the worker, and the session survives
 
 
 def main(argv: list[str]) -> int:
     """Do the job on standard input; report on the file descriptor argv[1]."""
+    with suppress(OSError):  # a system that has no such order
+        _KILL_ORDER.write_text(_KILL_FIRST, encoding="ascii")
     with os.fdopen(int(argv[1]), "wb", buffering=0) as line:
         return _work(line)
 
@@ -45,9 +51,7 @@ def _work(line: BinaryIO) -> int:
         _send(line, _failure(Status.OOM, f"out of memory: {error}"))
     except Exception as error:
         # The process boundary: told to the session in one line, and in full to the log.
-        text = f"{type(error).__name__}: {error}"
-        starved = any(sign in text.lower() for sign in _NO_MEMORY)
-        _send(line, _failure(Status.OOM if starved else Status.FAILED, text))
+        _send(line, _failure(status_of(error), f"{type(error).__name__}: {error}"))
         raise
     return 0
 

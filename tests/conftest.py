@@ -22,7 +22,7 @@ import mlx.core as mx  # noqa: E402
 from harness import mlxlm, weights  # noqa: E402
 from harness.configs import read_model  # noqa: E402
 from harness.meters import Stopwatch  # noqa: E402
-from harness.plans import Chat, Profile, ReadyModel, TrainingPlan  # noqa: E402
+from harness.plans import Chat, InferencePlan, Profile, ReadyModel, TrainingPlan  # noqa: E402
 from harness.texts import read_chat_template  # noqa: E402
 
 
@@ -75,6 +75,7 @@ def tiny_profile() -> Profile:
         name="tiny",
         repeats=1,
         timeout_s=60.0,
+        cooldown_s=0.0,
         training=TrainingPlan(
             dataset="aphorisms",
             iters=4,
@@ -82,12 +83,20 @@ def tiny_profile() -> Profile:
             learning_rate=3e-3,
             max_seq_length=512,
             val_every=3,
+            warmup_iters=1,
+            grad_accumulation_steps=1,
             seed=1,
         ),
         max_answer_tokens=4,
-        prompts_per_scenario=1,
-        warmup_prompts=1,
-        output_tokens=4,
+        inference=InferencePlan(
+            prompts_per_scenario=1,
+            warmup_prompts=1,
+            output_tokens=4,
+            stability_repeats=2,
+            context_depths=(0, 8),
+            context_tokens=4,
+            batch_sizes=(1, 2),
+        ),
     )
 
 

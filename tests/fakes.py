@@ -36,15 +36,21 @@ def sample(job):
         device="cpu: fake",
         settings=settings,
     )
-    steps = dict.fromkeys(("train_loss", "real_tokens", "padded_tokens"), (3.0, 2.0))
+    names = ("train_loss", "trainer_loss", "step_s", "loss_tokens", "real_tokens", "padded_tokens")
+    steps = dict.fromkeys(names, (3.0, 2.0))
     series = {name: Series(unit="1", x_unit="iteration", x=(1.0, 2.0), y=y) for name, y in steps.items()}
     series["val_loss"] = Series(unit="1", x_unit="iteration", x=(0.0, 2.0), y=(3.0, 2.0))
     readings = {
         "train_tokens_per_s": reading(100.0),
+        "train_wall_s": reading(6.0),
+        "wall_part_s": reading(5.0, 1.0, labels=("steady", "other")),
         "test_loss": reading(1.0),
         "test_perplexity": reading(2.718281828459045),
         "ttft_s": reading(0.5, labels=("short",)),
         "response_s": reading(1.5, labels=("short",)),
+        "itl_s": reading(0.4, 0.6, labels=("short", "short")),
+        "tpot_s": reading(0.5, labels=("short",)),
+        "decode_tokens_per_s": reading(2.0, labels=("short",)),
     }
     output = Output(
         prompt_id="p", prompt="Why?", text="Because.", finish_reason="stop", prompt_tokens=2, output_tokens=3
@@ -59,7 +65,7 @@ class FakeWorkers:
         self.jobs = []
         self._fail = {suite: list(failures) for suite, failures in fail.items()}
 
-    def __call__(self, job, *, log, timeout_s, on_progress):
+    def __call__(self, job, *, log, timeout_s, on_progress, memory_limit_bytes=None):
         self.jobs.append(job)
         if self._fail.get(job.work):
             status, reason = self._fail[job.work].pop(0)
@@ -69,11 +75,13 @@ class FakeWorkers:
         if job.work == "prepare":
             warnings = (f"{job.model.name}: stand-in weights",)
             return Message(
-                ready=ReadyModel(config=job.model, directory="/models/x", weights=WEIGHTS, warnings=warnings)
+                ready=ReadyModel(
+                    config=job.model, directory="/models/x", weights=WEIGHTS, tokenizer="cd" * 32, warnings=warnings
+                )
             )
         on_progress(Progress(done=1, total=2, text="train loss 3.0"))
         if job.adapter_dir and job.work == "training":
-            (Path(job.adapter_dir) / "final").mkdir(parents=True)
+            (Path(job.adapter_dir) / "final").mkdir(parents=True, exist_ok=True)
         return Message(sample=sample(job))
 
     @property

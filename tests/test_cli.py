@@ -1,14 +1,19 @@
+import getpass
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harness import __version__
 from harness.cli import main
-from tests.samples import Page, bundle, failed, full_record, measured, record, sections, small_run, stored
+from harness.errors import HarnessError
+from tests.samples import Page, bundle, environment, failed, full_record, measured, record, sections, small_run, stored
 
 ROOT = Path(__file__).parents[1]
 MODEL_LIBRARIES = {"mlx", "mlx_lm", "transformers", "tokenizers", "torch"}
@@ -311,12 +316,78 @@ def test_a_path_without_a_model_is_refused(tmp_path, capsys):
 
 
 def test_an_unknown_source_of_weights_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr("harness.session.fetch", lambda model, source: pytest.fail(f"asked for {source}"))
+    monkeypatch.setattr("harness.asking.fetch", lambda model, source: pytest.fail(f"asked for {source}"))
     try:
         message = refused(capsys, "models", "fetch", "smollm2", "--weights", "hubb")
     except pytest.fail.Exception as error:
         raise AssertionError(str(error)) from error
     assert "hubb" in message
+
+
+# --- doctor ---
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine that is fine: its environment, which a test may change, and where disk was looked for."""
+    looked = []
+    its = {
+        "device": {"name": "cpu: One", "type": "cpu"},
+        "roofline": {"gemm_flops_per_s": 9e10, "numpy_gemm_flops_per_s": 1e11},
+        "packages": {"mlx-lm": "1"},
+    }
+    monkeypatch.setattr("harness.environment.load_and_power", lambda: {"load_average_1min": 0.1})
+    monkeypatch.setattr("harness.asking.examine", lambda: environment(**its))
+    monkeypatch.setattr("harness.hub.unreachable", lambda: "no route")
+    monkeypatch.setattr("harness.system.free_bytes", lambda path: looked.append(path) or 9 << 30)
+    return SimpleNamespace(its=its, looked=looked)
+
+
+def test_a_fine_machine_exits_with_0_and_notes_do_not_change_that(machine, capsys, tmp_path):
+    text = done(capsys, "doctor", "--results-dir", tmp_path / "elsewhere")
+    assert "note [hub]: no model hub can be reached (no route)" in text
+    assert text.endswith("\nfine\n")
+    assert machine.looked[0] == tmp_path / "elsewhere"
+
+
+def test_a_machine_whose_numbers_mislead_exits_with_1_and_the_remedy(machine, capsys):
+    machine.its["blas"] = {"library": "stock", "fast": False, "problem": "TUNEBENCH_BLAS=stock was set"}
+    assert main(["doctor"]) == 1
+    text = capsys.readouterr().out
+    assert "problem [blas-stock]: MLX uses the BLAS of its wheel (TUNEBENCH_BLAS=stock was set)" in text
+    assert "remedy: unset TUNEBENCH_BLAS" in text
+    assert text.endswith("\n1 problem: numbers measured here would mislead\n")
+
+
+def test_a_machine_without_a_working_mlx_gets_a_finding_and_no_traceback(machine, monkeypatch, capsys):
+    def refuse():
+        raise HarnessError("ImportError: libmlx.so: cannot open shared object file")
+
+    monkeypatch.setattr("harness.asking.examine", refuse)
+    assert main(["doctor"]) == 1
+    captured = capsys.readouterr()
+    assert "problem [worker]: nothing can be measured: ImportError: libmlx.so" in captured.out
+    assert captured.err == ""
+
+
+def test_the_real_machine_is_described_in_strict_json_that_names_nobody(capsys):
+    """With a real worker: what it says of this machine depends on the machine, but never on who owns it."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    code = main(["doctor", "--json"])
+    text = capsys.readouterr().out
+    its = json.loads(text, parse_constant=refuse)
+    assert code == (0 if its["ok"] else 1)
+    assert its["ok"] == all(finding["severity"] == "note" for finding in its["findings"])
+    seen = its["facts"]["environment"]
+    assert its["facts"]["failure"] is None
+    assert seen["device"]["name"]
+    assert re.fullmatch("[0-9a-f]{64}", seen["code"])
+    values = {str(value) for part in seen.values() if isinstance(part, dict) for value in part.values()}
+    assert not {getpass.getuser(), socket.gethostname()} & values
+    assert str(Path.home()) == "/" or str(Path.home()) not in text
 
 
 # --- usage ---

@@ -521,7 +521,7 @@ def test_a_machine_of_which_nothing_is_known_is_unknown_and_not_none():
     )
     report = page(bundle(environment=blank))
     shown = {its[""]: its[RUN_ID] for its in grid(report, "Environment")}
-    for name in ("device", "processor", "memory", "Python", "BLAS", "load average at the start"):
+    for name in ("device", "processor", "memory", "Python", "BLAS", "products against NumPy's"):
         assert shown[name] == "unknown", name
     assert shown["C++ compiler"] == "none"
     assert "None" not in report
@@ -673,3 +673,46 @@ ODD = "<b>|</b>"
 )
 def test_no_other_field_of_a_result_file_is_markup_either(its):
     assert "b" not in {tag for tag, _ in Page(page(its)).tags}
+
+
+def test_what_the_machine_was_doing_is_shown_before_and_after():
+    its = environment(
+        power={"load_average_1min": 0.25, "memory_available_bytes": 2**30, "on_battery": False, "temperature_c": None},
+        power_after={"load_average_1min": 2.5, "memory_available_bytes": 2**29},
+        self_check={"ok": True},
+        code="f" * 64,
+    )
+    shown = {row[""]: row[RUN_ID] for row in grid(page(bundle(environment=its)), "Environment")}
+    assert (shown["load average 1min before"], shown["load average 1min after"]) == ("0.25", "2.5")
+    assert (shown["memory available before"], shown["memory available after"]) == ("1.000 GiB", "512.0 MiB")
+    assert (shown["on battery before"], shown["products against NumPy's"]) == ("no", "equal within tolerance")
+    assert shown["measuring code sha256"] == "f" * 12
+    assert not any("temperature" in name for name in shown)
+
+
+def test_a_device_that_reckons_wrong_is_shouted_about():
+    page_of_it = page(bundle(environment=environment(self_check={"ok": False})))
+    assert "NOT EQUAL: these numbers mean nothing" in page_of_it
+
+
+def test_a_drift_of_the_machine_is_shown_with_its_interval():
+    rates = (100.0, 101.0, 99.0, 100.0, 90.0, 91.0, 89.0, 90.0)
+    case = "inference/tiny/base"
+    its = record(case, metrics={"probe_gemm_flops_per_s": measured("probe_gemm_flops_per_s", *rates)})
+    run = bundle(its, order=tuple(f"{case}#{number}" for number in range(1, 9)))
+    shown = {row[""]: row[RUN_ID] for row in grid(page(run), "Environment")}
+    assert shown["drift, matrix products"].startswith("-10.00 % from the first to the second half, ratio in")
+    assert shown["drift, moving memory"] == "0 processes are too few to tell a drift"
+
+
+def test_figures_that_cannot_be_true_are_shown_as_such_and_never_judged():
+    rates = [
+        measured("decode_tokens_per_s", *(scale * rate for rate in (10.0, 11.0, 12.0, 10.5, 11.5))) for scale in (1, 9)
+    ]
+    sane = record("inference/tiny/base", metrics={"decode_tokens_per_s": rates[0]})
+    absurd = record(
+        "inference/tiny/r8", status=Status.INVALID, reason="mbu of 4", metrics={"decode_tokens_per_s": rates[1]}
+    )
+    (row,) = grid(page(bundle(sane, absurd)), "Inference")
+    assert "tiny/r8, invalid" in row
+    assert row["verdict"] == ""

@@ -4,12 +4,13 @@ from harness import configs
 from harness.configs import known, read_adapter, read_model, read_profile
 from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
-from harness.plans import AdapterConfig, ModelConfig, PypiWeights, TrainingPlan
+from harness.plans import AdapterConfig, InferencePlan, ModelConfig, PypiWeights, TrainingPlan
 
 ADAPTER = {"rank": "8", "scale": "20.0", "dropout": "0.05", "layers": "16", "keys": '["q_proj"]'}
 PROFILE = """
 repeats = 2
 timeout_s = 60
+cooldown_s = 0
 [training]
 dataset = "tiny"
 iters = 3
@@ -17,6 +18,8 @@ batch_size = 4
 learning_rate = 1e-4
 max_seq_length = 32
 val_every = 2
+warmup_iters = 1
+grad_accumulation_steps = 2
 seed = 7
 [evaluation]
 max_answer_tokens = 5
@@ -24,6 +27,10 @@ max_answer_tokens = 5
 prompts_per_scenario = 1
 warmup_prompts = 0
 output_tokens = 6
+stability_repeats = 2
+context_depths = [0, 8]
+context_tokens = 4
+batch_sizes = [1, 2]
 """
 MODEL = """
 repository = "org/tiny"
@@ -227,7 +234,8 @@ def test_a_shipped_profile_trains_on_data_that_ships_and_validates_in_time(name)
     assert profile.name == name
     assert (bundled("fixtures") / "data" / profile.training.dataset).is_dir()
     assert profile.training.val_every <= profile.training.iters
-    assert profile.prompts_per_scenario <= 4  # so many ship
+    assert profile.inference.prompts_per_scenario <= 4  # so many ship
+    assert profile.training.warmup_iters < profile.training.iters
 
 
 @pytest.mark.parametrize("name", ["standard", "reference"])
@@ -243,16 +251,32 @@ def test_a_profile_is_read_field_by_field(shipped):
     profile = read_profile("mine")
     assert (profile.name, profile.repeats, profile.timeout_s) == ("mine", 2, 60.0)
     assert profile.training == TrainingPlan(
-        dataset="tiny", iters=3, batch_size=4, learning_rate=1e-4, max_seq_length=32, val_every=2, seed=7
+        dataset="tiny",
+        iters=3,
+        batch_size=4,
+        learning_rate=1e-4,
+        max_seq_length=32,
+        val_every=2,
+        warmup_iters=1,
+        grad_accumulation_steps=2,
+        seed=7,
     )
-    assert (profile.max_answer_tokens, profile.prompts_per_scenario) == (5, 1)
-    assert (profile.warmup_prompts, profile.output_tokens) == (0, 6)
+    assert (profile.cooldown_s, profile.max_answer_tokens) == (0.0, 5)
+    assert profile.inference == InferencePlan(
+        prompts_per_scenario=1,
+        warmup_prompts=0,
+        output_tokens=6,
+        stability_repeats=2,
+        context_depths=(0, 8),
+        context_tokens=4,
+        batch_sizes=(1, 2),
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("repeats = 2", "repeats = 0", "repeats is 0; give a whole number of 1 or more"),
+        ("\nrepeats = 2", "\nrepeats = 0", "repeats is 0; give a whole number of 1 or more"),
         ("timeout_s = 60", "timeout_s = 0", "timeout_s is 0; give a number of seconds above 0"),
         ("iters = 3", "iters = 0", "training.iters is 0; give a whole number of 1 or more"),
         ("iters = 3", "", "training.iters is missing; give a whole number of 1 or more"),
@@ -260,6 +284,19 @@ def test_a_profile_is_read_field_by_field(shipped):
         ("learning_rate = 1e-4", "learning_rate = 0", "training.learning_rate is 0; give a number above 0"),
         ("max_seq_length = 32", "max_seq_length = 0", "training.max_seq_length is 0; give a whole number"),
         ("val_every = 2", "val_every = 0", "training.val_every is 0; give a whole number of 1 or more"),
+        ("cooldown_s = 0", "cooldown_s = -1", "cooldown_s is -1; give a number of seconds, 0 for none"),
+        ("warmup_iters = 1", "warmup_iters = 0", "training.warmup_iters is 0; give a whole number of 1 or more"),
+        ("grad_accumulation_steps = 2", "grad_accumulation_steps = 0", "training.grad_accumulation_steps is 0; give"),
+        (
+            "stability_repeats = 2",
+            "stability_repeats = 1",
+            "inference.stability_repeats is 1; give a whole number of 2",
+        ),
+        ("context_depths = [0, 8]", "context_depths = [8, 0]", "inference.context_depths is [8, 0]; give a list"),
+        ("context_depths = [0, 8]", "context_depths = [-1]", "inference.context_depths is [-1]; give a list"),
+        ("context_tokens = 4", "context_tokens = 1", "inference.context_tokens is 1; give a whole number of 2"),
+        ("batch_sizes = [1, 2]", "batch_sizes = [0, 2]", "inference.batch_sizes is [0, 2]; give a list"),
+        ("batch_sizes = [1, 2]", "batch_sizes = []", "inference.batch_sizes is []; give a list"),
         ("seed = 7", "seed = -1", "training.seed is -1; give a whole number of 0 or more"),
         ('dataset = "tiny"', 'dataset = ""', "training.dataset is ''; give the name of a folder"),
         ("max_answer_tokens = 5", "max_answer_tokens = 0", "evaluation.max_answer_tokens is 0; give a whole"),

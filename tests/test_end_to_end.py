@@ -97,3 +97,33 @@ def test_no_stored_file_names_this_user_or_this_machine(session):
     for path in (results / "e2e").rglob("*"):
         if path.suffix in {".json", ".md"}:
             assert home not in path.read_text(encoding="utf-8"), path
+
+
+def test_two_processes_of_one_seed_train_with_equal_losses_and_the_run_says_in_which_order(tmp_path):
+    done = run(
+        *("pytest", "suites/training", "--models", "gpt2,qwen", "--weights", "embedded", "--repeats", "2"),
+        *("--results-dir", str(tmp_path), "--run-id", "twice", "--no-report", "-p", "no:cacheprovider"),
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    bundle = store.read_run(tmp_path / "twice")
+    for record in bundle.records:
+        assert record.processes == 2
+        for name in ("train_loss", "trainer_loss", "val_loss", "trainer_val_loss"):
+            assert record.series[f"{name}.2"].y == record.series[name].y
+    assert [turn.partition("#")[2] for turn in bundle.run.order] == ["1", "1", "2", "2"]
+    assert not list((tmp_path / "twice" / "processes").iterdir())
+
+
+def test_a_process_above_its_memory_limit_ends_its_case_and_the_run_can_be_gone_on_with(tmp_path):
+    case = ("pytest", "suites/evaluation", "--weights", "embedded", "-k", "gpt2-base", "--no-report")
+    stored = ("--results-dir", str(tmp_path), "-p", "no:cacheprovider")
+    done = run(*case, *stored, "--models", "gpt2", "--memory-limit", "30MiB", "--run-id", "tight", cwd=ROOT)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (record,) = store.read_run(tmp_path / "tight").records
+    assert record.status is Status.OOM
+    assert "over the limit of 30.00 MiB" in record.reason
+    again = run(*case, *stored, "--resume", "tight", "--memory-limit", "8GiB", cwd=ROOT)
+    assert again.returncode == 0, again.stdout + again.stderr
+    (record,) = store.read_run(tmp_path / "tight").records
+    assert (record.status, record.notes[-1]) == (Status.OK, "measured again: it had ended as oom")

@@ -123,6 +123,57 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch):
             hub.download_snapshot("someone/model", None)
 
 
+def looks_at(monkeypatch, answer):
+    """A hub that answers a look, or raises what it is given; gives what it was asked."""
+    asked = []
+
+    class Session:
+        def head(self, url, *, timeout):
+            asked.append((url, timeout))
+            if isinstance(answer, Exception):
+                raise answer
+            return SimpleNamespace(status_code=answer)
+
+    monkeypatch.setattr(hub, "get_session", Session)
+    monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(endpoint="https://hub.example"))
+    return asked
+
+
+@pytest.mark.parametrize("status", [200, 307, 403, 404])
+def test_a_hub_that_answers_can_be_reached_whatever_it_says(monkeypatch, status):
+    asked = looks_at(monkeypatch, status)
+    assert hub.unreachable() is None
+    assert asked == [("https://hub.example", 3.0)]
+
+
+def test_a_hub_that_is_broken_is_not_reached(monkeypatch):
+    looks_at(monkeypatch, 502)
+    assert hub.unreachable() == "it answers with status 502"
+
+
+@pytest.mark.parametrize("error", [OfflineModeIsEnabled("offline\nmore"), ConnectionResetError("offline")])
+def test_a_hub_that_cannot_be_asked_is_not_reached_with_the_reason_in_a_line(monkeypatch, error):
+    looks_at(monkeypatch, error)
+    assert hub.unreachable() == "offline"
+
+
+def test_a_closed_door_is_seen_without_asking_for_anything(monkeypatch):
+    """With the real library, so that its transport's own errors are met: a port nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setattr(hub, "HfApi", functools.partial(huggingface_hub.HfApi, endpoint=endpoint))
+        assert hub.unreachable()
+
+
+def test_a_hub_that_never_answers_a_look_is_given_up(monkeypatch):
+    monkeypatch.setattr(hub, "_LOOK_TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr(hub, "HfApi", functools.partial(huggingface_hub.HfApi, endpoint=endpoint))
+        assert hub.unreachable()
+
+
 @pytest.fixture
 def local(monkeypatch, tmp_path):
     """The real library on an empty cache of its own, and a way to put files of a commit there."""

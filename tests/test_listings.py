@@ -1,14 +1,18 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import listings
+from harness.doctor import Examination, Facts, Finding, Severity
 from harness.gate import GateRow, GateVerdict
 from harness.plans import Chat, ModelConfig, PypiWeights, ReadyModel
-from harness.records import Status
+from harness.records import Environment, Status
 from tests.samples import bundle, failed, measured, record, small_run, weights
+from tests.samples import environment as sample_environment
 
+PROBLEM = Severity.PROBLEM
 RESULTS = Path("results")
 TINY = ModelConfig(
     name="tiny",
@@ -86,6 +90,96 @@ def test_a_missing_figure_is_not_measured_and_never_0():
     assert "None" not in shown
 
 
+def facts(environment=None, **changes):
+    plain = Facts(
+        environment=environment or sample_environment(),
+        failure=None,
+        hub_problem=None,
+        energy_parts=("package", "dram"),
+        energy_reason=None,
+        results_free_bytes=3 * 2**30,
+        cache_free_bytes=None,
+    )
+    return replace(plain, **changes)
+
+
+def examined(*findings, its=None):
+    return Examination(facts=its or facts(), findings=findings, ok=all(f.severity is not PROBLEM for f in findings))
+
+
+def told(its):
+    """The table of facts as a mapping."""
+    table = listings.doctor(its).partition("\n\n")[0]
+    return dict(re.split(r" {2,}", line.rstrip(), maxsplit=1) for line in table.splitlines())
+
+
+def test_a_machine_that_is_fine_ends_in_fine():
+    assert listings.doctor(examined()).splitlines()[-2:] == ["", "fine"]
+
+
+def test_each_finding_stands_with_its_remedy_above_the_count_of_problems():
+    battery = Finding(rule="battery", severity=PROBLEM, text="on\x1b battery", remedy="plug it in")
+    swap = Finding(rule="swap", severity=Severity.NOTE, text="in swap", remedy="restart")
+    text = listings.doctor(examined(battery, swap))
+    assert text.partition("\n\n")[2] == (
+        "problem [battery]: on? battery\n  remedy: plug it in\n\n"
+        "note [swap]: in swap\n  remedy: restart\n\n"
+        "1 problem: numbers measured here would mislead\n"
+    )
+    assert listings.doctor(examined(battery, battery)).endswith("\n2 problems: numbers measured here would mislead\n")
+    assert listings.doctor(examined(swap)).endswith("  remedy: restart\n\nfine\n")
+
+
+def test_the_facts_of_a_machine_are_written_for_a_person():
+    its = replace(
+        sample_environment(),
+        self_check={"ok": True},
+        power={
+            "load_average_1min": 0.25,
+            "other_cpu_share": 0.125,
+            "cpu_steal_share": 0.0,
+            "memory_available_bytes": 6 * 2**30,
+            "swap_used_bytes": 0,
+            "on_battery": False,
+            "low_power_mode": True,
+            "cpu_governor": "schedutil",
+            "thermal_warning": False,
+            "temperature_c": 61.5,
+        },
+    )
+    assert told(examined(its=facts(its))) == {
+        "device": "gpu: One",
+        "processor": "One",
+        "cores, threads": "2, 4",
+        "system": "Linux",
+        "versions": "Python 3.12.1, mlx 0.31.0, mlx-lm unknown, numpy unknown",
+        "BLAS": "openblas 1",
+        "fp32 product": "MLX 2.500 GFLOP/s, NumPy 3.000 TFLOP/s",
+        "self-check": "passed",
+        "C++ compiler": "g++ 12",
+        "memory": "6.000 GiB of 8.000 GiB free, 0 B in swap",
+        "disk": "3.000 GiB free for results, unknown for the cache",
+        "load": "average 0.25, other programs 12.50 %, stolen 0 %",
+        "power": "mains, low power mode on, governor schedutil",
+        "heat": "warning no, highest 61.50 °C",
+        "model hub": "answers",
+        "energy meter": "package, dram",
+    }
+
+
+def test_what_is_not_known_of_a_machine_is_unknown_and_never_none():
+    bare = Environment(device={}, os={}, packages={}, blas={}, roofline={}, power={}, compiler=None)
+    its = facts(bare, failure="it died", hub_problem="no route", energy_parts=(), energy_reason="no meter")
+    shown = told(examined(its=its))
+    assert "None" not in listings.doctor(examined(its=its))
+    assert (shown["device"], shown["self-check"], shown["memory"]) == (
+        "unknown",
+        "unknown",
+        "unknown of unknown free, unknown in swap",
+    )
+    assert (shown["C++ compiler"], shown["model hub"], shown["energy meter"]) == ("none", "cannot be reached", "none")
+
+
 def test_the_registry_is_a_table_with_every_source():
     assert lines(listings.models([TINY]))[2:] == [
         ["tiny", "llama", "org/tiny", "apache-2.0", "no", "hub, nano"],
@@ -141,7 +235,11 @@ def test_what_is_not_known_of_a_model_has_words_for_it():
 
 def test_fetched_weights_are_shown_without_the_users_name():
     ready = ReadyModel(
-        config=TINY, directory=f"{Path.home()}/cache/m", weights=weights(bytes=3 * 2**20), warnings=("a stand-in",)
+        config=TINY,
+        directory=f"{Path.home()}/cache/m",
+        tokenizer="00",
+        weights=weights(bytes=3 * 2**20),
+        warnings=("a stand-in",),
     )
     where = "/root/cache/m" if str(Path.home()) == "/" else "~/cache/m"
     assert listings.ready(ready) == f"tiny: hub, 3.000 MiB, in {where}\na stand-in\n"

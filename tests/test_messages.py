@@ -2,7 +2,17 @@ import pytest
 
 from harness import codec
 from harness.messages import Failure, Message, Progress
-from harness.plans import AdapterConfig, Chat, Job, ModelConfig, Profile, PypiWeights, ReadyModel, TrainingPlan
+from harness.plans import (
+    AdapterConfig,
+    Chat,
+    InferencePlan,
+    Job,
+    ModelConfig,
+    Profile,
+    PypiWeights,
+    ReadyModel,
+    TrainingPlan,
+)
 from harness.records import Artifact, Environment, Key, Output, Readings, Sample, Series, Status, Weights
 
 WEIGHTS = Weights(source="pypi", sha256="00", bytes=8, repository="a/b", revision="v1", origin_quantization="q4_1")
@@ -19,7 +29,7 @@ MODEL = ModelConfig(
         distribution="d", version="1", wheel="d.whl", wheel_sha256="00", member="d/w.gguf", origin_quantization="q4_1"
     ),
 )
-READY = ReadyModel(config=MODEL, directory="/models/mine", weights=WEIGHTS, warnings=("a stand-in",))
+READY = ReadyModel(config=MODEL, directory="/models/mine", weights=WEIGHTS, tokenizer="00", warnings=("a stand-in",))
 SAMPLE = Sample(
     key=Key(
         model="mine",
@@ -65,7 +75,17 @@ def test_a_message_is_one_line_and_comes_back_as_it_was(kind):
 
 
 def test_a_job_is_one_line_and_comes_back_as_it_was():
-    plan = TrainingPlan(dataset="d", iters=1, batch_size=2, learning_rate=1e-5, max_seq_length=3, val_every=4, seed=5)
+    plan = TrainingPlan(
+        dataset="d",
+        iters=1,
+        batch_size=2,
+        learning_rate=1e-5,
+        max_seq_length=3,
+        val_every=4,
+        warmup_iters=1,
+        grad_accumulation_steps=2,
+        seed=5,
+    )
     job = Job(
         work="training",
         model=MODEL,
@@ -77,11 +97,18 @@ def test_a_job_is_one_line_and_comes_back_as_it_was():
             name="p",
             repeats=1,
             timeout_s=2.0,
+            cooldown_s=0.5,
             training=plan,
             max_answer_tokens=3,
-            prompts_per_scenario=4,
-            warmup_prompts=0,
-            output_tokens=5,
+            inference=InferencePlan(
+                prompts_per_scenario=4,
+                warmup_prompts=0,
+                output_tokens=5,
+                stability_repeats=2,
+                context_depths=(0, 8),
+                context_tokens=4,
+                batch_sizes=(1, 2),
+            ),
         ),
     )
     line = codec.encode(job)

@@ -1,22 +1,30 @@
 import gc
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlx.core as mx
 import mlx.optimizers
 import mlx_lm
 import numpy as np
 import pytest
+from mlx import nn
 from mlx.utils import tree_flatten, tree_map
 from mlx_lm.tuner import trainer
+from mlx_lm.tuner.callbacks import TrainingCallback
 from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
 
 from harness import mlxlm
 from harness.configs import read_adapter, read_model
+from harness.costs import ModelShape
 from harness.errors import BadConfig
+from harness.mlxlm import training
 from harness.plans import AdapterConfig, TrainingPlan
 from harness.workloads import counting
 
@@ -53,6 +61,91 @@ def test_counting_a_billion_parameters_allocates_next_to_nothing():
     assert mx.get_peak_memory() - before < 10_000_000  # the model has 4.4 GB
 
 
+SHAPES = {
+    "smollm2": ModelShape(
+        layers=30,
+        block_parameters=2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536,
+        head_parameters=49152 * 576,
+        attention_width=9 * 64,
+        kv_width=3 * 64,
+        vocabulary=49152,
+        hidden=576,
+        stored_bytes=4 * 134_515_008,
+        weight_bytes=4 * 134_515_008,  # tied
+        kv_bytes_per_element=4,
+    ),
+    "tinyllama": ModelShape(
+        layers=22,
+        block_parameters=2 * 2048 * 2048 + 2 * 2048 * 256 + 3 * 2048 * 5632,  # q and o, k and v, the gated layer
+        head_parameters=32000 * 2048,
+        attention_width=32 * 64,
+        kv_width=4 * 64,
+        vocabulary=32000,
+        hidden=2048,
+        stored_bytes=4 * 1_100_048_384,
+        weight_bytes=4 * (1_100_048_384 - 32000 * 2048),  # the input embedding is a table of its own
+        kv_bytes_per_element=4,
+    ),
+    "qwen": ModelShape(
+        layers=28,
+        block_parameters=2 * 1536 * 1536 + 2 * 1536 * 256 + 3 * 1536 * 8960,
+        head_parameters=151936 * 1536,
+        attention_width=12 * 128,
+        kv_width=2 * 128,
+        vocabulary=151936,
+        hidden=1536,
+        stored_bytes=4 * 1_543_714_304,
+        weight_bytes=4 * 1_543_714_304,  # tied
+        kv_bytes_per_element=4,
+    ),
+    "gpt2": ModelShape(
+        layers=12,
+        block_parameters=768 * (3 * 768 + 768) + 2 * 768 * 4 * 768,  # c_attn and c_proj, the two of the layer
+        head_parameters=50257 * 768,
+        attention_width=768,
+        kv_width=768,
+        vocabulary=50257,
+        hidden=768,
+        stored_bytes=4 * 124_439_808,
+        weight_bytes=4 * (124_439_808 - 1024 * 768),  # of the positions' table one row is read
+        kv_bytes_per_element=4,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_model_s_shape_is_that_of_its_published_config(name):
+    assert mlxlm.shape_of(mlxlm.build(read_model(name).config)) == SHAPES[name]
+
+
+def test_reading_the_shape_of_a_billion_parameters_allocates_next_to_nothing():
+    gc.collect()  # nothing of other tests is freed in between
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mlxlm.shape_of(mlxlm.build(read_model("tinyllama").config))
+    assert mx.get_peak_memory() - before < 10_000_000
+
+
+def test_a_quantised_model_has_the_shape_of_the_whole_one_in_fewer_bytes(load_nano):
+    """4 bits a weight and a scale and an offset of 32 bits for 32 weights: 6 bits, or 0.75 bytes."""
+    model = load_nano("smollm2").model
+    whole = mlxlm.shape_of(model)
+    nn.quantize(model, group_size=32, bits=4)
+    shape = mlxlm.shape_of(model)
+    matrices = 4 * whole.block_parameters + whole.head_parameters
+    stored = whole.stored_bytes - 4 * matrices + matrices * 3 // 4
+    assert shape == replace(whole, stored_bytes=stored, weight_bytes=stored)
+
+
+def test_an_adapter_changes_nothing_of_the_shape_but_the_bytes(load_nano):
+    model = load_nano("tinyllama").model
+    before = mlxlm.shape_of(model)
+    attached = mlxlm.attach_adapter(model, QV, "llama")
+    more = 4 * attached.trainable_parameters
+    after = replace(before, stored_bytes=before.stored_bytes + more, weight_bytes=before.weight_bytes + more)
+    assert mlxlm.shape_of(model) == after
+
+
 def nll_by_numpy(model, row):
     """One row at a time, in double precision."""
     logits = np.array(model(mx.array([row]))[0].astype(mx.float32)).astype(np.float64)[:-1]
@@ -81,6 +174,13 @@ def test_a_model_that_knows_nothing_scores_the_logarithm_of_its_vocabulary(batch
     losses = mlxlm.token_nll(lambda tokens: mx.zeros((*tokens.shape, 7)), [[1, 2, 3], [4, 5], [6, 0, 1, 2]], batch_size)
     assert [len(its) for its in losses] == [2, 1, 3]
     np.testing.assert_allclose(np.concatenate(losses), math.log(7), rtol=1e-6)
+
+
+def test_the_padding_after_a_row_is_scored_last(load_nano):
+    model = load_nano("tinyllama").model
+    rows = ragged_rows()
+    for its, row in zip(mlxlm.padded_nll(model, rows, 2), rows, strict=True):
+        np.testing.assert_allclose(its, nll_by_numpy(model, [*row, 0]), rtol=1e-6)
 
 
 def test_every_token_is_scored_by_the_ones_before_it():
@@ -263,13 +363,28 @@ class Notes:
     """A watcher that writes everything down."""
 
     def __init__(self):
-        self.batches, self.steps = [], []
+        self.calls, self.batches, self.steps = [], [], []
+
+    def batch_wanted(self):
+        self.calls.append("wanted")
 
     def batch_starts(self, rows, padded_tokens):
-        self.batches.append((sorted(rows), padded_tokens))
+        self.calls.append("starts")
+        self.batches.append((list(rows), padded_tokens))
 
-    def step_ended(self, iteration, loss, learning_rate):
-        self.steps.append((iteration, loss, learning_rate))
+    def step_ended(self, iteration, losses, learning_rate):
+        self.calls.append("ended")
+        self.steps.append((iteration, losses, learning_rate))
+
+
+class Printed(TrainingCallback):
+    """What mlx-lm's trainer reports, loss by loss."""
+
+    def __init__(self):
+        self.losses = []
+
+    def on_train_loss_report(self, train_info):
+        self.losses.append(train_info["train_loss"])
 
 
 class Recording(CacheDataset):
@@ -289,27 +404,45 @@ def talk(words):
 
 
 PLAN = TrainingPlan(
-    dataset="aphorisms", iters=9, batch_size=2, learning_rate=1e-3, max_seq_length=512, val_every=3, seed=5
+    dataset="aphorisms",
+    iters=9,
+    batch_size=2,
+    learning_rate=1e-3,
+    max_seq_length=512,
+    val_every=3,
+    warmup_iters=1,
+    grad_accumulation_steps=1,
+    seed=5,
 )
 TRAINING, VALIDATION = [talk(n) for n in (3, 20, 60, 9, 33, 41)], [talk(n) for n in (5, 8, 2, 30, 4)]
 
 
-def test_training_takes_the_batches_and_the_steps_that_mlx_lm_takes_with_validation(load_nano, tmp_path):
-    """The reference is mlx-lm's loop with its own validation, which draws from the same generator."""
-    mine = load_nano("gpt2")
-    mlxlm.seed_everything(PLAN.seed)
-    mlxlm.attach_adapter(mine.model, read_adapter("qv-r8"), "gpt2")
-    notes = Notes()
-    rows = mlxlm.Rows(TRAINING, mine.tokenizer)
-    mlxlm.train(mine.model, rows, len(VALIDATION), PLAN, tmp_path / "mine.safetensors", notes)
+def fresh(loaded, plan):
+    mlxlm.seed_everything(plan.seed)
+    mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), loaded.model_type)
+    return loaded
 
-    theirs = load_nano("gpt2")
-    mlxlm.seed_everything(PLAN.seed)
-    mlxlm.attach_adapter(theirs.model, read_adapter("qv-r8"), "gpt2")
-    recording = Recording(TRAINING, theirs.tokenizer)
+
+def watched(loaded, plan, tmp_path):
+    """Train as the harness does, and tell what the watcher was told."""
+    notes = Notes()
+    rows = mlxlm.Rows(TRAINING, loaded.tokenizer)
+    mlxlm.train(loaded.model, rows, len(VALIDATION), plan, tmp_path / "mine.safetensors", notes)
+    return notes
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_training_is_to_the_bit_what_mlx_lm_does_with_its_own_loss_and_validation(load_nano, tmp_path, accumulated):
+    """The reference is mlx-lm's loop, which draws its validation's order from the same generator."""
+    plan = replace(PLAN, grad_accumulation_steps=accumulated, max_seq_length=60)
+    mine = fresh(load_nano("gpt2"), plan)
+    notes = watched(mine, plan, tmp_path)
+
+    theirs = fresh(load_nano("gpt2"), plan)
+    recording, printed = Recording(TRAINING, theirs.tokenizer), Printed()
     trainer.train(
         model=theirs.model,
-        optimizer=mlx.optimizers.Adam(learning_rate=PLAN.learning_rate),
+        optimizer=mlx.optimizers.Adam(learning_rate=plan.learning_rate),
         train_dataset=recording,
         val_dataset=Recording(VALIDATION, theirs.tokenizer),
         args=trainer.TrainingArgs(
@@ -319,32 +452,131 @@ def test_training_takes_the_batches_and_the_steps_that_mlx_lm_takes_with_validat
             steps_per_eval=3,
             steps_per_report=1,
             steps_per_save=100,
-            max_seq_length=512,
+            max_seq_length=60,
             adapter_file=str(tmp_path / "theirs.safetensors"),
+            grad_accumulation_steps=accumulated,
         ),
+        training_callback=printed,
     )
-    taken = [sorted(recording.taken[i : i + 2]) for i in range(0, 18, 2)]
+    taken = [recording.taken[i : i + 2] for i in range(0, 18, 2)]
     assert [its for its, _ in notes.batches] == taken
     assert len({tuple(its) for its in taken}) == 3  # three batches an epoch, three epochs
+    assert [losses.trainer for _, losses, _ in notes.steps] == printed.losses
     ours = dict(tree_flatten(mine.model.trainable_parameters()))
-    for name, array in tree_flatten(theirs.model.trainable_parameters()):
-        np.testing.assert_allclose(np.array(ours[name]), np.array(array), rtol=1e-5, atol=1e-7, err_msg=name)
+    reference = dict(tree_flatten(theirs.model.trainable_parameters()))
+    assert ours.keys() == reference.keys()
+    for name, array in reference.items():
+        np.testing.assert_array_equal(np.array(ours[name]), np.array(array), err_msg=name)
+    assert (tmp_path / "mine.safetensors").read_bytes() == (tmp_path / "theirs.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("max_seq_length", [512, 60, 16])
+def test_the_true_loss_is_over_the_real_targets_and_the_trainer_s_over_one_padding_more(
+    load_nano, tmp_path, max_seq_length
+):
+    """With a learning rate of 0 every batch is scored by the bare model; rows of 60 or of 16 tokens are cut there."""
+    plan = replace(PLAN, iters=3, learning_rate=0.0, max_seq_length=max_seq_length)
+    loaded = fresh(load_nano("gpt2"), plan)
+    rows = mlxlm.Rows(TRAINING, loaded.tokenizer)
+    notes = watched(loaded, plan, tmp_path)
+    assert sorted(row for batch, _ in notes.batches for row in batch) == [0, 1, 2, 3, 4, 5]
+    lengths = [len(rows.tokens(row)[0]) for row in range(6)]
+    assert min(lengths) < 60 < max(lengths)
+    for (batch, _), (_, losses, _) in zip(notes.batches, notes.steps, strict=True):
+        cut = [rows.tokens(row)[0][:max_seq_length] for row in batch]
+        true = [nll_by_numpy(loaded.model, row) for row in cut]
+        trainer_s = [nll_by_numpy(loaded.model, [*row, 0][:max_seq_length]) for row in cut]
+        assert losses.true == pytest.approx(np.concatenate(true).mean(), rel=1e-5)
+        assert losses.trainer == pytest.approx(np.concatenate(trainer_s).mean(), rel=1e-5)
+
+
+def test_what_the_true_loss_is_made_of_is_no_parameter_and_does_not_stay(load_nano, tmp_path):
+    loaded = fresh(load_nano("gpt2"), PLAN)
+    seen = []
+
+    class Curious(Notes):
+        def step_ended(self, iteration, losses, learning_rate):
+            seen.append(({*loaded.model}, {name for name, _ in tree_flatten(loaded.model.parameters())}))
+
+    rows = mlxlm.Rows(TRAINING, loaded.tokenizer)
+    mlxlm.train(loaded.model, rows, len(VALIDATION), PLAN, tmp_path / "adapter.safetensors", Curious())
+    for attributes, parameters in seen:
+        assert {"_true_nats", "_true_targets"} < attributes
+        assert not [name for name in parameters if "true" in name]
+    assert not [name for name in loaded.model if "true" in name]
+    assert {name.rpartition(".")[2] for name in mx.load(str(tmp_path / "adapter.safetensors"))} == {"lora_a", "lora_b"}
+
+
+class KnowsNothing(nn.Module):
+    def __call__(self, tokens):
+        return mx.zeros((*tokens.shape, 7))
+
+
+def test_a_batch_without_a_real_target_has_no_true_loss():
+    """A row of one token: mlx-lm trains on the padding after it, and on nothing else. Of two tokens one is a target."""
+    model = KnowsNothing()
+    loss, targets = training._trainer_loss(model, mx.array([[5, 0, 0]]), mx.array([[0, 1]]))
+    assert (loss.item(), targets.item()) == (pytest.approx(math.log(7)), 1)
+    assert math.isnan(training._true_loss(model))
+    _, targets = training._trainer_loss(model, mx.array([[5, 6, 0]]), mx.array([[0, 2]]))
+    assert (model["_true_targets"].item(), targets.item()) == (1, 2)
+    assert training._true_loss(model) == pytest.approx(math.log(7))
+
+
+COMPILED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from harness.blas import load_fast_blas
+load_fast_blas()
+import mlx.core as mx
+from harness import mlxlm
+import test_mlxlm as these
+loaded = these.fresh(mlxlm.load(Path(sys.argv[1]), None), these.PLAN)
+notes = these.watched(loaded, these.PLAN, Path(sys.argv[2]))
+print([(losses.true, losses.trainer) for _, losses, _ in notes.steps])
+"""
+
+
+def test_a_compiled_step_tells_the_true_loss_as_well(nano, load_nano, tmp_path):
+    """These tests do not compile (a C++ compiler takes its seconds), so a process of its own does."""
+    environment = {name: value for name, value in os.environ.items() if name != "MLX_DISABLE_COMPILE"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", COMPILED, nano("gpt2").directory, str(tmp_path)],
+        cwd=Path(__file__).parents[1],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    notes = watched(fresh(load_nano("gpt2"), PLAN), PLAN, tmp_path)
+    compiled = np.array(json.loads(done.stdout.splitlines()[-1].replace("(", "[").replace(")", "]")))
+    np.testing.assert_allclose(compiled, [(its.true, its.trainer) for _, its, _ in notes.steps], rtol=1e-4)
+    assert (compiled[:, 0] != compiled[:, 1]).all()
+
+
+@pytest.mark.parametrize(("longest", "positions"), [(1, 32), (32, 32), (33, 64), (70, 79), (90, 79)])
+def test_a_batch_is_as_long_as_mlx_lm_makes_it(longest, positions):
+    """To a multiple of 32, and to 79 inputs where rows are cut at 80 tokens."""
+    split = [([1] * longest, 0), ([1], 0)]
+    batch, _ = next(trainer.iterate_batches(split, 2, 80))
+    assert batch[:, :-1].shape == (2, positions)
+    assert mlxlm.padded_length(longest, 80) == positions
 
 
 def test_a_watcher_is_told_of_every_batch_and_every_step(load_nano, tmp_path):
     """Lengths are padded to a multiple of 32 of the longer row."""
-    loaded = load_nano("gpt2")
-    mlxlm.seed_everything(PLAN.seed)
-    mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), "gpt2")
+    loaded = fresh(load_nano("gpt2"), PLAN)
     rows = mlxlm.Rows(TRAINING, loaded.tokenizer)
-    notes = Notes()
-    mlxlm.train(loaded.model, rows, len(VALIDATION), PLAN, tmp_path / "adapters.safetensors", notes)
+    notes = watched(loaded, PLAN, tmp_path)
+    assert notes.calls == ["wanted", "starts", "ended"] * 9
     assert [iteration for iteration, *_ in notes.steps] == list(range(1, 10))
     assert [rate for *_, rate in notes.steps] == pytest.approx([1e-3] * 9)
     lengths = [len(rows.tokens(row)[0]) for row in range(6)]
     for pair, padded_tokens in notes.batches:
         assert padded_tokens == 2 * 32 * math.ceil(max(lengths[row] for row in pair) / 32)
-    assert notes.steps[-1][1] < notes.steps[0][1]  # it learns: nine steps on six rows
+    assert notes.steps[-1][1].true < notes.steps[0][1].true  # it learns: nine steps on six rows
 
 
 def test_the_seed_decides_the_batches_and_the_adapter(load_nano):
@@ -391,3 +623,9 @@ def test_the_allocator_s_counters_are_those_of_mlx():
     counters.reset_peak()
     assert highest - counters.peak() >= 4_000_000
     assert counters.cache() == mx.get_cache_memory()
+
+
+def test_a_model_that_is_built_too_differently_has_no_shape(load_nano):
+    model = load_nano("qwen").model
+    model.args = SimpleNamespace(tie_word_embeddings=True)  # a config that does not tell of its heads
+    assert mlxlm.shape_of(model) is None

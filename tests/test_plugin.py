@@ -1,5 +1,6 @@
 import functools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -237,3 +238,77 @@ def test_collecting_the_suites_imports_no_model_library():
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_lora[smollm2-qv-r8]" in done.stdout
     assert "LOADED []" in done.stdout
+
+
+# --- several processes a case, and going on with a run ---
+
+
+def test_cases_take_turns_over_their_repeats(suites):
+    result = suites("--models", "tinyllama", "-m", "evaluation or inference", "-k", "base", "--repeats", "3")
+    result.assert_outcomes(passed=2, deselected=3)
+    measured = [work for work in result.workers.work if work in {"evaluation", "inference"}]
+    assert [sorted(measured[start : start + 2]) for start in (0, 2, 4)] == [["evaluation", "inference"]] * 3
+    assert [turn.split("/")[0] for turn in result.runs[0].run.order] == measured
+
+
+def test_with_x_nothing_is_measured_after_the_first_case_that_fails(suites):
+    workers = FakeWorkers(evaluation=[("crashed", "gone")])
+    result = suites("--models", "tinyllama", "-x", "--repeats", "3", workers=workers)
+    result.assert_outcomes(passed=1, failed=1)
+    assert [work for work in workers.work if work in {"training", "evaluation", "inference"}] == [
+        *["training"] * 3,
+        "evaluation",
+    ]
+
+
+def test_pytest_benchmark_is_told_the_time_each_process_took(suites, pytester, monkeypatch):
+    """Processes that ran while another case's test was waiting are timed all the same."""
+    clock = iter(range(0, 10_000, 1))
+    monkeypatch.setattr("harness.session.monotonic_s", lambda: float(next(clock)))
+    suites("--models", "tinyllama", "-k", "base", "--repeats", "3", "--benchmark-json", "b.json")
+    benchmarks = json.loads((pytester.path / "b.json").read_text())["benchmarks"]
+    assert len(benchmarks) == 2
+    for its in benchmarks:
+        assert (its["stats"]["rounds"], its["stats"]["min"], its["stats"]["max"]) == (3, 1.0, 1.0)
+
+
+def test_a_run_is_gone_on_with_by_its_name_alone(suites):
+    broken = FakeWorkers(inference=[("oom", "too large"), ("oom", "too large")])
+    first = suites("--models", "tinyllama", "--lora", "qv-r16", "--run-id", "mine", workers=broken)
+    first.assert_outcomes(passed=3, failed=2)
+    second = suites("--resume", "mine")
+    second.assert_outcomes(passed=2)
+    assert second.workers.work == ["environment", "prepare", "inference", "inference"]
+    (run,) = second.runs
+    assert {record.status for record in run.records} == {Status.OK}
+    assert len(run.records) == 5
+    text = second.stdout.str()
+    assert re.search(r"training/tinyllama/qv-r16 .*\(kept\)", text)
+    assert "note: measured again: it had ended as oom" in text
+    assert "5 of 5 cases ok" in text
+
+
+def test_a_whole_run_that_is_gone_on_with_measures_nothing_and_is_fine(suites):
+    suites("--models", "tinyllama", "--run-id", "mine").assert_outcomes(passed=5)
+    again = suites("--resume", "latest")
+    assert again.ret == pytest.ExitCode.OK
+    assert again.workers.work == ["environment", "prepare"]
+    assert "5 of 5 cases ok" in again.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume", "nothing"], "unknown run 'nothing'"),
+        (["--resume", "mine", "--run-id", "other"], "a run that is gone on with keeps its name"),
+        (["--run-id", "mine"], "there is a run 'mine' in results; give another id, or go on with it: --resume mine"),
+        (["--memory-limit", "much"], "--memory-limit: 1 problem"),
+        (["--cooldown", "-1"], "--cooldown: 1 problem"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_a_usage_error(suites, arguments, message):
+    suites("--models", "tinyllama", "-k", "base", "--run-id", "mine")
+    result = suites(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert message in " ".join((result.stderr.str() + result.stdout.str()).split())
+    assert "Traceback" not in result.stderr.str()

@@ -2,6 +2,7 @@ import os
 import select
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -37,8 +38,10 @@ def log(tmp_path):
     return tmp_path / "logs" / "it.log"
 
 
-def run(log, *, timeout_s=60.0, on_progress=lambda _: None, job=JOB):
-    return process.run(job, log=log, timeout_s=timeout_s, on_progress=on_progress)
+def run(log, *, timeout_s=60.0, on_progress=lambda _: None, job=JOB, memory_limit_bytes=None):
+    return process.run(
+        job, log=log, timeout_s=timeout_s, on_progress=on_progress, memory_limit_bytes=memory_limit_bytes
+    )
 
 
 def test_the_result_comes_back_and_the_log_of_a_success_is_dropped(worker_that, log):
@@ -100,6 +103,90 @@ def test_a_worker_that_ends_without_a_result_is_a_crash_that_says_how(worker_tha
     assert failure.status is Status.CRASHED
     assert failure.reason == reason
     assert log.exists()
+
+
+@pytest.fixture
+def counter(tmp_path, monkeypatch):
+    """The kernel's count of what it killed for memory: 3 by now, in a file like the real ones."""
+    path = tmp_path / "vmstat"
+    path.write_text("nr_free_pages 9\noom_kill_group 8\noom_kill 3\n")
+    monkeypatch.setattr(process, "_OOM_COUNTERS", (tmp_path / "none", path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kills", "signal", "status", "reason"),
+    [
+        (4, 9, Status.OOM, "the system ran out of memory and killed the worker"),
+        (3, 9, Status.CRASHED, "the worker was ended by SIGKILL; the system may have run out of memory"),
+        (4, 11, Status.CRASHED, "the worker was ended by SIGSEGV"),
+    ],
+)
+def test_the_kernel_s_count_tells_whether_memory_ran_out(worker_that, log, counter, kills, signal, status, reason):
+    worker_that(f"open({str(counter)!r}, 'w').write('oom_kill {kills}\\n')\nos.kill(os.getpid(), {signal})")
+    failure = run(log).failure
+    assert (failure.status, failure.reason) == (status, reason)
+
+
+def test_a_kill_for_memory_keeps_the_worker_s_last_words(worker_that, log, counter):
+    worker_that(
+        f"print('step 9', flush=True)\nopen({str(counter)!r}, 'w').write('oom_kill 9')\nos.kill(os.getpid(), 9)"
+    )
+    assert run(log).failure.reason == "the system ran out of memory and killed the worker: step 9"
+
+
+# The real worker with other work in the place of its own, so that MLX need not be imported.
+STAND_IN = """
+from types import SimpleNamespace
+sys.path[:0] = [{root!r}, *{site!r}]
+from harness import errors, messages, worker
+class Diverged(errors.HarnessError): pass
+def do(job, blas, progress):
+    {work}
+sys.modules["harness.workloads.jobs"] = SimpleNamespace(DIVERGED=Diverged, do=do)
+worker.load_fast_blas = lambda: None
+sys.exit(worker.main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def real_worker_that(worker_that):
+    def put(work):
+        worker_that(STAND_IN.format(root=str(ROOT), site=[p for p in sys.path if p], work=work))
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "reason"),
+    [
+        ("raise errors.BadWeights('no weights')", Status.FAILED, "no weights"),
+        ("[][0]", Status.FAILED, "IndexError: list index out of range"),
+        ("raise MemoryError('of 9 GB')", Status.OOM, "out of memory: of 9 GB"),
+        (
+            "raise RuntimeError('[malloc] Unable to allocate 9 bytes.')",
+            Status.OOM,
+            "RuntimeError: [malloc] Unable to al",
+        ),
+        ("raise Diverged('the loss is nan')", Status.DIVERGED, "the loss is nan"),
+        ("raise NotImplementedError('no fp4')", Status.SKIPPED, "NotImplementedError: no fp4"),
+        ("raise RuntimeError('[X::vjp] NYI')", Status.SKIPPED, "RuntimeError: [X::vjp] NYI"),
+        ("os.abort()", Status.CRASHED, "the worker was ended by SIGABRT"),
+        ("os._exit(7)", Status.CRASHED, "the worker ended with exit code 7 and no result"),
+    ],
+)
+def test_each_way_a_worker_ends_has_its_status(real_worker_that, log, work, status, reason):
+    real_worker_that(work)
+    failure = run(log).failure
+    assert failure.status is status
+    assert failure.reason.startswith(reason)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's order of victims is Linux's")
+def test_a_worker_is_the_first_that_the_kernel_kills_when_memory_runs_out(real_worker_that, log):
+    real_worker_that("return messages.Message(facts={'order': open('/proc/self/oom_score_adj').read()})")
+    assert run(log).facts == {"order": "1000\n"}
+    assert Path("/proc/self/oom_score_adj").read_text() != "1000\n"
 
 
 def test_a_worker_that_aborts_leaves_a_traceback_in_its_log(worker_that, log, tmp_path, monkeypatch):
@@ -170,6 +257,73 @@ def test_a_worker_that_hangs_is_killed_with_all_its_children_when_its_time_is_up
     assert (failure.status, failure.reason) == (Status.TIMEOUT, "no result within 30 s; the worker was killed")
     assert hung_up(family)
     assert log.exists()
+
+
+def test_a_worker_that_never_reads_its_job_is_killed_when_its_time_is_up(worker_that, log, monkeypatch):
+    """The job is longer than a pipe holds; the clock stands still until the worker is there, and jumps then."""
+    now_s = 1000.0
+    monkeypatch.setattr(process, "monotonic_s", lambda: now_s)
+
+    def time_passes(progress):
+        nonlocal now_s
+        now_s += 30.0
+
+    worker_that('tell(b\'{"progress": {"done": 1, "total": 2, "text": ""}}\\n\')\nos.read(os.pipe()[0], 1)')
+    job = Job(work="training", adapter_dir="x" * 1_000_000)
+    failure = run(log, job=job, timeout_s=30.0, on_progress=time_passes).failure
+    assert (failure.status, failure.reason) == (Status.TIMEOUT, "no result within 30 s; the worker was killed")
+
+
+def test_a_worker_that_uses_more_than_its_limit_is_killed_with_all_its_children(family, log, monkeypatch):
+    """It is at its limit until it hangs; the second look after that is one byte over."""
+    looks = [2**33]
+    monkeypatch.setattr(process, "_LOOK_S", 0.0)
+    monkeypatch.setattr(process.memory, "used_bytes", lambda pid: looks.pop() if len(looks) > 1 else looks[0])
+
+    def grow(progress):
+        looks[:] = [2**33 + 1, 2**33]
+
+    failure = run(log, memory_limit_bytes=2**33, on_progress=grow).failure
+    assert failure.status is Status.OOM
+    assert failure.reason == "the worker used 8.000 GiB, over the limit of 8.000 GiB; it was killed"
+    assert hung_up(family)
+    assert log.exists()
+
+
+def test_a_worker_s_own_memory_counts_in_bytes(worker_that, log):
+    worker_that("held = b'x' * 300_000_000\nsys.stdin.readline()\nos.read(os.pipe()[0], 1)")
+    failure = run(log, memory_limit_bytes=250_000_000).failure
+    assert failure.status is Status.OOM
+    used_mib = float(failure.reason.removeprefix("the worker used ").partition(" MiB")[0])
+    assert 238.4 < used_mib < 400
+    assert failure.reason.endswith("over the limit of 238.4 MiB; it was killed")
+
+
+def test_a_worker_whose_memory_nobody_knows_is_left_alone(worker_that, log, monkeypatch):
+    monkeypatch.setattr(process.memory, "used_bytes", lambda pid: None)
+    worker_that(RESULT)
+    assert run(log, memory_limit_bytes=1).facts == {"total_parameters": 7}
+
+
+def test_without_a_limit_nobody_looks(worker_that, log, monkeypatch):
+    monkeypatch.setattr(process, "_LOOK_S", 0.0)
+    monkeypatch.setattr(process.memory, "used_bytes", lambda pid: pytest.fail("looked"))
+    worker_that(RESULT)
+    assert run(log).facts == {"total_parameters": 7}
+
+
+def test_memory_is_looked_at_four_times_a_second_and_the_worker_s_alone(monkeypatch):
+    now_s, looked = 1000.0, []
+    monkeypatch.setattr(process, "monotonic_s", lambda: now_s)
+    monkeypatch.setattr(process.memory, "used_bytes", lambda pid: looked.append((now_s, pid)))
+    watch = process._Watch(worker=SimpleNamespace(pid=7), timeout_s=0.6, memory_limit_bytes=1)
+    left_s = []
+    while watch.excess() is None:
+        left_s.append(watch.left_s())
+        now_s += 0.125
+    assert looked == [(1000.0, 7), (1000.25, 7), (1000.5, 7)]
+    assert left_s == pytest.approx([0.25, 0.125, 0.25, 0.125, 0.1])
+    assert watch.left_s() == 0.0
 
 
 def test_a_worker_does_not_outlive_an_interrupted_session(family, log):

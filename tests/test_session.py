@@ -5,11 +5,11 @@ import pytest
 from fakes import FakeWorkers
 
 from harness import settings, store
-from harness.cases import matrix
+from harness.cases import SUITES, matrix
 from harness.errors import BadWeights, HarnessError, Unwritable
 from harness.messages import Failure
-from harness.records import Readings, Series, Status
-from harness.session import CaseFailed, Session, _merge_series, merge_readings
+from harness.records import Readings, Status
+from harness.session import CaseFailed, Session
 
 
 def options(tmp_path, **changed):
@@ -19,6 +19,8 @@ def options(tmp_path, **changed):
         "profile": "smoke",
         "source": "embedded",
         "repeats": None,
+        "cooldown_s": None,
+        "memory_limit": None,
         "results_dir": str(tmp_path / "results"),
         "run_id": "run-1",
         "report": True,
@@ -26,11 +28,16 @@ def options(tmp_path, **changed):
     return settings.resolve(**given | changed)
 
 
-def started(tmp_path, workers, **changed):
+def started(tmp_path, workers, *wanted, **changed):
+    """A session over the cases *wanted*, each as SUITE/ADAPTER, or over all of them."""
     resolved = options(tmp_path, **changed)
     session = Session(settings=resolved, command=["pytest"], on_progress=lambda *_: None, run_process=workers)
-    session.start(resolved.models, lambda _: None)
+    session.start([case_of(session, *its.split("/")) for its in wanted] or all_cases(session), lambda _: None)
     return session
+
+
+def all_cases(session):
+    return [case for suite in SUITES for case in matrix(suite, session.settings.models, session.settings.adapters)]
 
 
 def case_of(session, suite, adapter="qv-r8"):
@@ -92,7 +99,7 @@ def test_a_case_that_fails_is_a_record_with_its_status_and_reason(tmp_path, stat
     case = case_of(session, "training")
     with pytest.raises(CaseFailed) as caught:
         session.measure(case)
-    session.close(case, Failure(status=caught.value.status, reason=str(caught.value)))
+    session.close(case, caught.value.failure)
     (record,) = store.read_run(session.directory).records
     assert (record.status.value, record.reason, record.metrics) == (status, "what happened", {})
 
@@ -122,7 +129,7 @@ def test_only_the_first_process_leaves_its_adapter(tmp_path):
 
 def test_evaluation_uses_the_adapter_that_was_just_trained(tmp_path):
     workers = FakeWorkers()
-    session = started(tmp_path, workers)
+    session = started(tmp_path, workers, "training/qv-r8", "evaluation/qv-r8")
     training = case_of(session, "training")
     session.measure(training)
     session.close(training, None)
@@ -133,7 +140,7 @@ def test_evaluation_uses_the_adapter_that_was_just_trained(tmp_path):
 
 def test_an_adapter_that_is_not_there_is_trained_ahead_and_that_is_noted(tmp_path):
     workers = FakeWorkers()
-    session = started(tmp_path, workers)
+    session = started(tmp_path, workers, "evaluation/qv-r8")
     case = case_of(session, "evaluation")
     session.measure(case)
     session.measure(case)
@@ -143,20 +150,20 @@ def test_an_adapter_that_is_not_there_is_trained_ahead_and_that_is_noted(tmp_pat
 
 def test_what_needs_a_failed_adapter_is_skipped_with_the_reason(tmp_path):
     workers = FakeWorkers(training=[("diverged", "the loss is nan")])
-    session = started(tmp_path, workers)
+    session = started(tmp_path, workers, "training/qv-r8", "evaluation/qv-r8")
     training = case_of(session, "training")
     with pytest.raises(CaseFailed):
         session.measure(training)
     session.close(training, Failure(status=Status.DIVERGED, reason="the loss is nan"))
     with pytest.raises(CaseFailed, match=r"could not be trained: .* diverged: the loss is nan") as caught:
         session.measure(case_of(session, "evaluation"))
-    assert caught.value.status is Status.SKIPPED
+    assert caught.value.failure.status is Status.SKIPPED
     assert workers.work[2:] == ["training"]
 
 
 def test_a_bare_model_needs_no_adapter(tmp_path):
     workers = FakeWorkers()
-    session = started(tmp_path, workers)
+    session = started(tmp_path, workers, "evaluation/base")
     session.measure(case_of(session, "evaluation", "base"))
     assert workers.jobs[-1].adapter_dir is None
     assert workers.work[2:] == ["evaluation"]
@@ -176,30 +183,302 @@ def test_no_stored_file_names_the_home_directory(tmp_path, monkeypatch):
     case = case_of(session, "training")
     with pytest.raises(CaseFailed) as caught:
         session.measure(case)
-    session.close(case, Failure(status=caught.value.status, reason=str(caught.value)))
+    session.close(case, caught.value.failure)
     stored = "".join(path.read_text() for path in session.directory.rglob("*.json"))
     assert "somebody" not in stored
     assert "no such file: ~/models/x" in stored
 
 
-def test_labels_survive_the_merge_of_processes():
-    processes = [{"load_s": Readings(values=(v, v / 2), labels=("cold", "warm"))} for v in (2.0, 4.0)]
-    merged = merge_readings(processes)["load_s"]
-    assert merged.parts() == {"cold": ((2.0,), (4.0,)), "warm": ((1.0,), (2.0,))}
+# --- several processes a case ---
 
 
-def test_a_metric_one_process_could_not_read_is_not_measured_for_its_reason():
-    merged = merge_readings([{"load_s": Readings(values=(1.0,))}, {"load_s": Readings(values=(), reason="no disk")}])
-    assert merged["load_s"].samples is None
-    assert merged["load_s"].reason == "no disk"
+def test_cases_take_turns_and_the_order_is_stored(tmp_path):
+    workers = FakeWorkers()
+    session = started(tmp_path, workers, "inference/base", "evaluation/base", repeats=3)
+    inference, evaluation = case_of(session, "inference", "base"), case_of(session, "evaluation", "base")
+    session.measure(inference)
+    assert len(workers.work) < 2 + 6  # no further than it takes
+    for _ in range(2):
+        session.measure(inference)
+    for _ in range(3):
+        session.measure(evaluation)
+    assert workers.work.count("inference") == workers.work.count("evaluation") == 3
+    order = store.read_head(session.directory).run.order
+    assert sorted(order) == sorted(f"{case.id}#{n}" for case in (inference, evaluation) for n in (1, 2, 3))
+    assert [{turn.split("#")[1] for turn in order[start : start + 2]} for start in (0, 2, 4)] == [{"1"}, {"2"}, {"3"}]
+    assert [turn.split("/")[0] for turn in order] == workers.work[2:]
 
 
-def test_processes_that_read_different_things_are_not_one_metric():
-    merged = merge_readings([{"load_s": Readings(values=(1.0,), labels=(name,))} for name in ("cold", "warm")])
-    assert merged["load_s"].samples is None
+def test_without_interleaving_a_case_is_finished_before_the_next(tmp_path):
+    workers = FakeWorkers()
+    resolved = options(tmp_path, repeats=2)
+    session = Session(
+        settings=resolved, command=[], on_progress=lambda *_: None, run_process=workers, interleaved=False
+    )
+    session.start([case_of(session, "inference", "base"), case_of(session, "evaluation", "base")], lambda _: None)
+    session.measure(case_of(session, "evaluation", "base"))
+    assert workers.work[2:] == ["inference", "inference", "evaluation"]
 
 
-def test_series_of_later_processes_keep_their_number():
-    series = Series(unit="s", x_unit="iteration", x=(1.0,), y=(2.0,))
-    merged = _merge_series([{"step_s": series}, {"step_s": series}])
-    assert merged == {"step_s": series, "step_s.2": replace(series, process=2)}
+def test_a_case_that_failed_is_not_tried_again_and_the_others_go_on(tmp_path):
+    workers = FakeWorkers(inference=[("crashed", "gone")])
+    session = started(tmp_path, workers, "inference/base", "evaluation/base", repeats=3)
+    for _ in range(3):
+        session.measure(case_of(session, "evaluation", "base"))
+    with pytest.raises(CaseFailed, match="gone"):
+        session.measure(case_of(session, "inference", "base"))
+    assert (workers.work.count("inference"), workers.work.count("evaluation")) == (1, 3)
+
+
+def test_the_machine_is_given_a_pause_before_each_process(tmp_path):
+    pauses = []
+    resolved = options(tmp_path, cooldown_s=2.5)
+    workers = FakeWorkers()
+    session = Session(
+        settings=resolved, command=[], on_progress=lambda *_: None, run_process=workers, pause=pauses.append
+    )
+    session.start([case_of(session, "inference", "base")], lambda _: None)
+    session.measure(case_of(session, "inference", "base"))
+    session.measure(case_of(session, "inference", "base"))
+    assert pauses == [2.5, 2.5]
+
+
+def test_every_process_is_given_the_memory_limit(tmp_path):
+    limits = []
+
+    def noted(job, *, memory_limit_bytes=None, **others):
+        limits.append((job.work, memory_limit_bytes))
+        return FakeWorkers()(job, **others)
+
+    session = started(tmp_path, noted, "inference/base", memory_limit="3GiB")
+    session.measure(case_of(session, "inference", "base"))
+    assert limits[-1] == ("inference", 3 * 2**30)
+
+
+def test_without_a_limit_a_process_may_use_nearly_all_the_machine_has(tmp_path):
+    limits = []
+
+    def noted(job, *, memory_limit_bytes=None, **others):
+        limits.append(memory_limit_bytes)
+        return FakeWorkers()(job, **others)
+
+    session = started(tmp_path, noted, "inference/base")
+    session.measure(case_of(session, "inference", "base"))
+    assert limits[-1] == int(0.95 * 2**30)
+
+
+def test_readings_that_cannot_be_true_end_the_case_as_invalid_and_are_kept(tmp_path):
+    def doubtful(job, **others):
+        message = FakeWorkers()(job, **others)
+        return replace(message, sample=message.sample and replace(message.sample, invalid="mfu of 3"))
+
+    session = started(tmp_path, doubtful, "inference/base", repeats=2)
+    case = case_of(session, "inference", "base")
+    with pytest.raises(CaseFailed, match="mfu of 3") as caught:
+        session.measure(case)
+    record = session.close(case, caught.value.failure)
+    assert (record.status, record.reason) == (Status.INVALID, "mfu of 3")
+    assert record.metrics["ttft_s"].samples == ((0.5,),)
+
+
+def test_the_end_of_a_session_notes_the_machine_s_state_once_more(tmp_path):
+    session = started(tmp_path, FakeWorkers())
+    assert store.read_run(session.directory).environment.power_after is None
+    session.finish()
+    assert "load_average_1min" in store.read_run(session.directory).environment.power_after
+
+
+def test_a_machine_that_slowed_down_is_told_of_in_the_run(tmp_path):
+    rates = iter([100.0, 101.0, 99.0, 100.0, 80.0, 81.0, 79.0, 80.0])
+
+    def slowing(job, **others):
+        message = FakeWorkers()(job, **others)
+        if message.sample is None:
+            return message
+        readings = message.sample.readings | {"probe_gemm_flops_per_s": Readings(values=(next(rates),))}
+        return replace(message, sample=replace(message.sample, readings=readings))
+
+    session = started(tmp_path, slowing, "inference/base", repeats=8)
+    case = case_of(session, "inference", "base")
+    for _ in range(8):
+        session.measure(case)
+    session.close(case, None)
+    session.finish()
+    warning = store.read_run(session.directory).run.warnings[-1]
+    assert "the machine's own speed changed during the session: matrix products: -20.00 %" in warning
+
+
+# --- going on with a run ---
+
+
+def measure_all(session):
+    """Measure and store every case that is missing, as the suites do; give what was measured."""
+    done = []
+    for case in all_cases(session):
+        if case.id in session.records:
+            continue
+        done.append(case.id)
+        try:
+            for _ in range(session.settings.repeats):
+                session.measure(case)
+        except CaseFailed as error:
+            session.close(case, error.failure)
+        else:
+            session.close(case, None)
+    session.finish()
+    return done
+
+
+def went_on(tmp_path, workers, *wanted, **changed):
+    directory = tmp_path / "results" / "run-1"
+    resumed = store.read_head(directory).run
+    unsaid = dict.fromkeys(("models", "adapters", "profile", "source", "run_id"))
+    return started(tmp_path, workers, *wanted, **unsaid | {"resume": directory, "resumed": resumed} | changed)
+
+
+EVERYTHING = [
+    "training/tinyllama/qv-r8",
+    "evaluation/tinyllama/base",
+    "evaluation/tinyllama/qv-r8",
+    "inference/tinyllama/base",
+    "inference/tinyllama/qv-r8",
+]
+
+
+def killed(session):
+    """What the system does with a session that is killed: nobody holds its lock any more."""
+    session.head.lock.release()
+
+
+def test_a_finished_run_has_nothing_left_to_measure(tmp_path):
+    assert measure_all(started(tmp_path, FakeWorkers())) == EVERYTHING
+    before = store.read_run(tmp_path / "results" / "run-1")
+    again = went_on(tmp_path, workers := FakeWorkers())
+    assert measure_all(again) == []
+    assert workers.work == ["environment", "prepare"]
+    after = store.read_run(again.directory)
+    assert after.records == before.records
+    assert (after.run.id, after.run.started_at) == (before.run.id, before.run.started_at)
+    assert len(after.run.resumed_at) == 1
+    assert after.run.order == before.run.order
+
+
+def test_only_what_is_missing_or_failed_is_measured_again(tmp_path):
+    session = started(tmp_path, FakeWorkers(evaluation=[("crashed", "gone")]))
+    training, bare = case_of(session, "training"), case_of(session, "evaluation", "base")
+    session.measure(training)
+    session.close(training, None)
+    with pytest.raises(CaseFailed) as caught:
+        session.measure(bare)
+    session.close(bare, caught.value.failure)
+    killed(session)
+    again = went_on(tmp_path, FakeWorkers())
+    assert measure_all(again) == EVERYTHING[1:]
+    bundle = store.read_run(again.directory)
+    assert [record.case for record in bundle.records] == EVERYTHING
+    assert {record.status for record in bundle.records} == {Status.OK}
+    assert "measured again: it had ended as crashed" in bundle.records[1].notes
+    assert sorted(bundle.run.order) == sorted(f"{case}#1" for case in EVERYTHING)
+
+
+def test_what_processes_had_measured_before_the_session_died_is_not_measured_again(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "inference/base", repeats=3)
+    for _ in range(2):
+        session.measure(case_of(session, "inference", "base"))
+    killed(session)
+    again = went_on(tmp_path, workers := FakeWorkers(), "inference/base")
+    assert again.settings.repeats == 3
+    case = case_of(again, "inference", "base")
+    for _ in range(3):
+        again.measure(case)
+    assert workers.work.count("inference") == 1
+    assert again.close(case, None).processes == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("code", {"code": "another"}),
+        ("versions", {"packages": {"mlx": "0.99"}}),
+        ("device", {"device": {"name": "gpu: other", "type": "gpu"}}),
+    ],
+)
+def test_what_was_measured_with_something_else_is_measured_again(tmp_path, part, changes):
+    measure_all(started(tmp_path, FakeWorkers()))
+
+    def elsewhere(job, **others):
+        message = FakeWorkers()(job, **others)
+        return replace(message, environment=message.environment and replace(message.environment, **changes))
+
+    again = went_on(tmp_path, elsewhere)
+    assert measure_all(again) == EVERYTHING
+    assert all(f"measured again: {part} changed" in record.notes for record in again.records.values())
+
+
+def test_processes_measured_with_something_else_do_not_count(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "inference/base", repeats=2)
+    session.measure(case_of(session, "inference", "base"))
+    killed(session)
+    again = went_on(tmp_path, workers := FakeWorkers(), profile="standard")
+    again.measure(case_of(again, "inference", "base"))
+    assert "inference" in workers.work
+
+
+def test_more_repeats_than_were_measured_are_measured(tmp_path):
+    measure_all(started(tmp_path, FakeWorkers()))
+    again = went_on(tmp_path, FakeWorkers(), repeats=2)
+    assert measure_all(again) == EVERYTHING
+    assert {record.processes for record in again.records.values()} == {2}
+
+
+def test_an_adapter_of_another_training_is_not_used(tmp_path):
+    first = started(tmp_path, FakeWorkers())
+    measure_all(first)
+    stale = first.directory / "artifacts/training/tinyllama/qv-r8/final"
+    assert stale.is_dir()
+    again = went_on(tmp_path, workers := FakeWorkers(), profile="standard", repeats=1)
+    assert not stale.exists()
+    again.measure(case_of(again, "evaluation"))
+    assert workers.work.index("training") < workers.work.index("evaluation")
+
+
+def test_an_adapter_that_holds_is_used_again(tmp_path):
+    session = started(tmp_path, FakeWorkers())
+    training = case_of(session, "training")
+    session.measure(training)
+    session.close(training, None)
+    killed(session)
+    again = went_on(tmp_path, workers := FakeWorkers())
+    assert measure_all(again) == EVERYTHING[1:]
+    assert "training" not in workers.work
+
+
+def test_a_run_that_another_session_measures_cannot_be_gone_on_with(tmp_path):
+    alive = started(tmp_path, FakeWorkers())
+    with pytest.raises(HarnessError, match="another session is measuring into this run"):
+        went_on(tmp_path, FakeWorkers())
+    killed(alive)
+    assert went_on(tmp_path, FakeWorkers()).run.id == "run-1"
+
+
+def test_a_record_that_cannot_be_read_is_measured_again_and_told_of(tmp_path):
+    session = started(tmp_path, FakeWorkers())
+    measure_all(session)
+    (session.directory / "inference+tinyllama+base.json").write_text("{")
+    again = went_on(tmp_path, FakeWorkers())
+    assert measure_all(again) == ["inference/tinyllama/base"]
+    assert any("inference+tinyllama+base.json" in warning for warning in again.run.warnings)
+    assert [record.case for record in store.read_run(again.directory).records]
+
+
+def test_two_sessions_in_one_results_directory_leave_two_whole_runs(tmp_path):
+    first, second = (started(tmp_path, FakeWorkers(), run_id=name) for name in ("one", "two"))
+    for case in all_cases(first):
+        for session in (first, second):
+            session.measure(case)
+            session.close(case, None)
+    first.finish()
+    second.finish()
+    runs = store.find_runs(tmp_path / "results")
+    assert runs.problems == ()
+    assert [[record.case for record in bundle.records] for bundle in runs.runs] == [EVERYTHING, EVERYTHING]

@@ -4,6 +4,7 @@ import pytest
 
 from harness import settings
 from harness.errors import BadConfig, UnknownName
+from harness.records import RunInfo
 from harness.settings import resolve
 
 GIVEN = {
@@ -12,6 +13,8 @@ GIVEN = {
     "profile": "smoke",
     "source": "auto",
     "repeats": None,
+    "cooldown_s": None,
+    "memory_limit": None,
     "results_dir": "results",
     "run_id": None,
     "report": True,
@@ -35,6 +38,11 @@ def test_the_defaults_are_those_that_users_were_promised():
         ("source", "hub", lambda s: s.source, "hub"),
         ("source", "embedded", lambda s: s.source, "embedded"),
         ("repeats", 7, lambda s: s.repeats, 7),
+        ("cooldown_s", 2.5, lambda s: s.cooldown_s, 2.5),
+        ("memory_limit", "8GiB", lambda s: s.memory_limit_bytes, 8 * 2**30),
+        ("memory_limit", "1.5 mb", lambda s: s.memory_limit_bytes, 1.5 * 2**20),
+        ("memory_limit", "1000000", lambda s: s.memory_limit_bytes, 1000000),
+        ("resume", Path("results/x"), lambda s: s.resume, Path("results/x")),
         ("results_dir", "elsewhere/x", lambda s: s.results_dir, Path("elsewhere/x")),
         ("run_id", "Run_1.a-b", lambda s: s.run_id, "Run_1.a-b"),
         ("report", False, lambda s: s.report, False),
@@ -49,6 +57,65 @@ def test_the_profile_says_how_often_unless_the_user_does():
     assert resolve(**GIVEN).repeats == 1
     assert resolve(**{**GIVEN, "profile": "standard"}).repeats == 5
     assert resolve(**{**GIVEN, "profile": "standard", "repeats": 2}).repeats == 2
+
+
+RESUMED = RunInfo(
+    id="before",
+    started_at="2026-01-01T00:00:00Z",
+    finished_at=None,
+    command=(),
+    profile="standard",
+    git=None,
+    options={
+        "models": ["gpt2", "qwen"],
+        "lora": ["all-r8"],
+        "weights": "embedded",
+        "repeats": 7,
+        "cooldown_s": 1.5,
+        "memory_limit_bytes": 2**30,
+    },
+)
+UNSAID = dict.fromkeys(("models", "adapters", "profile", "source"))
+
+
+def test_what_is_not_said_is_as_it_was_in_the_run_that_is_gone_on_with():
+    went_on = resolve(**{**GIVEN, **UNSAID}, resume=Path("results/before"), resumed=RESUMED)
+    assert [model.name for model in went_on.models] == ["gpt2", "qwen"]
+    assert (went_on.adapter_names, went_on.profile.name, went_on.source) == (("all-r8",), "standard", "embedded")
+    assert (went_on.repeats, went_on.cooldown_s, went_on.memory_limit_bytes) == (7, 1.5, 2**30)
+
+
+def test_what_is_said_counts_for_more_than_what_the_run_was_asked_for():
+    said = {"models": "smollm2", "adapters": "qv-r16", "profile": "smoke", "source": "auto"}
+    said |= {"repeats": 2, "cooldown_s": 0.0, "memory_limit": "2GiB"}
+    went_on = resolve(**{**GIVEN, **said}, resume=Path("results/before"), resumed=RESUMED)
+    assert [model.name for model in went_on.models] == ["smollm2"]
+    assert (went_on.adapter_names, went_on.profile.name, went_on.source) == (("qv-r16",), "smoke", "auto")
+    assert (went_on.repeats, went_on.cooldown_s, went_on.memory_limit_bytes) == (2, 0.0, 2**31)
+
+
+def test_what_is_said_nowhere_is_the_default():
+    plain = resolve(**{**GIVEN, **UNSAID})
+    assert [model.name for model in plain.models] == ["smollm2"]
+    assert (plain.adapter_names, plain.profile.name, plain.source) == (("qv-r8",), "smoke", "auto")
+    assert (plain.cooldown_s, plain.memory_limit_bytes) == (0.0, None)
+
+
+def test_a_run_that_is_gone_on_with_keeps_its_name():
+    with pytest.raises(BadConfig, match="keeps its name"):
+        resolve(**{**GIVEN, "run_id": "other"}, resume=Path("results/before"), resumed=RESUMED)
+
+
+@pytest.mark.parametrize("size", ["", "0", "much", "8 apples", "-1", "8GiBB"])
+def test_a_memory_limit_that_is_no_size_is_refused(size):
+    with pytest.raises(BadConfig, match=r"--memory-limit: 1 problem\n  .* is no size; give one such as 8GiB"):
+        resolve(**{**GIVEN, "memory_limit": size})
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_a_pause_that_no_clock_can_wait_is_refused(seconds):
+    with pytest.raises(BadConfig, match="--cooldown"):
+        resolve(**{**GIVEN, "cooldown_s": seconds})
 
 
 @pytest.mark.parametrize("repeats", [0, -1])

@@ -15,6 +15,7 @@ from harness.stats import (
     ratio_of_independent,
     ratio_of_pairs,
     summarise,
+    theil_sen,
 )
 
 reading = st.integers(1, 1000).map(float)
@@ -254,3 +255,51 @@ def test_a_reading_that_has_no_ratio_is_refused(estimate, bad):
 def test_a_process_without_a_partner_is_refused():
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         ratio_of_pairs([1.0] * 7, [1.0] * 6)
+
+
+# --- slopes ---
+
+
+def test_a_slope_is_the_median_of_the_slopes_of_all_pairs():
+    """Of 0, 1, 5 and 3: 1, 5/2, 1, 4, 1 and -2."""
+    assert bounds(theil_sen([0, 1, 5, 3])) == (-math.inf, 1.0, math.inf)
+
+
+def test_an_outlier_does_not_move_a_slope():
+    assert theil_sen([10, 12, 14, 16, 1000, 20, 22, 24, 26]).point == 2.0
+
+
+def test_a_straight_line_has_its_slope_and_no_doubt_about_it():
+    assert bounds(theil_sen([7, 10, 13, 16, 19, 22, 25])) == (3.0, 3.0, 3.0)
+
+
+def test_seven_values_are_the_fewest_that_bound_a_slope():
+    assert bounds(theil_sen(range(6))) == (-math.inf, 1.0, math.inf)
+    assert bounds(theil_sen(range(7))) == (1.0, 1.0, 1.0)
+
+
+def test_the_bounds_of_a_slope_are_the_fifth_slopes_from_either_end_of_nine_values():
+    """36 pairs, and a spread of 2.5758 sqrt(9 * 8 * 23 / 18) = 24.7: (36 - 24.7) / 2 = 5.6."""
+    values = [3, 1, 4, 1, 5, 9, 2, 6, 5]
+    slopes = sorted((values[j] - values[i]) / (j - i) for i, j in itertools.combinations(range(9), 2))
+    assert bounds(theil_sen(values)) == (slopes[4], pytest.approx((slopes[17] + slopes[18]) / 2), slopes[-5])
+
+
+def test_what_does_not_grow_is_said_to_grow_as_seldom_as_promised():
+    """99 % of the intervals hold the truth, so one in 200 lies above it."""
+    generator = np.random.default_rng(5)
+    rounds = 3000
+    above = sum(theil_sen(generator.standard_normal(9).tolist()).low > 0 for _ in range(rounds))
+    assert 0 < above / rounds < 0.01
+
+
+def test_a_long_series_is_thinned_and_keeps_its_slope_by_step():
+    """1100 values become 367, three steps apart."""
+    values = [5.0 * step for step in range(1100)]
+    values[1] = values[2] = 1e9  # left out
+    assert bounds(theil_sen(values)) == (5.0, 5.0, 5.0)
+
+
+def test_one_value_has_no_slope():
+    with pytest.raises(ValueError, match="a slope needs two values"):
+        theil_sen([1.0])

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import codec, store
-from harness.errors import BadResultFile, UnknownName, Unwritable
+from harness.errors import BadResultFile, HarnessError, Unwritable
 from harness.records import (
     Artifact,
     Better,
@@ -19,13 +19,16 @@ from harness.records import (
     Kind,
     Metric,
     Output,
+    Readings,
     Record,
     RunInfo,
+    Sample,
     Series,
     Status,
     Weights,
 )
-from harness.store import find_runs, locate, read_run, write_record, write_run, write_text
+from harness.store import find_runs, read_run, write_record, write_run, write_text
+from tests.samples import key
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 text = st.text(max_size=8)
@@ -82,6 +85,7 @@ contents = st.fixed_dictionaries(
             tuple
         ),
         "notes": st.lists(text, max_size=2).map(tuple),
+        "identity": st.dictionaries(text, text, max_size=2),
     }
 )
 endings = st.just((Status.OK, None)) | st.tuples(
@@ -98,6 +102,8 @@ heads = st.builds(
     paired_with=st.none() | text,
     options=facts,
     warnings=st.lists(text, max_size=2).map(tuple),
+    order=st.lists(text, max_size=2).map(tuple),
+    resumed_at=st.lists(text, max_size=2).map(tuple),
 )
 environments = st.builds(
     Environment,
@@ -108,6 +114,9 @@ environments = st.builds(
     roofline=facts,
     power=facts,
     compiler=st.none() | text,
+    power_after=st.none() | facts,
+    self_check=st.none() | facts,
+    code=st.none() | text,
 )
 
 
@@ -364,85 +373,6 @@ def test_what_is_not_a_run_is_passed_over(tmp_path):
     assert find_runs(tmp_path / "none") == store.Found()
 
 
-# --- which run is meant ---
-
-
-@pytest.fixture
-def three(tmp_path):
-    """Three runs, the youngest first by name."""
-    store_run(tmp_path, "20260101-aa", started_at="2026-03-01T00:00:00Z")
-    store_run(tmp_path, "20260102-bb", started_at="2026-02-01T00:00:00Z")
-    store_run(tmp_path, "20260102-bbb", started_at="2026-01-01T00:00:00Z")
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("name", "run_id"),
-    [
-        ("20260101-aa", "20260101-aa"),
-        ("20260101", "20260101-aa"),
-        ("20260102-bb", "20260102-bb"),  # a whole id, though another one begins so
-        ("20260102-bbb", "20260102-bbb"),
-        ("latest", "20260101-aa"),  # by its start, not by its name
-    ],
-)
-def test_a_run_answers_to_its_id_a_prefix_of_it_and_latest(three, name, run_id):
-    assert locate(name, three) == three / run_id
-
-
-def test_a_prefix_of_several_runs_is_refused_with_all_that_there_are(three):
-    with pytest.raises(UnknownName, match=r"unknown run '20260102'.*20260101-aa, .*More than one begins so"):
-        locate("20260102", three)
-
-
-@pytest.mark.parametrize("name", ["2027", "bb", "LATEST"])
-def test_a_name_that_no_run_answers_to_is_refused(three, name):
-    with pytest.raises(UnknownName, match=rf"unknown run '{name}'.*`tunebench runs` lists them"):
-        locate(name, three)
-
-
-def test_there_is_no_latest_run_where_there_is_none(tmp_path):
-    with pytest.raises(UnknownName, match=r"unknown run 'latest'\. Known: none\."):
-        locate("latest", tmp_path)
-
-
-def test_a_torn_run_is_not_the_latest(three):
-    (three / "20260101-aa" / "run.json").write_text("{")
-    assert locate("latest", three) == three / "20260102-bb"
-
-
-def test_a_run_that_cannot_be_read_is_the_latest_only_if_there_is_no_other(tmp_path):
-    (store_run(tmp_path, "torn") / "run.json").write_text("{")
-    assert locate("latest", tmp_path) == tmp_path / "torn"
-
-
-def test_the_latest_run_is_found_though_its_directory_was_renamed(three):
-    (three / "20260101-aa").rename(three / "kept")
-    assert locate("latest", three) == three / "kept"
-
-
-def test_a_name_longer_than_any_file_is_just_unknown(three):
-    with pytest.raises(UnknownName, match="unknown run 'xxx"):
-        locate("x" * 5000, three)
-
-
-def test_a_path_is_taken_before_a_name(three, tmp_path_factory, monkeypatch):
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    directory = store_run(elsewhere, "20260101-aa")
-    bundle = elsewhere / "bundle.json"
-    bundle.write_text("{}")
-    assert locate(str(directory), three) == directory
-    assert locate(str(bundle), three) == bundle
-    monkeypatch.chdir(elsewhere)
-    assert locate("20260101-aa", three).resolve() == directory.resolve()
-
-
-def test_a_directory_without_a_run_is_no_run(three, tmp_path_factory):
-    empty = tmp_path_factory.mktemp("empty")
-    with pytest.raises(UnknownName, match="unknown run"):
-        locate(str(empty), three)
-
-
 def test_a_record_of_another_run_is_refused_and_named(tmp_path):
     directory = store_run(tmp_path)
     path = directory / "training+tiny+r8.json"
@@ -463,7 +393,76 @@ def test_a_file_of_a_later_schema_is_told_by_its_schema_whatever_else_it_holds(t
         read_run(path)
 
 
-def test_an_empty_name_is_no_run(tmp_path):
-    store_run(tmp_path)
-    with pytest.raises(UnknownName):
-        locate("", tmp_path)
+# --- what finished processes leave until their case has a record ---
+
+
+def process_file(number, case="training/tiny/r8", **others):
+    sample = Sample(key=key(), readings={"step_s": Readings(values=(float(number),))})
+    return store.ProcessFile(
+        schema=1, run_id="r1", case=case, number=number, identity={"code": "1"}, **{"sample": sample, **others}
+    )
+
+
+def test_what_processes_measured_waits_in_their_order(tmp_path):
+    for number in (10, 2, 1):
+        store.write_process(tmp_path, process_file(number))
+    assert store.read_processes(tmp_path, "training/tiny/r8") == tuple(map(process_file, (1, 2, 10)))
+
+
+def test_a_process_belongs_to_its_case_alone(tmp_path):
+    store.write_process(tmp_path, process_file(1, "training/tiny/r8"))
+    store.write_process(tmp_path, process_file(1, "training/tiny/r8-1"))
+    assert [its.case for its in store.read_processes(tmp_path, "training/tiny/r8")] == ["training/tiny/r8"]
+    assert [its.case for its in store.read_processes(tmp_path, "training/tiny/r8-1")] == ["training/tiny/r8-1"]
+
+
+def test_a_torn_process_file_is_as_good_as_none(tmp_path):
+    store.write_process(tmp_path, process_file(1))
+    store.write_process(tmp_path, process_file(2))
+    (tmp_path / "processes" / "training+tiny+r8-1.json").write_text('{"schema": 1')
+    assert store.read_processes(tmp_path, "training/tiny/r8") == (process_file(2),)
+
+
+def test_a_case_with_a_record_no_longer_needs_its_processes(tmp_path):
+    store.write_process(tmp_path, process_file(1))
+    store.write_process(tmp_path, process_file(1, "training/tiny/r16"))
+    store.write_record(tmp_path, "r1", record("training/tiny/r8"))
+    assert [path.name for path in (tmp_path / "processes").iterdir()] == ["training+tiny+r16-1.json"]
+
+
+def test_unfinished_processes_are_no_records(tmp_path):
+    directory = store_run(tmp_path)
+    store.write_process(directory, process_file(1, "training/other/r8"))
+    assert cases_of(read_run(directory)) == ["training/tiny/r8"]
+
+
+# --- one session a run ---
+
+
+def test_a_run_belongs_to_one_session_at_a_time(tmp_path):
+    lock = store.claim(tmp_path / "r1")
+    with pytest.raises(HarnessError, match="another session is measuring into this run; wait for it"):
+        store.claim(tmp_path / "r1")
+    lock.release()
+    store.claim(tmp_path / "r1").release()
+
+
+def test_two_runs_in_one_directory_do_not_get_in_each_other_s_way(tmp_path):
+    first, second = store.claim(tmp_path / "r1"), store.claim(tmp_path / "r2")
+    first.release()
+    second.release()
+
+
+def test_a_claim_on_a_place_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unwritable, match="file"):
+        store.claim(tmp_path / "file" / "r1")
+
+
+def test_the_head_of_a_run_is_read_though_a_record_is_torn(tmp_path):
+    directory = store_run(tmp_path)
+    (directory / "training+tiny+r8.json").write_text("{")
+    assert store.read_head(directory).run.id == "r1"
+    found = store.salvage(directory)
+    assert (cases_of(found.runs[0]), len(found.problems)) == ([], 1)
+    assert "training+tiny+r8.json" in found.problems[0]

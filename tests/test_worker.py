@@ -25,6 +25,7 @@ ROOT = Path(worker.__file__).parents[1]
 def told(monkeypatch, tmp_path):
     """Run the worker's main in this process with *do* for its work; give how it ended and what it told."""
     monkeypatch.setattr(worker, "_end_with_session", lambda: None)  # it would end the tests with the session
+    monkeypatch.setattr(worker, "_KILL_ORDER", tmp_path / "no such system" / "oom_score_adj")
 
     def run(do):
         job = codec.encode(Job(work="environment")) + b"\n"
@@ -78,6 +79,8 @@ def test_progress_comes_before_the_result_and_each_is_a_line(told):
             RuntimeError,
         ),
         (RuntimeError("CUDA error: out of memory"), Status.OOM, "RuntimeError: CUDA error", RuntimeError),
+        (NotImplementedError("fp4"), Status.SKIPPED, "NotImplementedError: fp4", NotImplementedError),
+        (RuntimeError("[X::vmap] NYI"), Status.SKIPPED, "RuntimeError: [X::vmap] NYI", RuntimeError),
         (ValueError("shapes do not match"), Status.FAILED, "ValueError: shapes do not match", ValueError),
         (ZeroDivisionError("division by zero"), Status.FAILED, "ZeroDivisionError: division", ZeroDivisionError),
     ],

@@ -9,6 +9,7 @@ from tokenizers import AddedToken
 from harness import mlxlm
 from harness.configs import read_adapter
 from harness.plans import Job
+from harness.probe import Roof
 from harness.texts import Prompt, read_dataset
 from harness.workloads import evaluation
 from harness.workloads.context import Context
@@ -151,7 +152,9 @@ def test_the_bare_model_is_scored_on_every_test_row(nano, load_nano, tiny_profil
     assert one(sample, "test_perplexity") == pytest.approx(math.exp(nats / targets), rel=1e-5)
     assert one(sample, "bits_per_byte") == pytest.approx(answer_nats / math.log(2) / answer_bytes, rel=1e-6)
     assert progress == [(n, 5, "answers") for n in (1, 2, 3, 4, 5)]
-    assert sample.readings["peak_active_bytes"].labels == ("evaluate", "generate")
+    assert sample.readings["peak_active_bytes"].labels == ("load", "probe", "evaluate", "generate")
+    assert one(sample, "probe_gemm_flops_per_s") > 0
+    assert one(sample, "probe_copy_bytes_per_s") > 0
     assert sample.key.adapter is None
     assert sample.key.settings == {"max_answer_tokens": 4, "prompts": 5}
     assert sample.key.dataset["name"] == "aphorisms"
@@ -190,4 +193,15 @@ def test_an_adapter_changes_what_is_measured_and_stands_in_the_key(
         context_for(nano, tiny_profile, stepping_stopwatch, adapter=adapter, adapter_dir=str(tmp_path))[0]
     )
     assert abs(one(sample, "test_loss") - one(base, "test_loss")) > 1e-3
-    assert sample.key.adapter == attached.facts() | {"iters": 4, "learning_rate": 3e-3, "seed": 1}
+    assert sample.key.adapter == attached.facts() | {
+        "iters": 4,
+        "learning_rate": 3e-3,
+        "grad_accumulation_steps": 1,
+        "seed": 1,
+    }
+
+
+def test_what_the_machine_can_do_is_told_where_it_was_measured(nano, tiny_profile, stepping_stopwatch):
+    context, _ = context_for(nano, tiny_profile, stepping_stopwatch)
+    context._roof = Roof(gemm_flops_per_s=3.0, copy_bytes_per_s=2.0, method="made up")
+    assert one(evaluation.measure(context), "probe_gemm_flops_per_s") == 3.0

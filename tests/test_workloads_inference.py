@@ -1,84 +1,75 @@
+import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlx.utils import tree_map
 
 from harness import mlxlm
+from harness.costs import decode_bytes
+from harness.energy import Unreadable
 from harness.meters import Stopwatch
 from harness.plans import Job
-from harness.texts import SCENARIOS, Prompt, read_prompts
-from harness.workloads import inference
+from harness.probe import Roof
+from harness.records import Readings
+from harness.texts import SCENARIOS, read_prompts
+from harness.workloads import inference, usage
 from harness.workloads.context import Context
-from harness.workloads.inference import Response, respond, response_readings
-
-RESPONSE = Response(scenario="short", prompt_tokens=30, tokens=(7, 8, 9), tokenised_s=0.5, token_s=(2.0, 3.0, 6.0))
 
 
-def test_a_response_is_timed_from_its_stamps():
-    """Tokenised at 0.5 s, tokens at 2, 3 and 6 s: 30 tokens in 1.5 s, then 2 intervals in 4 s, 6 s in all."""
-    assert RESPONSE.ttft_s == 1.5
-    assert RESPONSE.prefill_tokens_per_s == 20.0
-    assert RESPONSE.decode_tokens_per_s == 0.5
-    assert RESPONSE.response_s == 6.0
+class Meter:
+    """Counts 10 J from one look to the next, all in the package."""
+
+    reason = None
+
+    def __init__(self):
+        self._read = 0.0
+
+    def joules(self):
+        self._read += 10.0
+        return {"package": self._read}
 
 
-def test_each_response_has_a_reading_a_metric_under_its_scenario():
-    other = Response(scenario="code", prompt_tokens=3, tokens=(7, 8), tokenised_s=1.0, token_s=(2.0, 2.5))
-    readings = response_readings([RESPONSE, other])
-    assert {its.labels for its in readings.values()} == {("short", "code")}
-    assert {name: its.values for name, its in readings.items()} == {
-        "ttft_s": (1.5, 1.0),
-        "prefill_tokens_per_s": (20.0, 3.0),
-        "decode_tokens_per_s": (0.5, 2.0),
-        "response_s": (6.0, 2.5),
-    }
-
-
-@pytest.mark.parametrize("count", [2, 5])
-def test_exactly_as_many_tokens_are_generated_as_asked_for_each_with_its_stamp(load_nano, stepping_stopwatch, count):
-    """A second passes at each look: the start, the prompt's tokens, then every token."""
-    loaded = load_nano("smollm2")
-    response = respond(loaded, "short", Prompt(id="p", text="Why?"), count, stepping_stopwatch)
-    prompt = mlxlm.prompt_tokens(loaded.tokenizer, [{"role": "user", "content": "Why?"}])
-    assert response.prompt_tokens == len(prompt)
-    assert response.tokens == tuple(mlxlm.generate(loaded.model, prompt, count))
-    assert response.tokenised_s == 1.0
-    assert response.token_s == tuple(float(n + 2) for n in range(count))
-
-
-def context_for(nano, profile, stopwatch, progress=lambda *_: None, **job):
+def context_for(nano, profile, stopwatch, progress=lambda *_: None, **ready):
     return Context(
-        job=Job(work="inference", ready=nano("smollm2"), profile=profile, **job),
+        job=Job(work="inference", ready=replace(nano("smollm2"), **ready), profile=profile),
         device="cpu: test",
         progress=progress,
         stopwatch=stopwatch,
+        energy=Meter(),
+        _roof=Roof(gemm_flops_per_s=1.0, copy_bytes_per_s=1e9, method="told"),
     )
 
 
 @pytest.fixture(scope="module")
 def measured(nano, tiny_profile):
     reading = iter(range(10**6))
-    stopwatch = Stopwatch(now_ns=lambda: next(reading) * 10**9, wait=lambda: None)
+    worked = iter(range(10**6))  # three seconds of processor time from one look to the next
+    stopwatch = Stopwatch(
+        now_ns=lambda: next(reading) * 10**9, cpu_ns=lambda: next(worked) * 3 * 10**9, wait=lambda: None
+    )
     progress = []
     context = context_for(nano, tiny_profile, stopwatch, progress=lambda *its: progress.append(its))
-    return inference.measure(context), progress
+    return inference.measure(context), progress, context
 
 
 def test_every_scenario_is_measured_once_and_the_warm_up_is_not(measured):
     """Four tokens at 2, 3, 4 and 5 s after the start, the prompt's tokens at 1 s."""
-    sample, progress = measured
-    expected = {"ttft_s": 1.0, "decode_tokens_per_s": 1.0, "response_s": 5.0}
+    sample, progress, _ = measured
+    expected = {"ttft_s": 1.0, "decode_tokens_per_s": 1.0, "tpot_s": 1.0, "response_s": 5.0}
     for name, value in expected.items():
         assert sample.readings[name].values == (value,) * 5
     prefill = tuple(float(its.prompt_tokens) for its in sample.outputs)  # in a second
     assert sample.readings["prefill_tokens_per_s"].values == prefill
     for name in (*expected, "prefill_tokens_per_s"):
         assert sample.readings[name].labels == ("short", "medium", "long", "code", "creative")
+    assert sample.readings["itl_s"].values == (1.0,) * 15
     assert progress == [(n, 5, "1.0 token/s") for n in (1, 2, 3, 4, 5)]
 
 
 def test_every_answer_is_kept_whole_with_its_prompt(measured, load_nano):
-    sample, _ = measured
+    sample, *_ = measured
     tokenizer = load_nano("smollm2").tokenizer
     asked = [read_prompts(name)[0] for name in SCENARIOS]
     assert [(its.prompt_id, its.prompt) for its in sample.outputs] == [(its.id, its.text) for its in asked]
@@ -113,7 +104,7 @@ def test_the_size_on_disk_and_the_memory_are_told(measured, nano):
     readings = measured[0].readings
     size = (Path(nano("smollm2").directory) / "model.safetensors").stat().st_size
     assert readings["disk_bytes"].values == (float(size),)
-    assert readings["peak_active_bytes"].labels == ("load", "generate")
+    assert readings["peak_active_bytes"].labels == ("load", "generate", "context", "batch")
     assert min(readings["peak_active_bytes"].values) > 0
 
 
@@ -124,6 +115,7 @@ def test_the_key_says_how_much_was_generated_and_how(measured):
         "output_tokens": 4,
         "prompts_per_scenario": 1,
         "warmup_prompts": 1,
+        "context_tokens": 4,
         "sampling": "greedy",
         "ignore_eos": True,
     }
@@ -138,7 +130,127 @@ def test_warming_up_answers_as_many_prompts_as_the_profile_says(nano, tiny_profi
 
     real = inference.respond
     monkeypatch.setattr(inference, "respond", noted)
-    profile = replace(tiny_profile, warmup_prompts=2, prompts_per_scenario=2, output_tokens=2)
+    plan = replace(tiny_profile.inference, warmup_prompts=2, prompts_per_scenario=2, output_tokens=2)
+    profile = replace(tiny_profile, inference=plan)
     inference.measure(context_for(nano, profile, stepping_stopwatch))
     assert asked[:2] == [("warm-up", "short-1"), ("warm-up", "medium-1")]
-    assert asked[2:] == [(name, f"{name}-{number}") for name in SCENARIOS for number in (1, 2)]
+    assert asked[2:12] == [(name, f"{name}-{number}") for name in SCENARIOS for number in (1, 2)]
+
+
+def test_the_first_prompt_is_answered_again_and_again(measured, nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    assert measured[0].readings["repeat_decode_tokens_per_s"] == Readings(values=(1.0, 1.0))
+    asked = []
+    real = inference.respond
+    monkeypatch.setattr(inference, "respond", lambda *args: asked.append(args[2].id) or real(*args))
+    inference.measure(context_for(nano, tiny_profile, stepping_stopwatch))
+    assert asked[-3:] == ["creative-1", "short-1", "short-1"]
+
+
+def test_depth_and_batch_are_measured_too(measured):
+    readings = measured[0].readings
+    assert readings["context_prefill_tokens_per_s"].values == (4.0, 4.0)
+    assert readings["context_decode_tokens_per_s"].labels == ("depth 0", "depth 8")
+    assert readings["batch_decode_tokens_per_s"].values == (1.0, 2.0)
+
+
+def test_processor_and_energy_are_metered_while_the_scenarios_are_answered(measured):
+    """3 s of processor time between two looks, 10 J between any two; the energy meter is looked at before, after
+    each of the 5 answers, and after all, so 6 times 10 J; the clock before, 6 times an answer, and after."""
+    readings = measured[0].readings
+    assert readings["cpu_percent"].values == (100 * 3 / 31,)
+    assert readings["energy_j_per_token"] == Readings(values=(60 / 20,), labels=("package",))
+
+
+def test_a_meter_that_cannot_be_read_gives_its_reason(nano, tiny_profile, stepping_stopwatch):
+    context = context_for(nano, tiny_profile, stepping_stopwatch)
+    context.energy = Unreadable(reason="no meter here")
+    energy = inference.measure(context).readings["energy_j_per_token"]
+    assert energy == Readings(values=(), reason="no meter here")
+
+
+def test_the_roof_is_measured_once_before_anything_is_timed(nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    order = []
+    monkeypatch.setattr(Context, "roof", lambda self, loaded: order.append("roof") or self._roof)
+    real = inference.respond
+    monkeypatch.setattr(inference, "respond", lambda *args: order.append("respond") or real(*args))
+    inference.measure(context_for(nano, tiny_profile, stepping_stopwatch))
+    assert order[:2] == ["roof", "respond"]
+    assert order.count("roof") == 1
+
+
+def test_mbu_is_measured_against_the_copy_rate_of_this_machine(
+    nano, load_nano, tiny_profile, stepping_stopwatch, monkeypatch
+):
+    """A second a token: the bytes it reads, behind the prompt and half of 4 tokens, over those of a second's copy."""
+    monkeypatch.setattr(usage, "CACHE_BYTES", 0)
+    context = context_for(nano, tiny_profile, stepping_stopwatch)
+    sample = inference.measure(context)
+    shape = mlxlm.shape_of(load_nano("smollm2").model)
+    expected = tuple(decode_bytes(shape, depth=its.prompt_tokens + 2) / 1e9 for its in sample.outputs)
+    assert sample.readings["mbu"] == Readings(values=expected, labels=SCENARIOS)
+    assert sample.readings["probe_copy_bytes_per_s"].values == (1e9,)
+    assert context.doubts == []
+
+
+def test_a_speed_beyond_the_machine_is_doubted(nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    monkeypatch.setattr(usage, "CACHE_BYTES", 0)
+    context = context_for(nano, tiny_profile, stepping_stopwatch)
+    context._roof = replace(context._roof, copy_bytes_per_s=1.0)
+    inference.measure(context)
+    (doubt,) = context.doubts
+    assert doubt.startswith("mbu of ")
+
+
+def test_logits_that_are_no_numbers_are_doubted(measured, nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    assert measured[2].doubts == []
+    real = mlxlm.load
+
+    def broken(*args):
+        loaded = real(*args)
+        loaded.model.update(tree_map(lambda its: its * math.nan, loaded.model.parameters()))
+        return loaded
+
+    monkeypatch.setattr(mlxlm, "load", broken)
+    context = context_for(nano, tiny_profile, stepping_stopwatch)
+    inference.measure(context)
+    assert context.doubts[0] == ("the logits of the first prompt are not all finite numbers: its answers mean nothing")
+
+
+def say_one_token(monkeypatch):
+    monkeypatch.setattr(mlxlm, "generate", lambda model, prompt, count: iter((7,) * count))
+
+
+@pytest.mark.parametrize("source", ["nano", "random"])
+def test_random_weights_may_say_one_token_alone(nano, tiny_profile, stepping_stopwatch, monkeypatch, source):
+    say_one_token(monkeypatch)
+    weights = replace(nano("smollm2").weights, source=source)
+    context = context_for(nano, tiny_profile, stepping_stopwatch, weights=weights)
+    sample = inference.measure(context)
+    assert sample.notes == ("every answer consists of one token alone, 7: random weights may do so",)
+    assert context.doubts == []
+
+
+def test_real_weights_that_say_one_token_alone_are_doubted(nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    say_one_token(monkeypatch)
+    weights = replace(nano("smollm2").weights, source="hub")
+    context = context_for(nano, tiny_profile, stepping_stopwatch, weights=weights)
+    sample = inference.measure(context)
+    assert context.doubts == ["every answer consists of one token alone, 7: the output is degenerate"]
+    assert sample.notes == ()
+
+
+def test_answers_that_differ_in_one_token_are_not_degenerate(nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    tokens = itertools.chain([8], itertools.repeat(7))
+    monkeypatch.setattr(mlxlm, "generate", lambda model, prompt, count: itertools.islice(tokens, count))
+    weights = replace(nano("smollm2").weights, source="hub")
+    plan = replace(tiny_profile.inference, warmup_prompts=0)
+    context = context_for(nano, replace(tiny_profile, inference=plan), stepping_stopwatch, weights=weights)
+    inference.measure(context)
+    assert context.doubts == []
+
+
+def test_a_depth_out_of_reach_is_noted_in_the_sample(nano, tiny_profile, stepping_stopwatch):
+    plan = replace(tiny_profile.inference, context_depths=(0, 4096))
+    sample = inference.measure(context_for(nano, replace(tiny_profile, inference=plan), stepping_stopwatch))
+    assert sample.readings["context_decode_tokens_per_s"].labels == ("depth 0",)
+    assert sample.notes[0].startswith("context depth 4096 is left out: ")

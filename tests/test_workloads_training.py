@@ -1,62 +1,28 @@
 import hashlib
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import mlx.core as mx
 import pytest
-from mlx.utils import tree_map
 
 from harness import mlxlm
 from harness.configs import read_adapter
 from harness.meters import Stopwatch
 from harness.modeldir import tokenizer_sha256
 from harness.plans import Job
+from harness.probe import Roof
 from harness.texts import Dataset, read_dataset
 from harness.workloads import training
 from harness.workloads.context import Context, Diverged
-from harness.workloads.training import Step, Validation, mean_nll, step_readings
+from harness.workloads.validation import mean_nll
+from harness.workloads.watching import Watcher
 
-FIRST = Step(
-    elapsed_s=90.0, loss=9.0, learning_rate=1.0, rows=7, real_tokens=1, loss_tokens=1, padded_tokens=999, text_bytes=1
-)
-SECOND = Step(
-    elapsed_s=2.0, loss=3.0, learning_rate=1.0, rows=2, real_tokens=40, loss_tokens=38, padded_tokens=64, text_bytes=150
-)
-THIRD = Step(
-    elapsed_s=3.0, loss=2.0, learning_rate=1.0, rows=2, real_tokens=60, loss_tokens=57, padded_tokens=61, text_bytes=200
-)
+ROOF = Roof(gemm_flops_per_s=1e9, copy_bytes_per_s=1e9, method="made up")
 
 
-def test_rates_are_over_all_steps_but_the_first():
-    """100 real, 95 loss and 125 padded tokens, 4 rows and 350 bytes in two steps of 5 s."""
-    values = {name: its.values for name, its in step_readings([FIRST, SECOND, THIRD]).items()}
-    assert values == {
-        "first_step_s": (90.0,),
-        "train_tokens_per_s": (20.0,),
-        "train_loss_tokens_per_s": (19.0,),
-        "train_padded_tokens_per_s": (25.0,),
-        "train_steps_per_s": (0.4,),
-        "train_rows_per_s": (0.8,),
-        "train_bytes_per_s": (70.0,),
-        "padding_share": (pytest.approx(0.2),),
-        "step_s": (2.0, 3.0),
-    }
-
-
-def test_a_single_step_has_its_time_and_no_rates():
-    readings = step_readings([FIRST])
-    assert readings.pop("first_step_s").values == (90.0,)
-    assert readings.keys() == step_readings([FIRST, SECOND]).keys() - {"first_step_s"}
-    assert {its.values for its in readings.values()} == {()}
-    assert {its.reason for its in readings.values()} == {"a single step, and the first one holds compilation"}
-
-
-def test_the_mean_is_over_tokens_and_not_over_rows():
-    assert mean_nll([[1.0, 2.0, 3.0], [10.0]]) == 4.0
-
-
-def context_for(nano, profile, stopwatch, *, name="gpt2", adapter_dir=None, progress=lambda *_: None):
+def context_for(nano, profile, stopwatch, *, name="gpt2", adapter_dir=None, progress=lambda *_: None, roof=ROOF):
     job = Job(
         work="training",
         ready=nano(name),
@@ -64,51 +30,11 @@ def context_for(nano, profile, stopwatch, *, name="gpt2", adapter_dir=None, prog
         adapter_dir=adapter_dir and str(adapter_dir),
         profile=profile,
     )
-    return Context(job=job, device="cpu: test", progress=progress, stopwatch=stopwatch)
+    return Context(job=job, device="cpu: test", progress=progress, stopwatch=stopwatch, _roof=roof)
 
 
 def with_plan(profile, **changes):
     return replace(profile, training=replace(profile.training, **changes))
-
-
-@pytest.fixture
-def validation(load_nano, nano, tiny_profile, stepping_stopwatch, tmp_path):
-    loaded = load_nano("gpt2")
-    adapter = mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), "gpt2")
-    return Validation(
-        context=context_for(nano, tiny_profile, stepping_stopwatch),
-        loaded=loaded,
-        adapter=adapter,
-        rows=[[1, 2, 3]],
-        best_dir=tmp_path / "best",
-    )
-
-
-def test_the_adapter_that_is_kept_is_the_first_of_the_best(validation, monkeypatch):
-    """Validation losses of 3, 1, 1 and 2 with adapters full of 1, 2, 3 and 4: the second is kept."""
-    losses = iter([3.0, 1.0, 1.0, 2.0])
-    monkeypatch.setattr(mlxlm, "token_nll", lambda model, rows, batch_size: [[next(losses)]])
-    model = validation.loaded.model
-    for number in (1, 2, 3, 4):
-        model.update(tree_map(lambda array, n=number: mx.full(array.shape, n), model.trainable_parameters()))
-        validation(10 * number)
-    assert (validation.iterations, validation.losses) == ([10, 20, 30, 40], [3.0, 1.0, 1.0, 2.0])
-    kept = mx.load(str(validation.best_dir / "adapters.safetensors"))
-    assert {float(value) for array in kept.values() for value in (array.min().item(), array.max().item())} == {2.0}
-
-
-def test_a_model_is_validated_without_dropout_and_trained_on_with_it(validation, monkeypatch):
-    modes = []
-
-    def token_nll(model, rows, batch_size):
-        modes.append(model.training)
-        return [[1.0]]
-
-    monkeypatch.setattr(mlxlm, "token_nll", token_nll)
-    validation.loaded.model.train()
-    validation(0)
-    assert modes == [False]
-    assert validation.loaded.model.training
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +65,37 @@ def test_every_step_is_timed_by_itself(measured):
     assert sample.series["step_s"].y == (1.0, 1.0, 1.0, 1.0)
     assert sample.readings["step_s"].values == (1.0, 1.0, 1.0)
     assert one(sample, "first_step_s") == 1.0
-    assert one(sample, "train_wall_s") == 9.0  # two looks a step, and one at the end
     assert (one(sample, "train_steps_per_s"), one(sample, "train_rows_per_s")) == (1.0, 2.0)
+
+
+def test_the_wall_time_is_told_by_its_parts(measured):
+    """A second between any two looks at the clock.
+
+    Four steps and four batches; twice the validation and the saving of the best; the trainer's own saving.
+    The other 12 seconds lie between these, which a clock that stands still in between would not show.
+    """
+    sample, *_ = measured
+    parts = sample.readings["wall_part_s"]
+    assert dict(zip(parts.labels, parts.values, strict=True)) == {
+        "first step": 1.0,
+        "warm-up": 0.0,
+        "steady": 3.0,
+        "validation": 2.0,
+        "batches": 4.0,
+        "saving": 3.0,
+        "other": 12.0,
+    }
+    assert one(sample, "train_wall_s") == 25.0
+    assert "wall time: 48.00 % of 25.00 s is in none of its parts" in sample.notes
+
+
+def test_the_warm_up_is_left_out_of_the_rates_and_stands_in_the_series(nano, tiny_profile, stepping_stopwatch):
+    sample = training.measure(context_for(nano, with_plan(tiny_profile, warmup_iters=3), stepping_stopwatch))
+    assert sample.readings["step_s"].values == (1.0,)
+    assert len(sample.series["step_s"].y) == 4
+    assert one(sample, "train_tokens_per_s") == sample.series["real_tokens"].y[-1]
+    parts = sample.readings["wall_part_s"]
+    assert dict(zip(parts.labels, parts.values, strict=True))["warm-up"] == 2.0
 
 
 def test_tokens_are_counted_in_the_rows_of_each_step(measured, load_nano):
@@ -204,14 +159,131 @@ def test_the_first_validation_loss_is_that_of_the_bare_model(measured, load_nano
     assert one(sample, "val_loss_first") == pytest.approx(nats / targets, rel=1e-6)
 
 
-def test_the_training_losses_are_the_trainer_s(measured):
+def test_both_training_losses_are_told_by_iteration(measured):
+    """The padding that the trainer counts tells them apart; the true one is shown."""
     sample, _, progress = measured
-    losses = sample.series["train_loss"]
-    assert losses.x == (1.0, 2.0, 3.0, 4.0)
+    losses, trainer_losses = sample.series["train_loss"], sample.series["trainer_loss"]
+    assert losses.x == trainer_losses.x == (1.0, 2.0, 3.0, 4.0)
     assert (one(sample, "train_loss_first"), one(sample, "train_loss_final")) == (losses.y[0], losses.y[-1])
+    trainer_s = (one(sample, "trainer_loss_first"), one(sample, "trainer_loss_final"))
+    assert trainer_s == (trainer_losses.y[0], trainer_losses.y[-1])
+    assert all(0 < abs(true - its) < 0.1 for true, its in zip(losses.y, trainer_losses.y, strict=True))
     assert losses.y[0] == pytest.approx(math.log(1024), abs=0.2)  # it knows nothing yet
     assert sample.series["learning_rate"].y == pytest.approx((3e-3,) * 4)
     assert progress == [(n, 4, f"train loss {loss:.3f}") for n, loss in zip((1, 2, 3, 4), losses.y, strict=True)]
+
+
+def test_the_share_of_the_machine_is_that_of_the_steady_steps_flop(measured):
+    """Twelve matrices' worth of 96 x 96 a block, 4 blocks, all adapted; a head of 1024 x 96; three steps of 1 s."""
+    sample, *_ = measured
+    tokens = sum(sample.series["real_tokens"].y[1:])
+    by_token = 4 * (4 * 12 * 96 * 96 + 1024 * 96) + 6 * 12_288
+    share = one(sample, "mfu") * 3.0 * 1e9
+    attention = share - by_token * tokens
+    assert 0 < attention < 2 * 96 * 12 * tokens**2
+    assert attention % (2 * 96 * 12) == pytest.approx(0, abs=1)  # squares of whole numbers
+    assert one(sample, "probe_gemm_flops_per_s") == 1e9
+
+
+def test_more_work_than_the_machine_can_do_makes_the_sample_doubtful(nano, tiny_profile, stepping_stopwatch):
+    doubtful = context_for(nano, tiny_profile, stepping_stopwatch, roof=replace(ROOF, gemm_flops_per_s=1e6))
+    mfu = one(training.measure(doubtful), "mfu")
+    assert mfu > 1
+    assert doubtful.doubts == [f"mfu of {mfu:.2f}: more FLOP than this machine can do; the clock or the count is wrong"]
+
+
+def test_what_is_believable_is_not_doubted(nano, tiny_profile, stepping_stopwatch):
+    context = context_for(nano, with_plan(tiny_profile, iters=2), stepping_stopwatch)
+    training.measure(context)
+    assert context.doubts == []
+
+
+def test_the_memory_that_is_needed_is_estimated_from_the_longest_batch(measured, load_nano):
+    """Two rows of as many tokens as the longest has, to a multiple of 32, and 1024 logits each."""
+    sample, *_ = measured
+    tokenizer = load_nano("gpt2").tokenizer
+    rows = read_dataset("aphorisms").splits["train"]
+    longest = max(len(mlxlm.conversation_tokens(tokenizer, row["messages"])) for row in rows)
+    positions = 2 * 32 * math.ceil(longest / 32)
+    weights = 4 * one(sample, "total_parameters")
+    assert one(sample, "estimated_peak_bytes") == weights + 4 * 4 * 12_288 + 2 * 4 * positions * 1024
+
+
+def test_gradients_are_accumulated_and_an_incomplete_window_is_noted(nano, tiny_profile, stepping_stopwatch):
+    """Five iterations, two an update: the fifth batch changes nothing."""
+    profile = with_plan(tiny_profile, iters=5, val_every=2, grad_accumulation_steps=2)
+    sample = training.measure(context_for(nano, profile, stepping_stopwatch))
+    assert (one(sample, "train_iterations"), one(sample, "train_updates")) == (5.0, 2.0)
+    assert "no update of the last 1 of 5 iterations: it takes 2, and their gradients are lost" in sample.notes
+    assert sample.key.settings["grad_accumulation_steps"] == 2
+    losses = dict(zip(sample.series["val_loss"].x, sample.series["val_loss"].y, strict=True))
+    assert list(losses) == [0.0, 2.0, 4.0, 5.0]
+    assert losses[5.0] == losses[4.0] != losses[2.0] != losses[0.0]
+
+
+def test_a_window_that_ends_with_the_training_loses_nothing(nano, tiny_profile, stepping_stopwatch):
+    sample = training.measure(context_for(nano, with_plan(tiny_profile, grad_accumulation_steps=2), stepping_stopwatch))
+    assert (one(sample, "train_iterations"), one(sample, "train_updates")) == (4.0, 2.0)
+    assert not [note for note in sample.notes if "lost" in note]
+
+
+def leaking(monkeypatch, bytes_a_step):
+    """Let every step leave an array of so many bytes behind."""
+    kept = []
+    real = Watcher.step_ended
+
+    def step_ended(self, *its):
+        kept.append(mx.zeros(bytes_a_step // 4))
+        mx.eval(kept[-1])
+        real(self, *its)
+
+    monkeypatch.setattr(Watcher, "step_ended", step_ended)
+
+
+def test_a_leak_of_a_mib_a_step_is_found(nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    leaking(monkeypatch, 2**20)
+    sample = training.measure(context_for(nano, with_plan(tiny_profile, iters=14, val_every=7), stepping_stopwatch))
+    growth = sample.readings["memory_growth_bytes_per_step"]
+    assert growth.labels[0] == "active"
+    assert growth.values[0] == pytest.approx(2**20, rel=0.01)
+    (note,) = [note for note in sample.notes if "(active)" in note]
+    assert note.startswith("memory grows by 1.0")
+
+
+def test_a_clean_run_is_not_accused(nano, tiny_profile, stepping_stopwatch):
+    sample = training.measure(context_for(nano, with_plan(tiny_profile, iters=20, val_every=10), stepping_stopwatch))
+    assert abs(sample.readings["memory_growth_bytes_per_step"].values[0]) < 2**12
+    assert not [note for note in sample.notes if note.startswith("memory")]
+
+
+def test_a_killed_process_leaves_no_half_an_adapter(nano, tiny_profile, stepping_stopwatch, tmp_path, monkeypatch):
+    """The second file cannot be written; what was there is gone, and nothing has its name."""
+    (tmp_path / "final").mkdir()
+    written = []
+
+    def copy2(source, target, **_):
+        if written:
+            raise KeyboardInterrupt
+        written.append(target)
+
+    real = shutil.copytree
+    monkeypatch.setattr(shutil, "copytree", lambda source, target: real(source, target, copy_function=copy2))
+    with pytest.raises(KeyboardInterrupt):
+        training.measure(context_for(nano, with_plan(tiny_profile, iters=2), stepping_stopwatch, adapter_dir=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["final.partial"]
+
+
+def test_an_adapter_takes_the_place_of_an_old_one_and_of_a_half_one(nano, tiny_profile, stepping_stopwatch, tmp_path):
+    for name in ("final", "final.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "old").touch()
+    training.measure(context_for(nano, with_plan(tiny_profile, iters=2), stepping_stopwatch, adapter_dir=tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "final"]
+    for name in ("best", "final"):
+        assert sorted(path.name for path in (tmp_path / name).iterdir()) == [
+            "adapter_config.json",
+            "adapters.safetensors",
+        ]
 
 
 def test_both_adapters_are_kept_and_named_by_their_hashes(measured):
@@ -261,6 +333,8 @@ def test_a_record_s_key_says_what_was_trained_on_what(measured, nano, tiny_profi
         "batch_size": 2,
         "learning_rate": 3e-3,
         "max_seq_length": 512,
+        "warmup_iters": 1,
+        "grad_accumulation_steps": 1,
         "seed": 1,
         "optimizer": "adam",
         "mask_prompt": False,
@@ -274,7 +348,7 @@ def test_memory_is_told_by_phase(measured):
 
 
 def test_what_differs_from_what_was_asked_for_is_noted(measured):
-    assert measured[0].notes == ("adapter qv-r8: 16 layers asked for, the model has 4",)
+    assert measured[0].notes[0] == "adapter qv-r8: 16 layers asked for, the model has 4"
 
 
 def test_rows_that_are_too_long_are_cut_and_counted_as_they_were_trained_on(
@@ -307,3 +381,38 @@ def test_a_loss_that_is_no_number_ends_the_training(nano, tiny_profile, stepping
     profile = with_plan(tiny_profile, learning_rate=1e30)
     with pytest.raises(Diverged, match=r"^the training loss is (nan|inf) at iteration 2 of 4$"):
         training.measure(context_for(nano, profile, stepping_stopwatch))
+
+
+@pytest.mark.parametrize("losses", [(math.nan, 1.0), (1.0, math.inf)])
+def test_either_loss_that_is_no_number_ends_the_training(nano, tiny_profile, stepping_stopwatch, losses):
+    true, trainer_s = losses
+    watcher = Watcher(
+        context=context_for(nano, tiny_profile, stepping_stopwatch),
+        plan=tiny_profile.training,
+        lengths=[3],
+        sizes=[1],
+        validation=None,
+    )
+    watcher.batch_wanted()
+    watcher.batch_starts([0], 32)
+    with pytest.raises(Diverged, match=r"^the training loss is (nan|inf) at iteration 2 of 4$"):
+        watcher.step_ended(2, mlxlm.Losses(true=true, trainer=trainer_s), 1.0)
+
+
+def test_a_step_holds_what_was_in_use_after_it(measured):
+    sample, *_ = measured
+    active, footprint = sample.series["active_bytes"].y, sample.series["footprint_bytes"].y
+    assert min(active) > 4 * one(sample, "total_parameters")
+    assert all(its > 2**20 for its in footprint)
+    assert sample.series["rows"].y == (2.0,) * 4
+    real = sample.series["real_tokens"].y
+    assert sample.series["loss_tokens"].y == tuple(its - 2 for its in real)
+
+
+def test_a_model_of_unknown_shape_is_trained_all_the_same(nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    monkeypatch.setattr(mlxlm, "shape_of", lambda _: None)
+    sample = training.measure(context_for(nano, tiny_profile, stepping_stopwatch))
+    for name in ("mfu", "estimated_peak_bytes"):
+        assert sample.readings[name].values == ()
+        assert "cannot be told" in sample.readings[name].reason
+    assert sample.readings["train_tokens_per_s"].values

@@ -1,16 +1,17 @@
-"""What every workload has at hand: its job, the loaded model, the clock, the memory meter and a line to the session."""
+"""What every workload has at hand: its job, the model, the clock, the memory meter and a line to the session."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness import mlxlm
+from harness import mlxlm, probe
+from harness.energy import Meter, open_meter
 from harness.errors import HarnessError
-from harness.meters import MemoryMeter, Stopwatch
-from harness.modeldir import tokenizer_sha256
+from harness.memory import MemoryMeter
+from harness.meters import Stopwatch
 from harness.plans import AdapterConfig, Job, Profile, ReadyModel
-from harness.records import Key
+from harness.records import Key, Readings
 from harness.texts import read_chat_template
 
 _T = TypeVar("_T")
@@ -22,13 +23,19 @@ class Diverged(HarnessError):
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """One measured process. *progress* tells the session how far it is: done, of, what is known so far."""
+    """One measured process. *progress* tells the session how far it is: done, of, what is known so far.
+
+    *doubts* are reasons why what was measured cannot be true: one is enough to make the sample invalid.
+    """
 
     job: Job
     device: str
     progress: Callable[[int, int, str], None]
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(wait=mlxlm.wait_for_device))
     memory: MemoryMeter = field(default_factory=lambda: MemoryMeter(allocator=mlxlm.allocator()))
+    energy: Meter = field(default_factory=open_meter)
+    doubts: list[str] = field(default_factory=list)
+    _roof: probe.Roof | None = None
 
     @property
     def ready(self) -> ReadyModel:
@@ -57,6 +64,23 @@ class Context:
         attached = mlxlm.load_adapter(loaded.model, self.adapter, Path(self.job.adapter_dir))
         return loaded, attached.facts()
 
+    def roof(self, loaded: mlxlm.Loaded) -> probe.Roof:
+        """What this machine can do, in this process and the model's compute type: measured once, on first use."""
+        if self._roof is None:
+            with self.memory.phase("probe"):
+                self._roof = probe.roof(self.stopwatch, loaded.dtype)
+        return self._roof
+
+    def readings(self) -> dict[str, Readings]:
+        """What is read in every suite: memory, and the machine's own rates."""
+        readings = self.memory.readings()
+        if self._roof is not None:
+            readings |= {
+                "probe_gemm_flops_per_s": Readings(values=(self._roof.gemm_flops_per_s,)),
+                "probe_copy_bytes_per_s": Readings(values=(self._roof.copy_bytes_per_s,)),
+            }
+        return readings
+
     def key(
         self,
         loaded: mlxlm.Loaded,
@@ -69,7 +93,7 @@ class Context:
         return Key(
             model=self.ready.config.name if self.ready.config.directory is None else self.ready.config.slug,
             weights=self.ready.weights,
-            tokenizer=tokenizer_sha256(Path(self.ready.directory)),
+            tokenizer=self.ready.tokenizer,
             dtype=loaded.dtype,
             quantization=None,
             adapter=adapter,

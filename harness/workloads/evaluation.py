@@ -9,7 +9,7 @@ from harness import mlxlm
 from harness.records import Output, Readings, Sample
 from harness.texts import Prompt, read_dataset, read_prompts
 from harness.workloads.context import Context
-from harness.workloads.training import mean_nll
+from harness.workloads.validation import mean_nll
 
 _BATCH = 4  # rows at a time; nothing but memory depends on it
 
@@ -27,7 +27,9 @@ def measure(context: Context) -> Sample:
     """Measure loss, perplexity and bits per byte on the test split, then answer every prompt."""
     plan = context.profile.training
     dataset = read_dataset(plan.dataset)
-    loaded, adapter = context.load_with_adapter()
+    with context.memory.phase("load"):
+        loaded, adapter = context.load_with_adapter()
+    context.roof(loaded)
     rows = [scored_row(loaded.tokenizer, row["messages"]) for row in dataset.splits["test"]]
     with context.memory.phase("evaluate"):
         nll = mlxlm.token_nll(loaded.model, [row.tokens for row in rows], _BATCH)
@@ -44,9 +46,14 @@ def measure(context: Context) -> Sample:
         "bits_per_byte": bits_per_byte(rows, nll),
         "eos_rate": Readings(values=(sum(its.finish_reason == "stop" for its in outputs) / len(outputs),)),
         "response_words": Readings(values=tuple(float(len(its.text.split())) for its in outputs)),
-        **context.memory.readings(),
+        **context.readings(),
     }
-    trained = {"iters": plan.iters, "learning_rate": plan.learning_rate, "seed": plan.seed}
+    trained = {
+        "iters": plan.iters,
+        "learning_rate": plan.learning_rate,
+        "grad_accumulation_steps": plan.grad_accumulation_steps,
+        "seed": plan.seed,
+    }
     settings = {
         "max_answer_tokens": context.profile.max_answer_tokens,
         "prompts": len(prompts),

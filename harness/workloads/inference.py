@@ -1,72 +1,50 @@
-"""Times loading, the first token, prefill and decoding, by scenario.
+"""Times loading, the first token, prefill and decoding, by scenario, by depth of context and by size of batch.
 
-Every time stamp is taken on an evaluated token. For speed a fixed number of tokens is generated and
-the end of a turn is ignored, so that no model looks fast by saying little.
+For speed a fixed number of tokens is generated and the end of a turn is ignored, so that no model looks
+fast by saying little. What cannot be true of a working model or of this machine becomes a doubt.
 """
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import mlxlm
-from harness.meters import Stopwatch
+from harness.judge import STAND_INS
 from harness.modeldir import drop_from_page_cache, weight_files
 from harness.records import Output, Readings, Sample
 from harness.texts import SCENARIOS, Prompt, read_prompts
 from harness.workloads.context import Context
+from harness.workloads.scaling import batch_scaling, context_scaling
+from harness.workloads.speed import Response, respond, response_readings, tokens_of
+from harness.workloads.usage import Gauges, doubt_about, mbu, usage_readings
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """One answer and its time stamps, in seconds since the prompt was handed over as text."""
-
-    scenario: str
-    prompt_tokens: int
-    tokens: tuple[int, ...]
-    tokenised_s: float
-    token_s: tuple[float, ...]  # when each token was there
-
-    @property
-    def ttft_s(self) -> float:
-        """From the prompt's tokens to the first token."""
-        return self.token_s[0] - self.tokenised_s
-
-    @property
-    def prefill_tokens_per_s(self) -> float:
-        """Prompt tokens over the time to the first token."""
-        return self.prompt_tokens / self.ttft_s
-
-    @property
-    def decode_tokens_per_s(self) -> float:
-        """The tokens after the first over the time they took: n - 1 intervals for n tokens."""
-        return (len(self.tokens) - 1) / (self.token_s[-1] - self.token_s[0])
-
-    @property
-    def response_s(self) -> float:
-        """From the prompt's text to the last token."""
-        return self.token_s[-1]
+_Planned = Sequence[tuple[str, Prompt]]  # scenario and prompt
 
 
 def measure(context: Context) -> Sample:
-    """Load twice, warm up, then answer the prompts of every scenario."""
+    """Load twice, warm up, answer the prompts of every scenario, then one of them again and again, deep and at once."""
     loaded, adapter, load_s = _load(context)
-    profile = context.profile
-    scenarios = {name: read_prompts(name)[: profile.prompts_per_scenario] for name in SCENARIOS}
-    firsts = itertools.cycle(prompts[0] for prompts in scenarios.values())
+    plan = context.profile.inference
+    copy_bytes_per_s = context.roof(loaded).copy_bytes_per_s
+    scenarios = {name: read_prompts(name)[: plan.prompts_per_scenario] for name in SCENARIOS}
     planned = [(name, prompt) for name, prompts in scenarios.items() for prompt in prompts]
-    for prompt in itertools.islice(firsts, profile.warmup_prompts):
-        respond(loaded, "warm-up", prompt, profile.output_tokens, context.stopwatch)
-    responses = []
-    with context.memory.phase("generate"):
-        for number, (name, prompt) in enumerate(planned, start=1):
-            responses.append(respond(loaded, name, prompt, profile.output_tokens, context.stopwatch))
-            context.progress(number, len(planned), f"{responses[-1].decode_tokens_per_s:.1f} token/s")
+    _warm_up(context, loaded, [prompts[0] for prompts in scenarios.values()])
+    responses, used = _answer(context, loaded, planned)
+    share = mbu(responses, mlxlm.shape_of(loaded.model), copy_bytes_per_s)
+    repeated = [
+        respond(loaded, *planned[0], plan.output_tokens, context.stopwatch) for _ in range(plan.stability_repeats)
+    ]
+    with context.memory.phase("context"):
+        by_depth, left_out = context_scaling(context, loaded)
+    with context.memory.phase("batch"):
+        by_batch = batch_scaling(context, loaded)
+    notes = _look_for_faults(context, responses, share)
     settings = {
-        "output_tokens": profile.output_tokens,
-        "prompts_per_scenario": profile.prompts_per_scenario,
-        "warmup_prompts": profile.warmup_prompts,
+        "output_tokens": plan.output_tokens,
+        "prompts_per_scenario": plan.prompts_per_scenario,
+        "warmup_prompts": plan.warmup_prompts,
+        "context_tokens": plan.context_tokens,
         "sampling": "greedy",
         "ignore_eos": True,
     }
@@ -74,7 +52,12 @@ def measure(context: Context) -> Sample:
         key=context.key(loaded, adapter=adapter, dataset=None, settings=settings),
         readings={
             **response_readings(responses),
-            **context.memory.readings(),
+            "repeat_decode_tokens_per_s": Readings(values=tuple(its.decode_tokens_per_s for its in repeated)),
+            **by_depth,
+            "batch_decode_tokens_per_s": by_batch,
+            **used,
+            "mbu": share,
+            **context.readings(),
             "load_s": load_s,
             "disk_bytes": Readings(values=(float(context.ready.weights.bytes),)),
         },
@@ -89,6 +72,7 @@ def measure(context: Context) -> Sample:
             )
             for (_, prompt), response in zip(planned, responses, strict=True)
         ),
+        notes=(*left_out, *notes),
     )
 
 
@@ -108,29 +92,45 @@ def _load(context: Context) -> tuple[mlxlm.Loaded, dict[str, Any] | None, Readin
     return loaded, adapter, Readings(values=tuple(times.values()), labels=tuple(times), reason=reason)
 
 
-def respond(loaded: mlxlm.Loaded, scenario: str, prompt: Prompt, tokens: int, stopwatch: Stopwatch) -> Response:
-    """Answer one prompt with exactly *tokens* tokens, noting when each was there."""
+def _warm_up(context: Context, loaded: mlxlm.Loaded, prompts: Sequence[Prompt]) -> None:
+    """Answer as many prompts as the plan says, and look at the first one's logits: NaN decodes as fast as sense."""
+    plan = context.profile.inference
+    for prompt in itertools.islice(itertools.cycle(prompts), plan.warmup_prompts):
+        respond(loaded, "warm-up", prompt, plan.output_tokens, context.stopwatch)
+    if not mlxlm.logits_are_finite(loaded.model, tokens_of(loaded, prompts[0])):
+        context.doubts.append("the logits of the first prompt are not all finite numbers: its answers mean nothing")
+
+
+def _answer(context: Context, loaded: mlxlm.Loaded, planned: _Planned) -> tuple[list[Response], dict[str, Readings]]:
+    """Answer every prompt once, and tell what that took of the machine."""
+    wanted = context.profile.inference.output_tokens
+    responses: list[Response] = []
+    with context.memory.phase("generate"):
+        before = _gauges(context)
+        for number, (name, prompt) in enumerate(planned, start=1):
+            responses.append(respond(loaded, name, prompt, wanted, context.stopwatch))
+            context.progress(number, len(planned), f"{responses[-1].decode_tokens_per_s:.1f} token/s")
+            context.energy.joules()  # a counter that wraps has to be looked at now and then
+        after = _gauges(context)
+    tokens = sum(len(response.tokens) for response in responses)
+    return responses, usage_readings(before, after, tokens, context.energy.reason or "the energy meter fell silent")
+
+
+def _gauges(context: Context) -> Gauges:
+    stopwatch = context.stopwatch
     stopwatch.wait()
-    start_ns = stopwatch.now_ns()
-    prompt_tokens = mlxlm.prompt_tokens(loaded.tokenizer, [{"role": "user", "content": prompt.text}])
-    tokenised_ns = stopwatch.now_ns()
-    generated, stamps = [], []
-    for token in itertools.islice(mlxlm.generate(loaded.model, prompt_tokens, tokens), tokens):
-        generated.append(token)
-        stamps.append((stopwatch.now_ns() - start_ns) / 1e9)
-    return Response(
-        scenario=scenario,
-        prompt_tokens=len(prompt_tokens),
-        tokens=tuple(generated),
-        tokenised_s=(tokenised_ns - start_ns) / 1e9,
-        token_s=tuple(stamps),
-    )
+    return Gauges(wall_ns=stopwatch.now_ns(), cpu_ns=stopwatch.cpu_ns(), joules=context.energy.joules())
 
 
-def response_readings(responses: Sequence[Response]) -> dict[str, Readings]:
-    """One reading a response and metric, labelled with its scenario."""
-    labels = tuple(response.scenario for response in responses)
-    return {
-        name: Readings(values=tuple(getattr(response, name) for response in responses), labels=labels)
-        for name in ("ttft_s", "prefill_tokens_per_s", "decode_tokens_per_s", "response_s")
-    }
+def _look_for_faults(context: Context, responses: Sequence[Response], share: Readings) -> tuple[str, ...]:
+    """Add the doubts that the answers raise, and give the notes of what only real weights would make doubtful."""
+    if doubt := doubt_about(share):
+        context.doubts.append(doubt)
+    said = {token for response in responses for token in response.tokens}
+    if len(said) > 1:
+        return ()
+    constant = f"every answer consists of one token alone, {said.pop()}"
+    if context.ready.weights.source in STAND_INS:
+        return (f"{constant}: random weights may do so",)
+    context.doubts.append(f"{constant}: the output is degenerate")
+    return ()

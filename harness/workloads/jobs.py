@@ -1,10 +1,12 @@
 """Which function does which job. Imported in a worker only, after the BLAS is loaded."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from harness import environment, mlxlm, probe, weights
 from harness.blas import Blas
 from harness.codec import plain
+from harness.memory import physical_bytes
 from harness.messages import Message
 from harness.meters import Stopwatch
 from harness.plans import Job
@@ -24,7 +26,11 @@ def do(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Messa
     """Do *job* and give its result."""
     if job.work in _MEASURED:
         context = Context(job=job, device=device_name(), progress=progress)
-        return Message(sample=_MEASURED[job.work](context))
+        if (problem := probe.self_check()["problem"]) is not None:
+            context.doubts.append(problem)
+        sample = _MEASURED[job.work](context)
+        context.doubts += context.memory.doubts(physical_bytes(), probe.device_memory_bytes())
+        return Message(sample=replace(sample, invalid="; ".join(context.doubts) or None))
     assert job.work == "environment" or job.model is not None, "this job is about a model"
     if job.work == "environment":
         return Message(environment=_environment(blas))
@@ -40,12 +46,15 @@ def device_name() -> str:
 
 
 def _environment(blas: Blas) -> Environment:
+    power = environment.load_and_power()  # first: what follows loads the machine itself
     return Environment(
         device={"name": device_name(), **probe.device()},
         os=environment.operating_system(),
         packages=environment.packages(),
         blas=plain(blas),
         roofline=probe.roofline(Stopwatch(wait=mlxlm.wait_for_device)),
-        power=environment.load_and_power(),
+        power=power,
         compiler=environment.compiler(),
+        self_check=probe.self_check(),
+        code=environment.measured_code(),
     )

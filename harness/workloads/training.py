@@ -1,123 +1,81 @@
-"""Trains an adapter with mlx-lm's trainer and measures every step.
+"""Trains an adapter with mlx-lm's trainer: what is set up, in what order it is measured, what is kept.
 
 The trainer's own figures are not used for speed: its rates count loss targets, its windows hold
-validation. Steps are timed here, from the batch in hand to the evaluated update; the first one is kept
-apart. Validation runs off that clock, on all rows, with the evaluator the test set gets too.
+validation. `watching` times its steps, `steps` reads the rates off them.
 """
 
-import math
-import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness import mlxlm
-from harness.modeldir import file_sha256
+from harness import costs, mlxlm
 from harness.plans import TrainingPlan
-from harness.records import Artifact, Readings, Sample, Series
-from harness.texts import read_dataset
-from harness.workloads.context import Context, Diverged
-
-_VALIDATION_BATCH = 4  # rows at a time; nothing but memory depends on it
+from harness.records import Artifact, Readings, Sample
+from harness.texts import Dataset, read_dataset
+from harness.workloads import steps
+from harness.workloads.context import Context
+from harness.workloads.keeping import keep
+from harness.workloads.steps import Step, Steps
+from harness.workloads.usage import UNKNOWN_SHAPE
+from harness.workloads.validation import Validation
+from harness.workloads.watching import Watcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What one update was made from. Tokens are input positions; *elapsed_s* ends with the evaluated update."""
-
-    elapsed_s: float
-    loss: float
-    learning_rate: float
-    rows: int
-    real_tokens: int
-    loss_tokens: int
-    padded_tokens: int
-    text_bytes: int
-
-
-@dataclass(slots=True, kw_only=True)
-class _Watcher:
-    """Times the trainer's steps and validates between them."""
+class _Setup:
+    """A model with a fresh adapter, and the rows to train it on."""
 
     context: Context
     plan: TrainingPlan
-    lengths: Sequence[int]  # tokens of each training row
-    sizes: Sequence[int]  # UTF-8 bytes of each training row's messages
-    validate: "Validation"
-    steps: list[Step] = field(default_factory=list)
-    _rows: Sequence[int] = ()
-    _padded_tokens: int = 0
-    _start_ns: int = 0
-
-    def batch_starts(self, rows: Sequence[int], padded_tokens: int) -> None:
-        """Note what the step is made of, and the time."""
-        self._rows, self._padded_tokens = rows, padded_tokens
-        self._start_ns = self.context.stopwatch.now_ns()
-
-    def step_ended(self, iteration: int, loss: float, learning_rate: float) -> None:
-        """Close the step; then, off its clock, validate if it is time.
-
-        Raises:
-            Diverged: if the loss is not a finite number.
-        """
-        self.context.stopwatch.wait()
-        elapsed_s = (self.context.stopwatch.now_ns() - self._start_ns) / 1e9
-        if not math.isfinite(loss):
-            raise Diverged(f"the training loss is {loss} at iteration {iteration} of {self.plan.iters}")
-        width = self._padded_tokens // len(self._rows)
-        real = [min(self.lengths[row], self.plan.max_seq_length) for row in self._rows]
-        self.steps.append(
-            Step(
-                elapsed_s=elapsed_s,
-                loss=loss,
-                learning_rate=learning_rate,
-                rows=len(self._rows),
-                real_tokens=sum(min(tokens, width) for tokens in real),
-                loss_tokens=sum(tokens - 1 for tokens in real),
-                padded_tokens=self._padded_tokens,
-                text_bytes=sum(self.sizes[row] for row in self._rows),
-            )
-        )
-        self.context.progress(iteration, self.plan.iters, f"train loss {loss:.3f}")
-        if iteration % self.plan.val_every == 0 or iteration == self.plan.iters:
-            self.validate(iteration)
-
-
-@dataclass(slots=True, kw_only=True)
-class Validation:
-    """Scores the validation rows and keeps the adapter that scored best."""
-
-    context: Context
+    dataset: Dataset
     loaded: mlxlm.Loaded
+    shape: costs.ModelShape | None  # before the adapter
+    total_parameters: int
     adapter: mlxlm.AttachedAdapter
-    rows: Sequence[Sequence[int]]
-    best_dir: Path
-    iterations: list[int] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
+    rows: mlxlm.Rows
+    lengths: Sequence[int]  # tokens of each training row
+    validation_rows: Sequence[Sequence[int]]  # as tokens, cut to the longest length
 
-    def __call__(self, iteration: int) -> None:
-        """Score all rows once after *iteration* updates; save the adapter if none was better.
+    def mfu(self, taken: Steps) -> Readings:
+        """Model FLOP of the steady steps over their time, as a share of what the machine can do."""
+        if (shape := self.shape) is None:
+            return UNKNOWN_SHAPE
 
-        Raises:
-            Diverged: if the loss is not a finite number.
-        """
-        model = self.loaded.model
-        model.eval()
-        with self.context.memory.phase("validate"):
-            loss = mean_nll(mlxlm.token_nll(model, self.rows, _VALIDATION_BATCH))
-        model.train()
-        if not math.isfinite(loss):
-            raise Diverged(f"the validation loss is {loss} after {iteration} updates")
-        if not self.losses or loss < min(self.losses):
-            mlxlm.save_adapter(model, self.adapter, self.loaded.model_type, self.best_dir)
-        self.iterations.append(iteration)
-        self.losses.append(loss)
+        def flops(step: Step) -> float:
+            return costs.training_flops(
+                shape,
+                lengths=step.lengths,
+                adapted_layers=self.adapter.layers,
+                trainable_parameters=self.adapter.trainable_parameters,
+            )
+
+        return steps.utilisation(taken, flops, self.context.roof(self.loaded).gemm_flops_per_s)
+
+    def estimated_peak_bytes(self) -> Readings:
+        """Memory that the longest batch needs at least."""
+        if self.shape is None:
+            return UNKNOWN_SHAPE
+        estimate = costs.training_memory(
+            self.shape,
+            trainable_parameters=self.adapter.trainable_parameters,
+            rows=self.plan.batch_size,
+            tokens=mlxlm.padded_length(max(self.lengths), self.plan.max_seq_length),
+        )
+        return Readings(values=(float(estimate),))
 
 
-def mean_nll(rows: Sequence[Sequence[float]]) -> float:
-    """Token-weighted mean of negative log-likelihoods, in nats a token."""
-    return math.fsum(value for row in rows for value in row) / sum(map(len, rows))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trained:
+    """What came of a training."""
+
+    steps: Steps
+    validation: Validation
+    wall_parts: dict[str, float]
+    wall_s: float
+    adapter_bytes: int
+    artifacts: tuple[Artifact, ...]
 
 
 def measure(context: Context) -> Sample:
@@ -127,144 +85,161 @@ def measure(context: Context) -> Sample:
         Diverged: if the loss stops being a number.
         BadConfig: if the adapter does not fit the model.
     """
+    setup = _set_up(context)
+    with tempfile.TemporaryDirectory() as scratch:
+        trained = _train(setup, Path(scratch))
+    mfu = setup.mfu(trained.steps)
+    context.doubts.extend(_doubts(mfu))
+    return Sample(
+        key=context.key(
+            setup.loaded,
+            adapter=setup.adapter.facts(),
+            dataset=setup.dataset.facts(),
+            settings=_settings(setup.plan),
+        ),
+        readings=_readings(setup, trained) | context.readings() | {"mfu": mfu},
+        series=steps.step_series(trained.steps) | trained.validation.series(),
+        artifacts=trained.artifacts,
+        notes=tuple(_notes(setup, trained)),
+    )
+
+
+def _set_up(context: Context) -> _Setup:
+    """Load the model, measure the machine, attach the adapter and tokenise the rows."""
     plan = context.profile.training
     dataset = read_dataset(plan.dataset)
     with context.memory.phase("load"):
         loaded = context.load()
-    total = mlxlm.total_parameters(loaded.model)
+    context.roof(loaded)
+    shape, total = mlxlm.shape_of(loaded.model), mlxlm.total_parameters(loaded.model)
     mlxlm.seed_everything(plan.seed)
     adapter = mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
-    rows = mlxlm.Rows(dataset.splits["train"], loaded.tokenizer)
-    validation = mlxlm.Rows(dataset.splits["valid"], loaded.tokenizer)
-    with tempfile.TemporaryDirectory() as scratch:
-        work_dir = Path(scratch)
-        validate = Validation(
-            context=context,
-            loaded=loaded,
-            adapter=adapter,
-            rows=[validation.tokens(row)[0][: plan.max_seq_length] for row in range(len(validation))],
-            best_dir=work_dir / "best",
-        )
-        watcher = _Watcher(
-            context=context,
-            plan=plan,
-            lengths=[len(rows.tokens(row)[0]) for row in range(len(rows))],
-            sizes=[_text_bytes(row["messages"]) for row in dataset.splits["train"]],
-            validate=validate,
-        )
-        validate(0)
+    rows, validation = (mlxlm.Rows(dataset.splits[split], loaded.tokenizer) for split in ("train", "valid"))
+    return _Setup(
+        context=context,
+        plan=plan,
+        dataset=dataset,
+        loaded=loaded,
+        shape=shape,
+        total_parameters=total,
+        adapter=adapter,
+        rows=rows,
+        lengths=[len(rows.tokens(row)[0]) for row in range(len(rows))],
+        validation_rows=[validation.tokens(row)[0][: plan.max_seq_length] for row in range(len(validation))],
+    )
 
-        def train() -> None:
-            mlxlm.train(loaded.model, rows, len(validation), plan, work_dir / "trainer.safetensors", watcher)
 
-        with context.memory.phase("train"):
-            wall_s = context.stopwatch.time_s(train)
-        mlxlm.save_adapter(loaded.model, adapter, loaded.model_type, work_dir / "final")
-        adapter_bytes = (work_dir / "final" / "adapters.safetensors").stat().st_size
-        artifacts = _keep(work_dir, context.job.adapter_dir)
-    truncated = sum(length > plan.max_seq_length for length in watcher.lengths)
-    notes = [note for note in (adapter.note, f"{truncated} training rows were cut" if truncated else None) if note]
-    readings = {
-        **step_readings(watcher.steps),
-        **_loss_readings(watcher.steps, validate),
-        **context.memory.readings(),
-        "train_wall_s": Readings(values=(wall_s,)),
-        "total_parameters": Readings(values=(float(total),)),
-        "trainable_parameters": Readings(values=(float(adapter.trainable_parameters),)),
-        "adapter_bytes": Readings(values=(float(adapter_bytes),)),
+def _train(setup: _Setup, work_dir: Path) -> _Trained:
+    """Validate, train and save, in *work_dir*; keep what the session wants."""
+    context, plan, loaded = setup.context, setup.plan, setup.loaded
+    validation = Validation(
+        context=context,
+        loaded=loaded,
+        adapter=setup.adapter,
+        rows=setup.validation_rows,
+        best_dir=work_dir / "best",
+    )
+    watcher = Watcher(
+        context=context,
+        plan=plan,
+        lengths=setup.lengths,
+        sizes=[_text_bytes(row["messages"]) for row in setup.dataset.splits["train"]],
+        validation=validation,
+    )
+    validation.score(0)
+    validation.keep_best()
+    wall_s = _time_training(setup, watcher, work_dir / "trainer.safetensors")
+    taken = Steps(all=tuple(watcher.steps), warmup_iters=plan.warmup_iters)
+    files = mlxlm.save_adapter(loaded.model, setup.adapter, loaded.model_type, work_dir / "final")
+    return _Trained(
+        steps=taken,
+        validation=validation,
+        wall_parts=steps.wall_parts(
+            taken,
+            validation_s=watcher.validation_s,
+            batches_s=watcher.batches_s,
+            saving_s=watcher.saving_s,
+            wall_s=wall_s,
+        ),
+        wall_s=wall_s,
+        adapter_bytes=files[0].stat().st_size,
+        artifacts=keep(work_dir, context.job.adapter_dir),
+    )
+
+
+def _time_training(setup: _Setup, watcher: Watcher, adapter_file: Path) -> float:
+    """Seconds from the trainer's start to its end. What follows the last step is the trainer's saving."""
+    stopwatch = setup.context.stopwatch
+    with setup.context.memory.phase("train"):
+        stopwatch.wait()
+        start_ns = stopwatch.now_ns()
+        mlxlm.train(setup.loaded.model, setup.rows, len(setup.validation_rows), setup.plan, adapter_file, watcher)
+        stopwatch.wait()
+        end_ns = stopwatch.now_ns()
+    watcher.saving_s += (end_ns - watcher.idle_ns) / 1e9
+    return (end_ns - start_ns) / 1e9
+
+
+def _readings(setup: _Setup, trained: _Trained) -> dict[str, Readings]:
+    """Everything that is measured here, but for what the steps' rates are compared with."""
+    first, last = trained.steps.first, trained.steps.all[-1]
+    values = {
+        "train_wall_s": trained.wall_s,
+        "train_loss_first": first.train_loss,
+        "train_loss_final": last.train_loss,
+        "trainer_loss_first": first.trainer_loss,
+        "trainer_loss_final": last.trainer_loss,
+        "train_iterations": setup.plan.iters,
+        "train_updates": setup.plan.iters // setup.plan.grad_accumulation_steps,
+        "total_parameters": setup.total_parameters,
+        "trainable_parameters": setup.adapter.trainable_parameters,
+        "adapter_bytes": trained.adapter_bytes,
     }
-    settings = {
+    return {
+        **steps.rates(trained.steps),
+        **trained.validation.readings(),
+        **{name: Readings(values=(float(value),)) for name, value in values.items()},
+        "wall_part_s": Readings(values=tuple(trained.wall_parts.values()), labels=tuple(trained.wall_parts)),
+        "estimated_peak_bytes": setup.estimated_peak_bytes(),
+        "memory_growth_bytes_per_step": steps.memory_growth(trained.steps),
+    }
+
+
+def _settings(plan: TrainingPlan) -> dict[str, Any]:
+    """What of the plan two cases must have in common to be comparable."""
+    return {
         "iters": plan.iters,
         "batch_size": plan.batch_size,
         "learning_rate": plan.learning_rate,
         "max_seq_length": plan.max_seq_length,
+        "warmup_iters": plan.warmup_iters,
+        "grad_accumulation_steps": plan.grad_accumulation_steps,
         "seed": plan.seed,
         "optimizer": "adam",
         "mask_prompt": False,
     }
-    return Sample(
-        key=context.key(loaded, adapter=adapter.facts(), dataset=dataset.facts(), settings=settings),
-        readings=readings,
-        series=_series(watcher.steps, validate),
-        artifacts=artifacts,
-        notes=tuple(notes),
-    )
 
 
-def step_readings(steps: Sequence[Step]) -> dict[str, Readings]:
-    """Rates over the steady steps, each with the tokens and the time of the same steps.
-
-    With a single step nothing is steady, and the rates are not measured.
-    """
-    first, *steady = steps
-    readings = {"first_step_s": Readings(values=(first.elapsed_s,))}
-    rates = {
-        "train_tokens_per_s": sum(step.real_tokens for step in steady),
-        "train_loss_tokens_per_s": sum(step.loss_tokens for step in steady),
-        "train_padded_tokens_per_s": sum(step.padded_tokens for step in steady),
-        "train_steps_per_s": len(steady),
-        "train_rows_per_s": sum(step.rows for step in steady),
-        "train_bytes_per_s": sum(step.text_bytes for step in steady),
-    }
-    if not steady:
-        nothing = Readings(values=(), reason="a single step, and the first one holds compilation")
-        return readings | dict.fromkeys([*rates, "padding_share", "step_s"], nothing)
-    elapsed_s = math.fsum(step.elapsed_s for step in steady)
-    readings |= {name: Readings(values=(amount / elapsed_s,)) for name, amount in rates.items()}
-    share = 1 - rates["train_tokens_per_s"] / rates["train_padded_tokens_per_s"]
-    readings["padding_share"] = Readings(values=(share,))
-    readings["step_s"] = Readings(values=tuple(step.elapsed_s for step in steady))
-    return readings
+def _notes(setup: _Setup, trained: _Trained) -> Iterator[str]:
+    """What a reader of the numbers should know."""
+    plan = setup.plan
+    if setup.adapter.note:
+        yield setup.adapter.note
+    if cut := sum(length > plan.max_seq_length for length in setup.lengths):
+        yield f"{cut} training rows were cut"
+    if lost := plan.iters % plan.grad_accumulation_steps:
+        takes = f"it takes {plan.grad_accumulation_steps}, and their gradients are lost"
+        yield f"no update of the last {lost} of {plan.iters} iterations: {takes}"
+    if note := steps.wall_note(trained.wall_parts):
+        yield note
+    yield from steps.leaks(trained.steps)
 
 
-def _loss_readings(steps: Sequence[Step], validation: Validation) -> dict[str, Readings]:
-    best = min(validation.losses)
-    values = {
-        "train_loss_first": steps[0].loss,
-        "train_loss_final": steps[-1].loss,
-        "val_loss_first": validation.losses[0],
-        "val_loss_best": best,
-        "val_loss_best_iteration": float(validation.iterations[validation.losses.index(best)]),
-        "val_loss_final": validation.losses[-1],
-        "overfit_gap": validation.losses[-1] - best,
-    }
-    return {name: Readings(values=(value,)) for name, value in values.items()}
-
-
-def _series(steps: Sequence[Step], validation: Validation) -> dict[str, Series]:
-    iterations = tuple(float(n) for n in range(1, len(steps) + 1))
-
-    def by_step(unit: str, values: Sequence[float]) -> Series:
-        return Series(unit=unit, x_unit="iteration", x=iterations, y=tuple(map(float, values)))
-
-    return {
-        "train_loss": by_step("nat/token", [step.loss for step in steps]),
-        "learning_rate": by_step("1", [step.learning_rate for step in steps]),
-        "step_s": by_step("s", [step.elapsed_s for step in steps]),
-        "real_tokens": by_step("token", [step.real_tokens for step in steps]),
-        "padded_tokens": by_step("token", [step.padded_tokens for step in steps]),
-        "val_loss": Series(
-            unit="nat/token",
-            x_unit="iteration",
-            x=tuple(map(float, validation.iterations)),
-            y=tuple(validation.losses),
-        ),
-    }
-
-
-def _keep(work_dir: Path, adapter_dir: str | None) -> tuple[Artifact, ...]:
-    """Move the final and the best adapter to where the session wants them; name them relative to it."""
-    if adapter_dir is None:
-        return ()
-    kept = []
-    for name in ("final", "best"):
-        target = Path(adapter_dir) / name
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(work_dir / name, target)
-        for path in sorted(target.iterdir()):
-            size = path.stat().st_size
-            kept.append(Artifact(path=f"{name}/{path.name}", sha256=file_sha256(path), bytes=size))
-    return tuple(kept)
+def _doubts(mfu: Readings) -> Iterator[str]:
+    """Why the rates cannot be true."""
+    for value in mfu.values:
+        if value > 1:
+            yield f"mfu of {value:.2f}: more FLOP than this machine can do; the clock or the count is wrong"
 
 
 def _text_bytes(messages: Sequence[dict[str, str]]) -> int:

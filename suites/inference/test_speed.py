@@ -1,5 +1,7 @@
 """Load a model and answer prompts of five kinds: how soon, how fast, in how much memory."""
 
+import math
+
 import pytest
 
 pytestmark = pytest.mark.inference
@@ -12,5 +14,15 @@ def test_speed(bench, benchmark):
         wanted = sample.key.settings["output_tokens"]
         lengths = {output.output_tokens for output in sample.outputs}
         assert lengths == {wanted}, "answers of other lengths: their times do not compare"
-        waited, answered = (sample.readings[name].values for name in ("ttft_s", "response_s"))
+        waited, answered, rates, per_token, intervals = (
+            sample.readings[name].values for name in ("ttft_s", "response_s", "decode_tokens_per_s", "tpot_s", "itl_s")
+        )
         assert all(0 < first < last for first, last in zip(waited, answered, strict=True)), "time ran backwards"
+        assert len(intervals) == len(sample.outputs) * (wanted - 1), (
+            "an answer has an interval after each token but one"
+        )
+        starts = range(0, len(intervals), wanted - 1)
+        for rate, mean_s, start in zip(rates, per_token, starts, strict=True):
+            spent_s = sum(intervals[start : start + wanted - 1])
+            assert math.isclose(rate * mean_s, 1, rel_tol=1e-9), "rate and time of a token contradict each other"
+            assert math.isclose(rate * spent_s, wanted - 1, rel_tol=1e-9), "the intervals do not add up to the answer"

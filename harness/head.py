@@ -1,0 +1,108 @@
+"""The head of a run while its session lives: run.json, kept up to date, and the claim on the run's directory."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness import environment, store
+from harness.drift import drifts
+from harness.errors import HarnessError
+from harness.meters import utc_now
+from harness.paths import without_home
+from harness.records import Environment, Record, RunInfo
+from harness.settings import Settings
+
+
+@dataclass(slots=True, kw_only=True)
+class Head:
+    """What a run says of itself. Every change is on disk when the call returns."""
+
+    directory: Path
+    run: RunInfo
+    lock: FileLock
+    environment: Environment | None = None
+
+    def look(self, environment: Environment) -> None:
+        """Note the machine as it is before the first case, and what is wrong with it."""
+        self.environment = environment
+        problem = environment.blas.get("problem")
+        self.warn([problem] if problem else [])
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Add warnings that are to stand on top of every report, each once."""
+        every = dict.fromkeys([*self.run.warnings, *map(without_home, warnings)])
+        self._change(replace(self.run, warnings=tuple(every)))
+
+    def take_turn(self, turn: str) -> None:
+        """Note which process is measured now; one that is measured again has only its last place."""
+        self._change(replace(self.run, order=(*(its for its in self.run.order if its != turn), turn)))
+
+    def finish(self, records: Sequence[Record]) -> None:
+        """Note the end, how the machine is now, and whether it changed speed; give up the directory."""
+        self.warn(
+            f"the machine's own speed changed during the session: {drift.words}"
+            for drift in drifts(self.run.order, records)
+            if drift.beyond_noise
+        )
+        if self.environment is not None:
+            self.environment = replace(self.environment, power_after=environment.load_and_power())
+        self._change(replace(self.run, finished_at=utc_now()))
+        self.lock.release()
+
+    def _change(self, run: RunInfo) -> None:
+        self.run = run
+        store.write_run(self.directory, run, self.environment)
+
+
+def open_head(settings: Settings, command: Sequence[str], *, order_seed: int | None, stored: RunInfo | None) -> Head:
+    """Claim the directory of a new run, or of the *stored* one that is gone on with, and write its head.
+
+    Raises:
+        HarnessError: if there is a run of that id, another session is measuring into it, or it cannot be written.
+    """
+    run = _new(settings, command, order_seed)
+    if stored is not None:
+        same = stored.git == run.git
+        run = replace(
+            run,
+            id=stored.id,
+            started_at=stored.started_at,
+            resumed_at=(*stored.resumed_at, run.started_at),
+            order=stored.order,
+            warnings=() if same else ("this run was gone on with at another commit, or with other changes",),
+        )
+    directory = settings.resume or settings.results_dir / run.id
+    lock = store.claim(directory)
+    if stored is None and (directory / store.RUN_FILE).exists():
+        lock.release()
+        where = f"there is a run {run.id!r} in {settings.results_dir}"
+        raise HarnessError(f"--run-id: {where}; give another id, or go on with it: --resume {run.id}")
+    head = Head(directory=directory, run=run, lock=lock)
+    head.warn([])
+    return head
+
+
+def _new(settings: Settings, command: Sequence[str], order_seed: int | None) -> RunInfo:
+    now = utc_now()
+    stamp = now.replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
+    return RunInfo(
+        id=settings.run_id or f"{stamp}-{secrets.token_hex(2)}",
+        started_at=now,
+        finished_at=None,
+        command=tuple(map(without_home, command)),
+        profile=settings.profile.name,
+        git=environment.git_state(Path.cwd()),
+        # as they were typed: enough to go on with the run
+        options={
+            "models": [without_home(model.name) for model in settings.models],
+            "lora": list(map(without_home, settings.adapter_names)),
+            "weights": settings.source,
+            "repeats": settings.repeats,
+            "cooldown_s": settings.cooldown_s,
+            "memory_limit_bytes": settings.memory_limit_bytes,
+            "order_seed": order_seed,
+        },
+    )

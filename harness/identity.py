@@ -1,0 +1,52 @@
+"""What a case's readings depend on, part by part. Equal identities: measuring again would tell nothing new.
+
+Each part is a hash or a version, so that a run that is gone on with can say which of them has changed.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from harness import codec
+from harness.plans import Case, Profile, ReadyModel
+from harness.records import Environment
+from harness.texts import SCENARIOS, read_dataset, read_prompts
+
+Identity = dict[str, str]
+
+
+def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Environment) -> Identity:
+    """Name everything the readings of *case* depend on.
+
+    Raises:
+        HarnessError: if the profile names a dataset or a prompt set that does not exist.
+    """
+    trains = case.suite != "inference" or case.adapter is not None
+    dataset = read_dataset(profile.training.dataset)
+    prompts = {
+        "training": (),
+        "evaluation": read_prompts(f"evaluation-{dataset.name}"),
+        "inference": tuple(prompt for scenario in SCENARIOS for prompt in read_prompts(scenario)),
+    }[case.suite]
+    work = {
+        "training": None,
+        "evaluation": profile.max_answer_tokens,
+        "inference": profile.inference,
+    }[case.suite]
+    return {
+        "weights": ready.weights.sha256,
+        "tokenizer": ready.tokenizer,
+        "data": _digest(dataset.sha256 if trains else None, prompts),
+        "config": _digest(case.adapter, profile.training if trains else None, work),
+        "code": environment.code or "unknown",
+        "versions": _digest(environment.packages, environment.os.get("python"), environment.blas.get("library")),
+        "device": str(environment.device.get("name")),
+    }
+
+
+def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Name the parts that are not what they were."""
+    return [part for part in new if old.get(part) != new[part]]
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(codec.encode(values)).hexdigest()

@@ -1,0 +1,45 @@
+"""The one door to mlx-lm: loading, adapters, its trainer and its generator.
+
+Everything that is known of mlx-lm's names and habits stands here; what a number means does not.
+Read against mlx-lm 0.32.2.
+"""
+
+from harness.mlxlm.adapters import AttachedAdapter, attach_adapter, load_adapter, save_adapter
+from harness.mlxlm.device import allocator, wait_for_device
+from harness.mlxlm.generation import CannotBatch, ReadContext, generate, generate_batch, logits_are_finite
+from harness.mlxlm.models import PLAIN_FAMILY, Loaded, build, load, parameter_shapes, shape_of, total_parameters
+from harness.mlxlm.scoring import padded_nll, token_nll
+from harness.mlxlm.tokens import closing_tokens, conversation_tokens, prompt_tokens
+from harness.mlxlm.training import Losses, Rows, TrainingWatcher, padded_length, seed_everything, train
+
+__all__ = [
+    "PLAIN_FAMILY",
+    "AttachedAdapter",
+    "CannotBatch",
+    "Loaded",
+    "Losses",
+    "ReadContext",
+    "Rows",
+    "TrainingWatcher",
+    "allocator",
+    "attach_adapter",
+    "build",
+    "closing_tokens",
+    "conversation_tokens",
+    "generate",
+    "generate_batch",
+    "load",
+    "load_adapter",
+    "logits_are_finite",
+    "padded_length",
+    "padded_nll",
+    "parameter_shapes",
+    "prompt_tokens",
+    "save_adapter",
+    "seed_everything",
+    "shape_of",
+    "token_nll",
+    "total_parameters",
+    "train",
+    "wait_for_device",
+]

@@ -1,0 +1,25 @@
+"""Conversations to tokens, through the model's own chat template."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def prompt_tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """The tokens of a conversation that the model is to answer, through its chat template."""
+    return _tokens(tokenizer, messages, add_generation_prompt=True)
+
+
+def conversation_tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """The tokens of a finished conversation, through the model's chat template."""
+    return _tokens(tokenizer, messages, add_generation_prompt=False)
+
+
+def _tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool) -> list[int]:
+    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=add_generation_prompt)
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def closing_tokens(tokenizer: Any) -> set[int]:
+    """The ids that end an answer: the end-of-sequence tokens and every other one that is not text."""
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return {*tokenizer.eos_token_ids, *special}

@@ -1,0 +1,82 @@
+"""Watches mlx-lm's trainer: times its steps, reads the memory after each, and validates between them.
+
+A step is timed from the batch in hand to the evaluated update. What the trainer does besides (asking for
+batches, saving) is timed apart, and so is validation.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from harness import mlxlm
+from harness.memory import resident_bytes
+from harness.plans import TrainingPlan
+from harness.workloads.context import Context, Diverged
+from harness.workloads.steps import Step
+from harness.workloads.validation import Validation
+
+
+@dataclass(slots=True, kw_only=True)
+class Watcher:
+    """Times the trainer's steps, reads the memory after each, and validates between them."""
+
+    context: Context
+    plan: TrainingPlan
+    lengths: Sequence[int]  # tokens of each training row
+    sizes: Sequence[int]  # UTF-8 bytes of each training row's messages
+    validation: Validation
+    resident: Callable[[], int | None] = resident_bytes
+    steps: list[Step] = field(default_factory=list)
+    batches_s: float = 0.0
+    validation_s: float = 0.0
+    saving_s: float = 0.0
+    idle_ns: int = 0  # when the last step's work was over, validation and all
+    _rows: Sequence[int] = ()
+    _padded_tokens: int = 0
+    _wanted_ns: int = 0
+    _start_ns: int = 0
+
+    def batch_wanted(self) -> None:
+        """Note the time."""
+        self._wanted_ns = self.context.stopwatch.now_ns()
+
+    def batch_starts(self, rows: Sequence[int], padded_tokens: int) -> None:
+        """Note what the step is made of, and the time."""
+        self._rows, self._padded_tokens = rows, padded_tokens
+        self._start_ns = self.context.stopwatch.now_ns()
+        self.batches_s += (self._start_ns - self._wanted_ns) / 1e9
+
+    def step_ended(self, iteration: int, losses: mlxlm.Losses, learning_rate: float) -> None:
+        """Close the step; then, off its clock, validate if it is time.
+
+        Raises:
+            Diverged: if a loss is not a finite number.
+        """
+        stopwatch = self.context.stopwatch
+        stopwatch.wait()
+        elapsed_s = (stopwatch.now_ns() - self._start_ns) / 1e9
+        for value in (losses.trainer, losses.true):
+            if not math.isfinite(value):
+                raise Diverged(f"the training loss is {value} at iteration {iteration} of {self.plan.iters}")
+        self.steps.append(self._step(elapsed_s, losses, learning_rate))
+        self.context.progress(iteration, self.plan.iters, f"train loss {losses.true:.3f}")
+        if iteration % self.plan.val_every == 0 or iteration == self.plan.iters:
+            self.validation_s += stopwatch.time_s(lambda: self.validation.score(iteration))
+            self.saving_s += stopwatch.time_s(self.validation.keep_best)
+        self.idle_ns = stopwatch.now_ns()
+
+    def _step(self, elapsed_s: float, losses: mlxlm.Losses, learning_rate: float) -> Step:
+        width = self._padded_tokens // len(self._rows)
+        real = [min(self.lengths[row], self.plan.max_seq_length) for row in self._rows]
+        return Step(
+            elapsed_s=elapsed_s,
+            train_loss=losses.true,
+            trainer_loss=losses.trainer,
+            learning_rate=learning_rate,
+            lengths=tuple(min(tokens, width) for tokens in real),
+            loss_tokens=sum(tokens - 1 for tokens in real),
+            padded_tokens=self._padded_tokens,
+            text_bytes=sum(self.sizes[row] for row in self._rows),
+            active_bytes=self.context.memory.allocator.active(),
+            footprint_bytes=self.resident(),
+        )

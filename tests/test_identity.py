@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import pytest
+
+from harness.cases import SUITES
+from harness.configs import read_adapter, read_model, read_profile
+from harness.errors import UnknownName
+from harness.identity import changed, identify
+from harness.plans import Case, ReadyModel
+from tests.samples import environment, weights
+
+MODEL = read_model("tinyllama")
+READY = ReadyModel(config=MODEL, directory="/models/x", weights=weights(), tokenizer="t" * 64)
+PROFILE = read_profile("smoke")
+ENVIRONMENT = environment(code="c" * 64)
+
+
+def case(suite="training", adapter="qv-r8"):
+    return Case(suite=suite, model=MODEL, adapter=adapter and read_adapter(adapter))
+
+
+def identity(its=None, *, ready=READY, profile=PROFILE, machine=ENVIRONMENT):
+    return identify(its or case(), ready, profile, machine)
+
+
+def with_training(**changes):
+    return replace(PROFILE, training=replace(PROFILE.training, **changes))
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_same_work_has_the_same_identity(suite):
+    assert identity(case(suite)) == identity(case(suite))
+    assert changed(identity(case(suite)), identity(case(suite))) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ("weights", {"ready": replace(READY, weights=weights(sha256="0" * 64))}),
+        ("tokenizer", {"ready": replace(READY, tokenizer="0" * 64)}),
+        ("code", {"machine": replace(ENVIRONMENT, code="0" * 64)}),
+        ("versions", {"machine": replace(ENVIRONMENT, packages={"mlx": "9.9"})}),
+        ("versions", {"machine": replace(ENVIRONMENT, blas={"library": "stock"})}),
+        ("versions", {"machine": replace(ENVIRONMENT, os={**ENVIRONMENT.os, "python": "4.0"})}),
+        ("device", {"machine": replace(ENVIRONMENT, device={"name": "gpu: Two"})}),
+        ("config", {"profile": with_training(learning_rate=1.0)}),
+        ("config", {"its": case(adapter="qv-r16")}),
+    ],
+)
+def test_whatever_changes_is_named(part, other):
+    assert changed(identity(), identity(**other)) == [part]
+
+
+def test_other_training_data_is_other_data_for_all_that_is_trained():
+    other = with_training(dataset="mlqa")
+    for its in (case("training"), case("evaluation"), case("evaluation", None), case("inference")):
+        assert "data" in changed(identity(its), identity(its, profile=other))
+
+
+def test_a_bare_model_s_speed_does_not_depend_on_how_adapters_are_trained():
+    bare = case("inference", None)
+    assert identity(bare) == identity(bare, profile=with_training(dataset="mlqa", iters=7))
+
+
+def test_each_suite_depends_on_its_own_part_of_the_profile():
+    longer = replace(PROFILE, max_answer_tokens=99)
+    faster = replace(PROFILE, inference=replace(PROFILE.inference, output_tokens=99))
+    differing = {
+        suite: [changed(identity(case(suite)), identity(case(suite), profile=its)) for its in (longer, faster)]
+        for suite in SUITES
+    }
+    assert differing == {"training": [[], []], "evaluation": [["config"], []], "inference": [[], ["config"]]}
+
+
+def test_how_often_and_how_long_make_no_difference():
+    assert identity() == identity(profile=replace(PROFILE, repeats=9, timeout_s=1.0, cooldown_s=3.0))
+
+
+def test_a_part_that_was_not_recorded_has_changed():
+    assert changed({}, {"code": "1"}) == ["code"]
+
+
+def test_a_dataset_that_does_not_exist_is_refused():
+    with pytest.raises(UnknownName, match="unknown dataset 'none'"):
+        identity(profile=with_training(dataset="none"))

@@ -1,0 +1,93 @@
+import pytest
+
+from harness.errors import UnknownName
+from harness.lookup import locate
+from tests.samples import bundle, record, stored
+
+
+def a_run(results_dir, run_id, **head):
+    """Store a run of one case; give its directory."""
+    (directory,) = stored(results_dir, bundle(record(), id=run_id, **head))
+    return directory
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Three runs, the youngest first by name."""
+    a_run(tmp_path, "20260101-aa", started_at="2026-03-01T00:00:00Z")
+    a_run(tmp_path, "20260102-bb", started_at="2026-02-01T00:00:00Z")
+    a_run(tmp_path, "20260102-bbb", started_at="2026-01-01T00:00:00Z")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "run_id"),
+    [
+        ("20260101-aa", "20260101-aa"),
+        ("20260101", "20260101-aa"),
+        ("20260102-bb", "20260102-bb"),  # a whole id, though another one begins so
+        ("20260102-bbb", "20260102-bbb"),
+        ("latest", "20260101-aa"),  # by its start, not by its name
+    ],
+)
+def test_a_run_answers_to_its_id_a_prefix_of_it_and_latest(three, name, run_id):
+    assert locate(name, three) == three / run_id
+
+
+def test_a_prefix_of_several_runs_is_refused_with_all_that_there_are(three):
+    with pytest.raises(UnknownName, match=r"unknown run '20260102'.*20260101-aa, .*More than one begins so"):
+        locate("20260102", three)
+
+
+@pytest.mark.parametrize("name", ["2027", "bb", "LATEST"])
+def test_a_name_that_no_run_answers_to_is_refused(three, name):
+    with pytest.raises(UnknownName, match=rf"unknown run '{name}'.*`tunebench runs` lists them"):
+        locate(name, three)
+
+
+def test_there_is_no_latest_run_where_there_is_none(tmp_path):
+    with pytest.raises(UnknownName, match=r"unknown run 'latest'\. Known: none\."):
+        locate("latest", tmp_path)
+
+
+def test_a_torn_run_is_not_the_latest(three):
+    (three / "20260101-aa" / "run.json").write_text("{")
+    assert locate("latest", three) == three / "20260102-bb"
+
+
+def test_a_run_that_cannot_be_read_is_the_latest_only_if_there_is_no_other(tmp_path):
+    (a_run(tmp_path, "torn") / "run.json").write_text("{")
+    assert locate("latest", tmp_path) == tmp_path / "torn"
+
+
+def test_the_latest_run_is_found_though_its_directory_was_renamed(three):
+    (three / "20260101-aa").rename(three / "kept")
+    assert locate("latest", three) == three / "kept"
+
+
+def test_a_name_longer_than_any_file_is_just_unknown(three):
+    with pytest.raises(UnknownName, match="unknown run 'xxx"):
+        locate("x" * 5000, three)
+
+
+def test_a_path_is_taken_before_a_name(three, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    directory = a_run(elsewhere, "20260101-aa")
+    bundle = elsewhere / "bundle.json"
+    bundle.write_text("{}")
+    assert locate(str(directory), three) == directory
+    assert locate(str(bundle), three) == bundle
+    monkeypatch.chdir(elsewhere)
+    assert locate("20260101-aa", three).resolve() == directory.resolve()
+
+
+def test_a_directory_without_a_run_is_no_run(three, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    with pytest.raises(UnknownName, match="unknown run"):
+        locate(str(empty), three)
+
+
+def test_an_empty_name_is_no_run(tmp_path):
+    a_run(tmp_path, "r1")
+    with pytest.raises(UnknownName):
+        locate("", tmp_path)
