@@ -59,15 +59,17 @@ def kill(victim: subprocess.Popen[bytes], *, worker: bool) -> str:
     return "worker" if children else "nothing (no worker was running)"
 
 
-def orphans() -> list[int]:
-    """Workers whose session is gone, after a moment to notice it."""
+def orphans() -> set[int]:
+    """Workers that are still there, adopted by the system, after a moment to notice that their session is gone."""
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        alive = [its.pid for its in psutil.process_iter(["cmdline"]) if "harness.worker" in (its.info["cmdline"] or [])]
-        if not alive:
-            return []
+    while (left := _adopted()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return alive
+    return left
+
+
+def _adopted() -> set[int]:
+    running = psutil.process_iter(["cmdline", "ppid"])
+    return {its.pid for its in running if its.info["ppid"] == 1 and "harness.worker" in (its.info["cmdline"] or [])}
 
 
 def play(moment_s: float, wanted: set[str], *, worker: bool) -> tuple[bool, str]:

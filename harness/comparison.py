@@ -96,7 +96,10 @@ def _banners(bundles: Sequence[Bundle], records: Sequence[Record]) -> tuple[str,
     if skipped:
         banners.append(f"SKIPPED: {skipped} of {len(records)} cases were not measured; they are listed below.")
     if any(bundle.run.finished_at is None for bundle in bundles):
-        banners.append("RUN INCOMPLETE: a session did not reach its end; what it had measured is shown.")
+        banners.append(
+            "RUN INCOMPLETE: a session did not reach its end; the cases it had finished are shown. "
+            "pytest suites/ --resume RUN measures the rest."
+        )
     if any(bundle.run.git and bundle.run.git.get("dirty") for bundle in bundles):
         banners.append("DIRTY GIT TREE: the code that measured is not the commit that is named.")
     warnings = dict.fromkeys(warning for bundle in bundles for warning in bundle.run.warnings)

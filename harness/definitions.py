@@ -148,8 +148,8 @@ ALL = (
         "nat/token",
         _L,
         _LOSS,
-        "Validation loss after the last update, as mlx-lm's trainer would print it: whole batches only, "
-        "one padding target a row.",
+        "Validation loss after the last update, as mlx-lm's trainer would print it over all whole batches (it takes 25 "
+        "of them unless told otherwise), with one padding target a row.",
         "mlx-lm evaluate; not comparable with val_loss_final",
     ),
     _define(
@@ -250,7 +250,7 @@ ALL = (
         _L,
         _MEM,
         "The process's high-water mark in the phase: resident set on Linux (VmHWM), phys_footprint on macOS. "
-        "process: the highest of its whole life, the probe of the machine included.",
+        "process: the highest of its whole life, the probe of the machine included. Not measured on CUDA.",
         "man 5 proc; proc_pid_rusage",
     ),
     _define(

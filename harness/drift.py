@@ -1,11 +1,12 @@
 """Whether the machine itself changed speed during a session: its first half against its second. Pure.
 
-Every measured process also measures the machine, with the same products and the same copies. What these
-control probes lose or gain over the session, the models lose or gain too.
+Every measured process also measures the machine. What these control probes lose or gain over the session, the
+models lose or gain too. Products are measured in the model's compute type, so each is compared with its like.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from harness.records import Record
 from harness.stats import Interval, ratio_of_independent
@@ -49,17 +50,26 @@ def drifts(order: Sequence[str], records: Sequence[Record]) -> list[Drift]:
     by_case = {record.case: record for record in records}
     found = []
     for probe in PROBES:
-        rates = [rate for turn in order if (rate := _rate(by_case, turn, probe)) is not None]
+        rates = _comparable([its for turn in order if (its := _rate(by_case, turn, probe)) is not None])
         half = len(rates) // 2
         ratio = ratio_of_independent(rates[half:], rates[:half]) if half else None
         found.append(Drift(probe=probe, processes=len(rates), ratio=ratio))
     return found
 
 
-def _rate(records: Mapping[str, Record], turn: str, probe: str) -> float | None:
-    """What one process's probe read; None where it has no reading."""
+def _comparable(rates: Sequence[tuple[str, float]]) -> list[float]:
+    """Rates of several compute types, each over the median of its type."""
+    middle = {dtype: median(rate for its, rate in rates if its == dtype) for dtype, _ in rates}
+    return [rate / middle[dtype] for dtype, rate in rates]
+
+
+def _rate(records: Mapping[str, Record], turn: str, probe: str) -> tuple[str, float] | None:
+    """The compute type of one process, and what its probe read; None where it has no reading."""
     case, _, number = turn.rpartition("#")
     metric = records[case].metrics.get(probe) if case in records else None
     samples = (metric.samples if metric else None) or ()
     index = int(number) - 1
-    return samples[index][0] if index < len(samples) else None
+    if index >= len(samples):
+        return None
+    key = records[case].key
+    return key.dtype if key else "", samples[index][0]

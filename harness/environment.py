@@ -6,6 +6,7 @@ the same on every system. What changes while running is in `conditions`.
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 import re
 import sys
@@ -39,6 +40,7 @@ _SYSCTLS = (
     "hw.perflevel1.physicalcpu",  # efficiency cores
     "kern.hv_vmm_present",
 )
+_VARIABLES = ("MLX_", "OMP_", "OPENBLAS_", "VECLIB_", "MKL_", "CUDA_VISIBLE_", "TUNEBENCH_BLAS")
 _UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a number near 2^63
 
 load_and_power = conditions.load_and_power  # one door for those who store an environment
@@ -66,7 +68,13 @@ def operating_system() -> dict[str, Any]:
             system.text("sys/fs/cgroup/memory.max") or system.text("sys/fs/cgroup/memory/memory.limit_in_bytes")
         ),
         "virtual": is_virtual(cpuinfo, control),
+        "variables": variables(),
     }
+
+
+def variables() -> dict[str, str]:
+    """The environment variables that change how fast a process reckons, or with what."""
+    return {name: without_home(value) for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)}
 
 
 def packages() -> dict[str, str | None]:

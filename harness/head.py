@@ -12,7 +12,7 @@ from harness.drift import drifts
 from harness.errors import HarnessError
 from harness.meters import utc_now
 from harness.paths import without_home
-from harness.records import Environment, Record, RunInfo
+from harness.records import Bundle, Environment, Record, RunInfo
 from harness.settings import Settings
 
 
@@ -24,10 +24,26 @@ class Head:
     run: RunInfo
     lock: FileLock
     environment: Environment | None = None
+    before: Bundle | None = None  # the run as it was found, where it is gone on with
 
-    def look(self, environment: Environment) -> None:
-        """Note the machine as it is before the first case, and what is wrong with it."""
+    @property
+    def _earlier(self) -> tuple[Environment, ...]:
+        """The machines of the sessions before this one."""
+        if self.before is None:
+            return ()
+        last = (self.before.environment,) if self.before.environment else ()
+        return (*self.before.earlier_environments, *last)
+
+    def leave(self) -> None:
+        """Give up the directory, with the run as it was found: nothing had to be measured."""
+        if self.before is not None:
+            store.write_run(self.directory, self.before.run, self.before.environment, self.before.earlier_environments)
+        self.lock.release()
+
+    def look(self, environment: Environment, memory_limit_bytes: int | None) -> None:
+        """Note the machine as it is before the first case, what is wrong with it, and what a worker may use of it."""
         self.environment = environment
+        self.run = replace(self.run, options=self.run.options | {"worker_memory_limit_bytes": memory_limit_bytes})
         problem = environment.blas.get("problem")
         self.warn([problem] if problem else [])
 
@@ -54,10 +70,10 @@ class Head:
 
     def _change(self, run: RunInfo) -> None:
         self.run = run
-        store.write_run(self.directory, run, self.environment)
+        store.write_run(self.directory, run, self.environment, self._earlier)
 
 
-def open_head(settings: Settings, command: Sequence[str], *, order_seed: int | None, stored: RunInfo | None) -> Head:
+def open_head(settings: Settings, command: Sequence[str], *, order_seed: int | None, stored: Bundle | None) -> Head:
     """Claim the directory of a new run, or of the *stored* one that is gone on with, and write its head.
 
     Raises:
@@ -65,24 +81,32 @@ def open_head(settings: Settings, command: Sequence[str], *, order_seed: int | N
     """
     run = _new(settings, command, order_seed)
     if stored is not None:
-        same = stored.git == run.git
-        run = replace(
-            run,
-            id=stored.id,
-            started_at=stored.started_at,
-            resumed_at=(*stored.resumed_at, run.started_at),
-            order=stored.order,
-            warnings=() if same else ("this run was gone on with at another commit, or with other changes",),
-        )
+        run = _gone_on_with(stored.run, run)
     directory = settings.resume or settings.results_dir / run.id
     lock = store.claim(directory)
     if stored is None and (directory / store.RUN_FILE).exists():
         lock.release()
         where = f"there is a run {run.id!r} in {settings.results_dir}"
         raise HarnessError(f"--run-id: {where}; give another id, or go on with it: --resume {run.id}")
-    head = Head(directory=directory, run=run, lock=lock)
+    head = Head(directory=directory, run=run, lock=lock, before=stored)
     head.warn([])
     return head
+
+
+def _gone_on_with(stored: RunInfo, run: RunInfo) -> RunInfo:
+    """The head of *stored* with what is new in *run*. What was said of the run stays said."""
+    elsewhere = () if stored.git == run.git else ("this run was gone on with at another commit",)
+    names = ("models", "lora")
+    every = {name: list(dict.fromkeys([*stored.options.get(name, []), *run.options[name]])) for name in names}
+    return replace(
+        stored,
+        finished_at=None,
+        profile=run.profile,
+        git=run.git,
+        options=stored.options | run.options | every,
+        warnings=tuple(dict.fromkeys([*stored.warnings, *elsewhere])),
+        resumed_at=(*stored.resumed_at, run.started_at),
+    )
 
 
 def _new(settings: Settings, command: Sequence[str], order_seed: int | None) -> RunInfo:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from harness import codec
 from harness.plans import Case, Profile, ReadyModel
 from harness.records import Environment
-from harness.texts import SCENARIOS, read_dataset, read_prompts
+from harness.texts import PLAIN_FAMILY, SCENARIOS, read_chat_template, read_dataset, read_prompts
 
 Identity = dict[str, str]
+_MACHINE = ("processor", "cores", "threads", "cpu_limit_cores", "memory_bytes")
 
 
 def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Environment) -> Identity:
@@ -34,12 +35,15 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
     }[case.suite]
     return {
         "weights": ready.weights.sha256,
-        "tokenizer": ready.tokenizer,
+        "tokenizer": _digest(ready.tokenizer, read_chat_template(PLAIN_FAMILY)),
         "data": _digest(dataset.sha256 if trains else None, prompts),
         "config": _digest(case.adapter, profile.training if trains else None, work),
         "code": environment.code or "unknown",
-        "versions": _digest(environment.packages, environment.os.get("python"), environment.blas.get("library")),
-        "device": str(environment.device.get("name")),
+        "versions": _digest(
+            environment.packages, environment.os.get("python"), environment.blas.get("library"), environment.compiler
+        ),
+        "device": _digest(environment.device.get("name"), [environment.os.get(fact) for fact in _MACHINE]),
+        "variables": _digest(environment.os.get("variables")),
     }
 
 

@@ -174,7 +174,7 @@ def memory(columns: dict[str, list[Column]]) -> Section:
     heads = tuple(f"`{name}`" for name in _MEMORY)
     return Section(
         title="Memory",
-        text="High-water marks of each phase, reset at its start.",
+        text="High-water marks of each phase, reset at its start; the cache is as large as at the phase's end.",
         table=Table(columns=("case", "phase", *heads), rows=tuple(rows), notes=notes.lines()),
     )
 

@@ -10,8 +10,8 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,15 @@ def resident_peak_bytes() -> int | None:
     return _status("VmHWM")
 
 
-def reset_resident_peak() -> None:
-    """Start a new high-water mark, where the system allows it."""
+def reset_resident_peak() -> bool:
+    """Start a new high-water mark; False where the system does not allow it, and the mark stays."""
     if (library := _libproc()) is not None:
-        library.proc_reset_footprint_interval(os.getpid())
-        return
-    with suppress(OSError):
+        return bool(library.proc_reset_footprint_interval(os.getpid()) == 0)
+    try:
         (_PROC / "self" / "clear_refs").write_text(_RESET_PEAK, encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def swapped_bytes() -> int | None:
@@ -93,13 +95,14 @@ class MemoryMeter:
 
     allocator: Allocator
     resident_peak: Callable[[], int | None] = resident_peak_bytes
-    reset_resident: Callable[[], None] = reset_resident_peak
+    reset_resident: Callable[[], bool] = reset_resident_peak
     swapped: Callable[[], int | None] = swapped_bytes
     _open: list[str] = field(default_factory=list)
     _active: dict[str, int] = field(default_factory=dict)
     _cache: dict[str, int] = field(default_factory=dict)
     _footprint: dict[str, int] = field(default_factory=dict)
     _process: dict[str, int] = field(default_factory=dict)
+    _marks: bool = True  # whether the high-water mark could be reset each time
     _swapped_at_first: int | None = None
 
     def __post_init__(self) -> None:
@@ -120,7 +123,7 @@ class MemoryMeter:
                 self._reset()
 
     def _count(self) -> None:
-        """Count the peaks since the last reset for the innermost open phase, and for the process."""
+        """Count the peaks since the last reset, and the cache as it is, for the innermost phase and the process."""
         resident = self._note_process()
         if self._open:
             name = self._open[-1]
@@ -131,7 +134,7 @@ class MemoryMeter:
 
     def _reset(self) -> None:
         self.allocator.reset_peak()
-        self.reset_resident()
+        self._marks = self.reset_resident() and self._marks
 
     def _note_process(self) -> int | None:
         """Count the process's peak since the last reset, and give it."""
@@ -143,10 +146,13 @@ class MemoryMeter:
         """Every peak so far, a label a phase, and what was swapped out since the meter was made."""
         self._note_process()
         untold = "this system does not tell a process its memory's high-water mark"
+        footprint = _by_label((self._footprint if self._marks else {}) | self._process, untold)
+        if self._process and not self._marks:
+            footprint = replace(footprint, reason="by phase: this system does not let a process reset its mark")
         return {
             "peak_active_bytes": _by_label(self._active, "no phase was measured"),
             "peak_cache_bytes": _by_label(self._cache, "no phase was measured"),
-            "peak_footprint_bytes": _by_label(self._footprint | self._process, untold),
+            "peak_footprint_bytes": footprint,
             "swap_growth_bytes": self._swap_growth(),
         }
 

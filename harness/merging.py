@@ -1,28 +1,46 @@
 """What several processes read, as one record's metrics and series. Pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from harness import metrics
 from harness.records import Metric, Readings, Series
 
+_DIFFERENT = "the processes read different things"
+_NOTHING = Readings(values=(), reason="one of the processes did not read it")
+
 
 def merge_readings(processes: Sequence[dict[str, Readings]]) -> dict[str, Metric]:
     """Turn the readings of several processes into metrics, in the order of the processes.
 
-    A metric one of the processes could not read is not measured, for its reason.
+    A metric one of the processes could not read is not measured, for its reason. Of labels that not every
+    process has, as often as the others, none is kept.
     """
-    merged = {}
-    for name in dict.fromkeys(name for readings in processes for name in readings):
-        its = [readings[name] for readings in processes if name in readings]
-        reason = next((one.reason for one in its if one.reason), None)
-        alike = len({one.labels for one in its}) == 1
-        if alike and all(one.values for one in its):
-            samples = tuple(one.values for one in its)
-            merged[name] = metrics.metric(name, samples, labels=its[0].labels, reason=reason)
-        else:
-            merged[name] = metrics.metric(name, None, reason=reason or "the processes read different things")
-    return merged
+    names = dict.fromkeys(name for readings in processes for name in readings)
+    return {name: _merged(name, [readings.get(name, _NOTHING) for readings in processes]) for name in names}
+
+
+def _merged(name: str, its: Sequence[Readings]) -> Metric:
+    reason = next((one.reason for one in its if one.reason), None)
+    if len({one.labels for one in its}) > 1 and all(one.labels for one in its):
+        counts = [Counter(one.labels) for one in its]
+        shared = {label for label in counts[0] if all(count[label] == counts[0][label] for count in counts)}
+        its = [_only(one, shared) for one in its]
+        reason = reason or _DIFFERENT
+    if len({one.labels for one in its}) > 1 or not all(one.values for one in its):
+        return metrics.metric(name, None, reason=reason or _DIFFERENT)
+    return metrics.metric(name, tuple(one.values for one in its), labels=its[0].labels, reason=reason)
+
+
+def _only(readings: Readings, labels: set[str]) -> Readings:
+    """The readings of these *labels*, in the order of the labels."""
+    pairs = [its for its in zip(readings.labels or (), readings.values, strict=True) if its[0] in labels]
+    if not pairs:
+        return Readings(values=(), reason=_DIFFERENT)
+    pairs.sort(key=lambda its: its[0])
+    kept, values = zip(*pairs, strict=True)
+    return Readings(values=values, labels=kept, reason=readings.reason)
 
 
 def merge_series(processes: Sequence[dict[str, Series]]) -> dict[str, Series]:

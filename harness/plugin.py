@@ -75,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{suite}: the {suite} suite")
     option = config.option
     try:
-        resume = None if option.resume is None else lookup.locate(option.resume, Path(option.results_dir))
+        resume = None if option.resume is None else _run_to_resume(option.resume, Path(option.results_dir))
         resolved = settings.resolve(
             models=option.models,
             adapters=option.lora,
@@ -101,10 +101,23 @@ def pytest_configure(config: pytest.Config) -> None:
         settings=resolved,
         command=["pytest", *arguments],
         on_progress=terminal.progress,
+        on_turn=terminal.turn_ended if resolved.repeats > 1 else lambda *_: None,
         interleaved=config.getvalue("maxfail") != 1,  # -x: the first case that fails is to be the last one measured
     )
     config.stash[SESSION] = session
     config.pluginmanager.register(_CaseLines(session, terminal), "tunebench-case-lines")
+
+
+def _run_to_resume(name: str, results_dir: Path) -> Path:
+    """Find the directory of the run that is gone on with.
+
+    Raises:
+        HarnessError: if there is none.
+    """
+    path = lookup.locate(name, results_dir)
+    if not path.is_dir():
+        raise HarnessError(f"--resume: {path} is a bundle; only a run's own directory can be gone on with")
+    return path
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -192,12 +205,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     try:
         return (yield)
     except CaseFailed as error:
-        pyfuncitem.stash[FAILURE] = error.failure
-        if error.failure.status is Status.SKIPPED:
-            pytest.skip(str(error))
-        pytest.fail(f"{error.failure.status.value}: {error}", pytrace=False)
+        failure = error.failure
     except HarnessError as error:  # what was measured could not be stored
-        pytest.fail(str(error), pytrace=False)
+        failure = Failure(status=Status.FAILED, reason=str(error))
+    pyfuncitem.stash[FAILURE] = failure
+    if failure.status is Status.SKIPPED:
+        pytest.skip(failure.reason)
+    pytest.fail(f"{failure.status.value}: {failure.reason}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -239,12 +253,14 @@ class _CaseLines:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     mine = session.config.stash.get(SESSION, None)
     ended = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
-    if mine is not None and mine.started and ended:
-        session.config.stash[TERMINAL].attempt(mine.finish)
+    if mine is not None and mine.started:
+        session.config.stash[TERMINAL].attempt(mine.finish if ended else mine.abandon)
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:
     session, terminal = config.stash[SESSION], config.stash[TERMINAL]
+    if session.started and session.run.finished_at is None:
+        terminal.unfinished(session.run)
     if not session.records:
         return
     report = None
@@ -276,6 +292,6 @@ def pytest_report_teststatus(
 ) -> tuple[str, str, str] | None:
     """A measured case has a line of its own; the dot would only stand in its way."""
     mine = isinstance(report, pytest.TestReport) and _CASE in dict(report.user_properties)
-    if mine and report.when == "call" and report.passed and config.stash[TERMINAL].one_line_a_case:
-        return "passed", "", "PASSED"
+    if mine and report.when == "call" and not report.skipped and config.stash[TERMINAL].one_line_a_case:
+        return report.outcome, "", report.outcome.upper()
     return None

@@ -190,6 +190,7 @@ class Sample:
     artifacts: tuple[Artifact, ...] = ()
     notes: tuple[str, ...] = ()
     invalid: str | None = None  # why these readings cannot be true; None where nothing speaks against them
+    started_at: str | None = None  # UTC, ISO 8601, and
     wall_s: float = 0.0  # of the process, as the session saw it
 
 
@@ -284,6 +285,7 @@ class Bundle:
     run: RunInfo
     environment: Environment | None  # None if the session ended before it was known
     records: tuple[Record, ...]
+    earlier_environments: tuple[Environment, ...] = ()  # of the sessions before the last one, oldest first
 
     def __post_init__(self) -> None:
         cases = [record.case for record in self.records]

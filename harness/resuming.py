@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import store
+from harness import codec, store
 from harness.identity import Identity, changed
 from harness.records import Record, Sample, Status
+
+_IDENTITY = "identity.json"
+_SURROUNDINGS = ("code", "versions", "device")  # parts of an identity that all cases of a session share
 
 
 def why_again(record: Record, identity: Identity, repeats: int) -> str | None:
@@ -19,11 +22,6 @@ def why_again(record: Record, identity: Identity, repeats: int) -> str | None:
     return None
 
 
-def holds(record: Record | None, identity: Identity, repeats: int) -> bool:
-    """Whether there is a record that does."""
-    return record is not None and why_again(record, identity, repeats) is None
-
-
 def leftovers(directory: Path, case: str, identity: Identity) -> Sequence[Sample]:
     """What the first processes of a case without a record measured, as far as it holds and nothing is missing."""
     samples: list[Sample] = []
@@ -31,3 +29,34 @@ def leftovers(directory: Path, case: str, identity: Identity) -> Sequence[Sample
         if its.number == len(samples) + 1 and not changed(its.identity, identity):
             samples.append(its.sample)
     return samples
+
+
+def others_of(records: Sequence[Record], today: Sequence[Identity], wanted: set[str]) -> list[str]:
+    """Warn of cases that the run holds, that nobody asked for now, and that were measured with something else."""
+    surroundings = [{part: its[part] for part in _SURROUNDINGS} for its in today if its][:1]
+    others = [
+        record.case
+        for record in records
+        for its in surroundings
+        if record.case not in wanted and changed(record.identity, its)
+    ]
+    if not others:
+        return []
+    return [f"measured with other code, versions or another device, and not asked for again: {', '.join(others)}"]
+
+
+def write_identity(directory: Path, identity: Identity) -> None:
+    """Say of a trained adapter what it depends on.
+
+    Raises:
+        Unwritable: if it cannot be written.
+    """
+    store.write_text(directory / _IDENTITY, codec.encode(identity, indent=1).decode())
+
+
+def read_identity(directory: Path) -> Identity | None:
+    """What a trained adapter depends on; None where it is not said, as of one whose training did not end."""
+    try:
+        return codec.decode((directory / _IDENTITY).read_bytes(), Identity)
+    except (OSError, codec.Malformed):
+        return None

@@ -18,7 +18,7 @@ from harness.meters import monotonic_s, pause_s, utc_now
 from harness.paths import without_home
 from harness.plans import Case, Job, ReadyModel
 from harness.records import Bundle, Record, RunInfo, Sample, Status
-from harness.resuming import holds, leftovers, why_again
+from harness.resuming import leftovers, others_of, read_identity, why_again, write_identity
 from harness.schedule import Turn
 from harness.settings import Settings
 from harness.workers import Workers
@@ -36,7 +36,7 @@ class CaseFailed(Exception):
 class _Open:
     """A case without a record so far."""
 
-    started_at: str
+    started_at: str | None = None  # None: nothing was measured yet
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failure: Failure | None = None  # of the process that ended the case
@@ -55,6 +55,8 @@ class Session:
     run_process: Callable[..., Message] = process.run
     pause: Callable[[float], None] = pause_s
     records: dict[str, Record] = field(default_factory=dict)
+    on_turn: Callable[[Turn, str], None] = lambda *_: None  # a process has ended, and how
+    idle: bool = False  # whether all there was to measure had been measured before
     replayed_s: float = 0.0  # the processes' time, as their samples are asked for: a clock of measured work
     _head: Head | None = None
     _workers: Workers | None = None
@@ -99,7 +101,7 @@ class Session:
             self.settings,
             self.command,
             order_seed=schedule.SEED if turning else None,
-            stored=stored.runs[0].run if stored.runs else None,
+            stored=stored.runs[0] if stored.runs else None,
         )
         self._workers = Workers(
             run_process=self.run_process,
@@ -107,7 +109,7 @@ class Session:
             timeout_s=self.settings.profile.timeout_s,
             memory_limit_bytes=self.settings.memory_limit_bytes,
         )
-        self.head.look(self._workers.look())
+        self.head.look(self._workers.look(), self._workers.memory_limit_bytes)
         for model in {case.model.name: case.model for case in cases}.values():
             say(f"preparing {model.name}")
             self._ready[model.name] = self._workers.prepare(model, self.settings.source)
@@ -116,6 +118,7 @@ class Session:
         for bundle in stored.runs:
             self._take_over(bundle, cases)
         missing = [case for case in cases if case.id not in self.records]
+        self.idle = not missing
         turns = schedule.in_rounds(missing, repeats) if turning else schedule.one_by_one(missing, repeats)
         self._turns = [turn for turn in turns if turn.number > len(self._opened(turn.case).samples)]
         return missing
@@ -135,9 +138,12 @@ class Session:
             opened.spent_s += sum(sample.wall_s for sample in opened.samples)
         for case in cases:
             training = replace(case, suite="training")
-            half_done = training.id in self._open and self._open[training.id].samples
-            if not half_done and not holds(records.get(training.id), self._identity(training), 1):
-                shutil.rmtree(self.directory / _artifact_path(training), ignore_errors=True)
+            if case.adapter is None or case.id in self.records:
+                continue
+            adapter = self.directory / _artifact_path(training)
+            if read_identity(adapter) != self._identity(training):
+                shutil.rmtree(adapter, ignore_errors=True)
+        self.head.warn(others_of(stored.records, [self._identity(case) for case in cases], {case.id for case in cases}))
 
     def measure(self, case: Case) -> Sample:
         """Give the next sample of *case*, each from a fresh process; whatever's turn comes first is measured first.
@@ -169,19 +175,24 @@ class Session:
         return Turn(case=case, number=len(self._opened(case).samples) + 1)
 
     def _take(self, turn: Turn) -> None:
-        """Run one process and keep what it measured, or why it did not."""
+        """Run one process and keep what it measured, or why it did not. A case that has ended takes no more turns."""
+        if turn.case.id in self.records:
+            return
         opened = self._opened(turn.case)
         if opened.failure is not None:
             return
         self.pause(self.settings.cooldown_s)
+        opened.started_at = opened.started_at or utc_now()
         start_s = monotonic_s()
         try:
             sample = self._sample(turn, opened)
         except CaseFailed as error:
             opened.failure = error.failure
+            self.on_turn(turn, f"{error.failure.status.value}: {error.failure.reason}")
             return
         finally:
             opened.spent_s += monotonic_s() - start_s
+        self.on_turn(turn, f"{sample.wall_s:.1f} s")
         opened.samples.append(sample)
         if sample.invalid:
             opened.failure = Failure(status=Status.INVALID, reason=sample.invalid)
@@ -213,11 +224,13 @@ class Session:
             profile=self.settings.profile,
         )
         self.head.take_turn(turn.id)
-        start_s = monotonic_s()
+        started_at, start_s = utc_now(), monotonic_s()
         message = self._worker(job, turn, f"{case.id}-{turn.number}")
         if message.sample is None:
             raise CaseFailed(message.failure or Failure(status=Status.CRASHED, reason="the worker gave no result"))
-        return replace(message.sample, wall_s=round(monotonic_s() - start_s, 3))
+        if case.suite == "training" and job.adapter_dir is not None:
+            write_identity(Path(job.adapter_dir), self._identity(case))
+        return replace(message.sample, started_at=started_at, wall_s=round(monotonic_s() - start_s, 3))
 
     def samples(self, case: Case) -> Sequence[Sample]:
         """What the processes of *case* measured, while it is open."""
@@ -232,7 +245,7 @@ class Session:
             suite=case.suite,
             status=failure.status if failure else Status.OK,
             reason=without_home(failure.reason) if failure else None,
-            started_at=opened.started_at,
+            started_at=next((its.started_at for its in samples if its.started_at), opened.started_at or utc_now()),
             wall_s=round(opened.spent_s, 3),
             key=samples[0].key if samples else None,
             metrics=merge_readings([sample.readings for sample in samples]),
@@ -245,19 +258,28 @@ class Session:
             identity=self._identity(case),
         )
         store.write_record(self.directory, self.run.id, record)
+        if opened.failure is None:  # else its good processes are kept, should the run be gone on with
+            store.drop_processes(self.directory, case.id)
         del self._open[case.id]
         self.records[case.id] = record
         return record
 
     def finish(self) -> None:
-        """Note the end of the session."""
-        self.head.finish(tuple(self.records.values()))
+        """Note the end of the session; one that had nothing to measure leaves no trace."""
+        if self.idle:
+            self.head.leave()
+        else:
+            self.head.finish(tuple(self.records.values()))
+
+    def abandon(self) -> None:
+        """Give up the run as it is, for another session to go on with."""
+        self.head.lock.release()
 
     def _opened(self, case: Case) -> _Open:
         if case.id not in self._open:
             ready = self._ready.get(case.model.name)
             notes = list(map(without_home, ready.warnings)) if ready else []
-            self._open[case.id] = _Open(started_at=utc_now(), notes=notes)
+            self._open[case.id] = _Open(notes=notes)
         return self._open[case.id]
 
     def _identity(self, case: Case) -> Identity:
@@ -288,6 +310,7 @@ class Session:
             if message.failure is not None:
                 reason = f"its adapter could not be trained: {message.failure.reason}"
                 raise CaseFailed(Failure(status=Status.SKIPPED, reason=reason))
+            write_identity(directory, self._identity(training))
             opened.notes.append("the adapter was trained ahead of this case, unmeasured")
         return str(directory / "final")
 

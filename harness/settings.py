@@ -64,6 +64,9 @@ def resolve(
     """
     was = _Was(resumed)
     plan = read_profile((resumed.profile if resumed else DEFAULT_PROFILE) if profile is None else profile)
+    if resumed is not None and plan.name != resumed.profile:
+        problem = f"the run is of the profile {resumed.profile!r}; measure {plan.name!r} as a run of its own"
+        raise BadConfig("--profile", [problem])
     source = was.text("weights", DEFAULT_SOURCE) if source is None else source
     check_source(source)
     if repeats is not None and repeats < 1:

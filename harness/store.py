@@ -34,6 +34,7 @@ class RunFile:
     schema: int
     run: RunInfo
     environment: Environment | None
+    earlier_environments: tuple[Environment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,30 +76,37 @@ class Found:
     problems: tuple[str, ...] = field(default=())
 
 
-def write_run(directory: Path, run: RunInfo, environment: Environment | None) -> None:
+def write_run(
+    directory: Path, run: RunInfo, environment: Environment | None, earlier: tuple[Environment, ...] = ()
+) -> None:
     """Write the session's own file into the run's *directory*, which is made if it is not there.
 
     Raises:
         Unwritable: if the directory cannot be made or written.
     """
-    _write(directory / RUN_FILE, RunFile(schema=SCHEMA, run=run, environment=environment))
+    head = RunFile(schema=SCHEMA, run=run, environment=environment, earlier_environments=earlier)
+    _write(directory / RUN_FILE, head)
 
 
 def write_record(directory: Path, run_id: str, record: Record) -> Path:
-    """Write one record into the run's *directory*; give its file. What its processes left is no longer needed.
+    """Write one record into the run's *directory*; give its file.
 
     Raises:
         Unwritable: if it cannot be written.
     """
     path = directory / f"{_file_stem(record.case)}.json"
     _write(path, RecordFile(schema=SCHEMA, run_id=run_id, record=record))
-    for finished in _process_files(directory, record.case):
-        finished.unlink(missing_ok=True)
     return path
 
 
+def drop_processes(directory: Path, case: str) -> None:
+    """Forget what the processes of *case* left: its record holds it."""
+    for finished in _process_files(directory, case):
+        finished.unlink(missing_ok=True)
+
+
 def write_process(directory: Path, its: ProcessFile) -> None:
-    """Keep what one process measured, for as long as its case has no record.
+    """Keep what one process measured, until its case is done.
 
     Raises:
         Unwritable: if it cannot be written.
@@ -239,7 +247,13 @@ def _bundle(head: RunFile, records: Iterable[Record]) -> Bundle:
     """Join a run's files, its records in the order their first processes ran."""
     place = {turn: number for number, turn in enumerate(head.run.order)}
     ordered = sorted(records, key=lambda its: (place.get(f"{its.case}#1", -1), its.started_at, its.case))
-    return Bundle(schema=head.schema, run=head.run, environment=head.environment, records=tuple(ordered))
+    return Bundle(
+        schema=head.schema,
+        run=head.run,
+        environment=head.environment,
+        records=tuple(ordered),
+        earlier_environments=head.earlier_environments,
+    )
 
 
 def run_directories(results_dir: Path) -> list[Path]:

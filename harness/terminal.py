@@ -55,6 +55,21 @@ class Terminal:
             self._said_s = now_s
             self.say(f"{turn.case.id} #{turn.number}  {progress.done}/{progress.total}  {progress.text}")
 
+    def turn_ended(self, turn: Turn, ended: str) -> None:
+        """One line a process, where no line moves: cases that take turns have theirs only in the last round."""
+        reporter = self._reporter
+        if reporter is None or reporter.isatty or not self.one_line_a_case:
+            return
+        with self._uncaptured():
+            reporter.ensure_newline()
+            reporter.write_line(f"  {turn.case.id} process {turn.number}: {ended}")
+
+    def unfinished(self, run: RunInfo) -> None:
+        """Say how to go on with a run that was interrupted."""
+        if self._reporter is not None:
+            self._clear()
+            self._reporter.write_line(f"run {run.id} is not finished; go on with: pytest suites/ --resume {run.id}")
+
     def session_starts(self, run: RunInfo) -> None:
         """Say what was found out before anything is measured."""
         self._clear()

@@ -11,6 +11,7 @@ from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
 
 SPLITS = ("train", "valid", "test")
+PLAIN_FAMILY = "plain"  # the chat family of a model whose tokenizer has no template
 SCENARIOS = ("short", "medium", "long", "code", "creative")
 
 

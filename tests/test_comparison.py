@@ -432,7 +432,7 @@ def test_a_run_without_records_is_a_report_that_says_so():
 
 def test_an_unfinished_run_is_announced():
     report = page(bundle(record(), finished_at=None))
-    assert "> **RUN INCOMPLETE: a session did not reach its end; what it had measured is shown.**" in report
+    assert "> **RUN INCOMPLETE: a session did not reach its end; the cases it had finished are shown. pytest" in report
     assert row(report, "Runs", RUN_ID)["finished"] == "not finished"
 
 

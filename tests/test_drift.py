@@ -1,7 +1,7 @@
 import pytest
 
 from harness.drift import PROBES, drifts
-from tests.samples import measured, record
+from tests.samples import key, measured, record
 
 GEMM, COPY = PROBES
 
@@ -67,3 +67,15 @@ def test_a_process_without_a_reading_is_passed_over():
     order, records = session([100.0, 101.0, 99.0, 100.0, 90.0, 91.0, 89.0, 90.0])
     found = drift_of(["training/gone/r8#1", *order, "inference/tiny/base#9"], records)
     assert found.processes == 8
+
+
+def test_rates_of_different_compute_types_are_not_mistaken_for_a_drift():
+    """The second half of the session is all bfloat16, twice as fast as the first."""
+    half, whole = "inference/half/base", "inference/tiny/base"
+    noise = (1.0, 1.01, 0.99, 1.0)
+    records = [
+        record(whole, metrics={GEMM: measured(GEMM, *(100 * its for its in noise))}),
+        record(half, key=key(dtype="bfloat16"), metrics={GEMM: measured(GEMM, *(200 * its for its in noise))}),
+    ]
+    turns = [f"{case}#{number}" for case in (whole, half) for number in (1, 2, 3, 4)]
+    assert not drift_of(turns, records).beyond_noise

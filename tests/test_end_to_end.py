@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -93,10 +94,11 @@ def test_every_output_is_in_the_report_s_json(session):
 
 def test_no_stored_file_names_this_user_or_this_machine(session):
     results, _ = session
-    home = str(Path.home())
     for path in (results / "e2e").rglob("*"):
         if path.suffix in {".json", ".md"}:
-            assert home not in path.read_text(encoding="utf-8"), path
+            text = path.read_text(encoding="utf-8")
+            assert str(Path.home()) not in text, path
+            assert socket.gethostname() not in text, path
 
 
 def test_two_processes_of_one_seed_train_with_equal_losses_and_the_run_says_in_which_order(tmp_path):

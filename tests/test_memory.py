@@ -35,6 +35,7 @@ class FakeMemory:
 
     def reset_resident(self):
         self.resident_highest = self.resident
+        return True
 
     def meter(self):
         return MemoryMeter(

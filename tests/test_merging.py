@@ -25,3 +25,21 @@ def test_series_of_later_processes_keep_their_number():
     series = Series(unit="s", x_unit="iteration", x=(1.0,), y=(2.0,))
     merged = merge_series([{"step_s": series}, {"step_s": series}])
     assert merged == {"step_s": series, "step_s.2": replace(series, process=2)}
+
+
+def test_labels_that_all_processes_have_survive_and_the_others_have_a_reason():
+    cold = Readings(values=(9.0, 1.0), labels=("cold", "warm"))
+    warm = Readings(values=(2.0,), labels=("warm",), reason="no cold")
+    merged = merge_readings([{"load_s": cold}, {"load_s": warm}])["load_s"]
+    assert (merged.samples, merged.labels, merged.reason) == (((1.0,), (2.0,)), ("warm",), "no cold")
+
+
+def test_labels_that_one_process_has_more_often_are_left_out():
+    once, twice = (Readings(values=(1.0,) * len(its), labels=its) for its in (("a", "b"), ("b", "a", "a")))
+    merged = merge_readings([{"itl_s": once}, {"itl_s": twice}])["itl_s"]
+    assert (merged.samples, merged.labels) == (((1.0,), (1.0,)), ("b",))
+
+
+def test_a_metric_that_one_process_lacks_altogether_does_not_shift_the_others():
+    merged = merge_readings([{}, {"load_s": Readings(values=(1.0,))}])["load_s"]
+    assert (merged.samples, merged.reason) == (None, "one of the processes did not read it")

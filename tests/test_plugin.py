@@ -25,7 +25,8 @@ def suites(pytester, monkeypatch):
     def run(*arguments, workers=None):
         workers = workers or FakeWorkers()
         monkeypatch.setattr(plugin, "Session", functools.partial(Session, run_process=workers))
-        result = pytester.runpytest_inprocess("-p", "harness.plugin", "-p", "no:cacheprovider", "suites", *arguments)
+        always = ("-p", "harness.plugin", "-p", "no:cacheprovider", "suites")
+        result = pytester.runpytest_inprocess(*always, *arguments, no_reraise_ctrlc=True)
         result.workers = workers
         result.runs = store.find_runs(pytester.path / "results").runs
         return result
@@ -195,7 +196,7 @@ def test_the_session_s_own_files_are_strict_json(suites):
         raise AssertionError(f"{constant} is not JSON")
 
     files = list(Path("results").rglob("*.json"))
-    assert len(files) == 6
+    assert len(files) == 7  # the run, its records, and what the adapter depends on
     for path in files:
         json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
@@ -301,6 +302,8 @@ def test_a_whole_run_that_is_gone_on_with_measures_nothing_and_is_fine(suites):
     [
         (["--resume", "nothing"], "unknown run 'nothing'"),
         (["--resume", "mine", "--run-id", "other"], "a run that is gone on with keeps its name"),
+        (["--resume", "mine", "--profile", "standard"], "the run is of the profile 'smoke'; measure 'standard' as a"),
+        (["--resume", "results/mine/run.json"], "is a bundle; only a run's own directory can be gone on with"),
         (["--run-id", "mine"], "there is a run 'mine' in results; give another id, or go on with it: --resume mine"),
         (["--memory-limit", "much"], "--memory-limit: 1 problem"),
         (["--cooldown", "-1"], "--cooldown: 1 problem"),
@@ -312,3 +315,31 @@ def test_what_cannot_be_gone_on_with_is_a_usage_error(suites, arguments, message
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert message in " ".join((result.stderr.str() + result.stdout.str()).split())
     assert "Traceback" not in result.stderr.str()
+
+
+def test_in_a_pipe_every_process_has_a_line_where_cases_take_turns(suites):
+    result = suites("--models", "tinyllama", "-k", "base", "--repeats", "2")
+    lines = re.findall(r"^  (\w+)/tinyllama/base process (\d): \d", result.stdout.str(), flags=re.MULTILINE)
+    assert sorted(lines) == [(suite, number) for suite in ("evaluation", "inference") for number in ("1", "2")]
+    assert " process " not in suites("--models", "tinyllama", "-k", "base").stdout.str()
+
+
+def test_who_interrupts_a_run_is_told_how_to_go_on_with_it(suites):
+    class Interrupted(FakeWorkers):
+        def __call__(self, job, **others):
+            if job.work == "inference":
+                raise KeyboardInterrupt
+            return super().__call__(job, **others)
+
+    result = suites("--models", "tinyllama", "--run-id", "mine", workers=Interrupted())
+    assert "run mine is not finished; go on with: pytest suites/ --resume mine" in result.stdout.str()
+    assert len(result.runs[0].records) == 3
+    again = suites("--resume", "mine")
+    again.assert_outcomes(passed=2)
+    assert "not finished" not in again.stdout.str()
+
+
+def test_a_failed_case_has_one_line_and_one_reason(suites):
+    text = suites("--models", "tinyllama", workers=FakeWorkers(inference=[("oom", "too large")])).stdout.str()
+    assert re.search(r"^inference/tinyllama/base  oom: too large", text, flags=re.MULTILINE)
+    assert "During handling of the above exception" not in text

@@ -27,7 +27,7 @@ def small(monkeypatch):
     """Sizes at which nothing takes time, on a CPU whatever the device."""
     monkeypatch.setattr(probe, "_SIZES", {"cpu": 64, "gpu": 128})
     monkeypatch.setattr(probe, "_SLOW_SIZE", 32)
-    monkeypatch.setattr(probe, "_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr(probe, "_BLOCK_BYTES", {"cpu": 1 << 20, "gpu": 1 << 20})
     monkeypatch.setattr(probe, "_device_type", lambda: "cpu")
 
 

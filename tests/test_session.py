@@ -6,6 +6,7 @@ from fakes import FakeWorkers
 
 from harness import settings, store
 from harness.cases import SUITES, matrix
+from harness.configs import read_profile
 from harness.errors import BadWeights, HarnessError, Unwritable
 from harness.messages import Failure
 from harness.records import Readings, Status
@@ -358,9 +359,7 @@ def test_a_finished_run_has_nothing_left_to_measure(tmp_path):
     assert workers.work == ["environment", "prepare"]
     after = store.read_run(again.directory)
     assert after.records == before.records
-    assert (after.run.id, after.run.started_at) == (before.run.id, before.run.started_at)
-    assert len(after.run.resumed_at) == 1
-    assert after.run.order == before.run.order
+    assert after == before
 
 
 def test_only_what_is_missing_or_failed_is_measured_again(tmp_path):
@@ -415,13 +414,20 @@ def test_what_was_measured_with_something_else_is_measured_again(tmp_path, part,
     assert all(f"measured again: {part} changed" in record.notes for record in again.records.values())
 
 
-def test_processes_measured_with_something_else_do_not_count(tmp_path):
+def test_processes_measured_with_something_else_do_not_count(tmp_path, monkeypatch):
     session = started(tmp_path, FakeWorkers(), "inference/base", repeats=2)
     session.measure(case_of(session, "inference", "base"))
     killed(session)
-    again = went_on(tmp_path, workers := FakeWorkers(), profile="standard")
+    monkeypatch.setattr("harness.settings.read_profile", lambda name: longer(read_profile(name)))
+    again = went_on(tmp_path, workers := FakeWorkers(), "inference/base")
     again.measure(case_of(again, "inference", "base"))
     assert "inference" in workers.work
+
+
+def longer(profile):
+    """The same profile as it stands in another version: more work, and another training."""
+    training = replace(profile.training, learning_rate=0.5)
+    return replace(profile, training=training, inference=replace(profile.inference, output_tokens=99))
 
 
 def test_more_repeats_than_were_measured_are_measured(tmp_path):
@@ -431,12 +437,13 @@ def test_more_repeats_than_were_measured_are_measured(tmp_path):
     assert {record.processes for record in again.records.values()} == {2}
 
 
-def test_an_adapter_of_another_training_is_not_used(tmp_path):
+def test_an_adapter_of_another_training_is_not_used(tmp_path, monkeypatch):
     first = started(tmp_path, FakeWorkers())
     measure_all(first)
     stale = first.directory / "artifacts/training/tinyllama/qv-r8/final"
     assert stale.is_dir()
-    again = went_on(tmp_path, workers := FakeWorkers(), profile="standard", repeats=1)
+    monkeypatch.setattr("harness.settings.read_profile", lambda name: longer(read_profile(name)))
+    again = went_on(tmp_path, workers := FakeWorkers())
     assert not stale.exists()
     again.measure(case_of(again, "evaluation"))
     assert workers.work.index("training") < workers.work.index("evaluation")
@@ -482,3 +489,135 @@ def test_two_sessions_in_one_results_directory_leave_two_whole_runs(tmp_path):
     runs = store.find_runs(tmp_path / "results")
     assert runs.problems == ()
     assert [[record.case for record in bundle.records] for bundle in runs.runs] == [EVERYTHING, EVERYTHING]
+
+
+def test_a_case_that_has_its_record_takes_no_more_turns(tmp_path):
+    workers = FakeWorkers(inference=[("crashed", "gone")])
+    session = started(tmp_path, workers, "inference/base", "evaluation/base", repeats=3)
+    inference, evaluation = case_of(session, "inference", "base"), case_of(session, "evaluation", "base")
+    with pytest.raises(CaseFailed) as caught:
+        session.measure(inference)
+    session.close(inference, caught.value.failure)
+    for _ in range(3):
+        session.measure(evaluation)
+    assert workers.work.count("inference") == 1
+
+
+def test_the_good_processes_of_a_case_that_crashed_are_not_measured_again(tmp_path):
+    workers = FakeWorkers()
+    session = started(tmp_path, workers, "inference/base", repeats=3)
+    case = case_of(session, "inference", "base")
+    session.measure(case)
+    session.measure(case)
+    workers._fail["inference"] = [("crashed", "gone")]
+    with pytest.raises(CaseFailed) as caught:
+        session.measure(case)
+    session.close(case, caught.value.failure)
+    session.finish()
+    again = went_on(tmp_path, workers := FakeWorkers(), "inference/base")
+    for _ in range(3):
+        again.measure(case)
+    assert workers.work.count("inference") == 1
+    assert (again.close(case, None).processes, list(again.directory.glob("processes/*"))) == (3, [])
+
+
+def test_a_case_whose_numbers_were_found_wrong_is_measured_from_the_start(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "inference/base", repeats=2)
+    case = case_of(session, "inference", "base")
+    session.measure(case)
+    session.measure(case)
+    session.close(case, Failure(status=Status.FAILED, reason="AssertionError: time ran backwards"))
+    session.finish()
+    again = went_on(tmp_path, workers := FakeWorkers(), "inference/base")
+    again.measure(case)
+    again.measure(case)
+    assert workers.work.count("inference") == 2
+
+
+def test_an_adapter_that_was_trained_ahead_is_used_again_too(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "evaluation/qv-r8", repeats=2)
+    session.measure(case_of(session, "evaluation"))
+    killed(session)
+    again = went_on(tmp_path, workers := FakeWorkers(), "evaluation/qv-r8")
+    case = case_of(again, "evaluation")
+    again.measure(case)
+    again.measure(case)
+    assert workers.work[2:] == ["evaluation"]
+
+
+def test_going_on_with_a_whole_run_leaves_its_adapters_alone(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "evaluation/qv-r8")
+    case = case_of(session, "evaluation")
+    session.measure(case)
+    session.close(case, None)
+    session.finish()
+    again = went_on(tmp_path, FakeWorkers(), "evaluation/qv-r8")
+    assert (again.directory / "artifacts/training/tinyllama/qv-r8/final").is_dir()
+
+
+def test_what_was_said_of_a_run_stays_said_when_it_is_gone_on_with(tmp_path):
+    first = started(tmp_path, FakeWorkers(), models="tinyllama,qwen")
+    first.head.warn(["the machine's own speed changed"])
+    first.finish()
+    again = went_on(tmp_path, FakeWorkers(), models="tinyllama")
+    assert "the machine's own speed changed" in again.run.warnings
+    assert again.run.options["models"] == ["tinyllama", "qwen"]
+    assert again.run.command == first.run.command
+
+
+def test_cases_of_other_code_that_nobody_asked_for_again_are_named(tmp_path):
+    measure_all(started(tmp_path, FakeWorkers()))
+
+    def elsewhere(job, **others):
+        message = FakeWorkers()(job, **others)
+        return replace(message, environment=message.environment and replace(message.environment, code="another"))
+
+    again = went_on(tmp_path, elsewhere, "inference/base")
+    (warning,) = [its for its in again.run.warnings if "not asked for again" in its]
+    assert "training/tinyllama/qv-r8, evaluation/tinyllama/base" in warning
+    assert "inference/tinyllama/base" not in warning
+
+
+def test_a_case_begins_when_its_first_process_does(tmp_path, monkeypatch):
+    moments = (f"2026-01-01T00:00:{second:02}Z" for second in range(60))
+    monkeypatch.setattr("harness.session.utc_now", lambda: next(moments))
+    session = started(tmp_path, FakeWorkers(), "inference/base", "evaluation/base")
+    begun = []
+    for case in (case_of(session, "inference", "base"), case_of(session, "evaluation", "base")):
+        session.measure(case)
+        begun.append(session.close(case, None).started_at)
+    assert begun[0] < begun[1]
+
+
+def test_the_machine_of_each_session_is_kept(tmp_path):
+    measure_all(started(tmp_path, FakeWorkers(inference=[("oom", "too large")])))
+    before = store.read_run(tmp_path / "results" / "run-1").environment
+
+    def elsewhere(job, **others):
+        message = FakeWorkers()(job, **others)
+        return replace(message, environment=message.environment and replace(message.environment, roofline={"x": 2.0}))
+
+    again = went_on(tmp_path, elsewhere)
+    measure_all(again)
+    bundle = store.read_run(again.directory)
+    assert bundle.earlier_environments == (before,)
+    assert bundle.environment.roofline == {"x": 2.0}
+    assert bundle.environment.power_after is not None
+    assert len(bundle.run.resumed_at) == 1
+
+
+def test_every_process_that_has_ended_is_told_of(tmp_path):
+    told = []
+    session = Session(
+        settings=options(tmp_path, repeats=2),
+        command=[],
+        on_progress=lambda *_: None,
+        on_turn=lambda turn, ended: told.append((turn.id, ended)),
+        run_process=FakeWorkers(evaluation=[("crashed", "gone")]),
+    )
+    inference, evaluation = case_of(session, "inference", "base"), case_of(session, "evaluation", "base")
+    session.start([inference, evaluation], lambda _: None)
+    for _ in range(2):
+        session.measure(inference)
+    assert min(told) == (f"{evaluation.id}#1", "crashed: gone")
+    assert [its for its in told if its[0].startswith("inference")] == [(f"{inference.id}#{n}", "0.0 s") for n in (1, 2)]

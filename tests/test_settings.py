@@ -86,11 +86,11 @@ def test_what_is_not_said_is_as_it_was_in_the_run_that_is_gone_on_with():
 
 
 def test_what_is_said_counts_for_more_than_what_the_run_was_asked_for():
-    said = {"models": "smollm2", "adapters": "qv-r16", "profile": "smoke", "source": "auto"}
+    said = {"models": "smollm2", "adapters": "qv-r16", "profile": "standard", "source": "auto"}
     said |= {"repeats": 2, "cooldown_s": 0.0, "memory_limit": "2GiB"}
     went_on = resolve(**{**GIVEN, **said}, resume=Path("results/before"), resumed=RESUMED)
     assert [model.name for model in went_on.models] == ["smollm2"]
-    assert (went_on.adapter_names, went_on.profile.name, went_on.source) == (("qv-r16",), "smoke", "auto")
+    assert (went_on.adapter_names, went_on.profile.name, went_on.source) == (("qv-r16",), "standard", "auto")
     assert (went_on.repeats, went_on.cooldown_s, went_on.memory_limit_bytes) == (2, 0.0, 2**31)
 
 
@@ -103,7 +103,7 @@ def test_what_is_said_nowhere_is_the_default():
 
 def test_a_run_that_is_gone_on_with_keeps_its_name():
     with pytest.raises(BadConfig, match="keeps its name"):
-        resolve(**{**GIVEN, "run_id": "other"}, resume=Path("results/before"), resumed=RESUMED)
+        resolve(**{**GIVEN, **UNSAID, "run_id": "other"}, resume=Path("results/before"), resumed=RESUMED)
 
 
 @pytest.mark.parametrize("size", ["", "0", "much", "8 apples", "-1", "8GiBB"])
@@ -149,3 +149,8 @@ def test_a_list_that_names_nothing_is_refused(option, flag, nothing):
 def test_a_name_that_nothing_answers_to_is_refused(option, what):
     with pytest.raises(UnknownName, match=f"unknown {what} 'nope'"):
         resolve(**{**GIVEN, option: "nope"})
+
+
+def test_another_profile_is_another_run():
+    with pytest.raises(BadConfig, match="the run is of the profile 'standard'; measure 'smoke' as a run of its own"):
+        resolve(**{**GIVEN, **UNSAID, "profile": "smoke"}, resume=Path("results/before"), resumed=RESUMED)

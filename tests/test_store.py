@@ -423,10 +423,10 @@ def test_a_torn_process_file_is_as_good_as_none(tmp_path):
     assert store.read_processes(tmp_path, "training/tiny/r8") == (process_file(2),)
 
 
-def test_a_case_with_a_record_no_longer_needs_its_processes(tmp_path):
+def test_what_the_processes_of_one_case_left_can_be_dropped(tmp_path):
     store.write_process(tmp_path, process_file(1))
     store.write_process(tmp_path, process_file(1, "training/tiny/r16"))
-    store.write_record(tmp_path, "r1", record("training/tiny/r8"))
+    store.drop_processes(tmp_path, "training/tiny/r8")
     assert [path.name for path in (tmp_path / "processes").iterdir()] == ["training+tiny+r16-1.json"]
 
 

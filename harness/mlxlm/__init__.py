@@ -5,15 +5,14 @@ Read against mlx-lm 0.32.2.
 """
 
 from harness.mlxlm.adapters import AttachedAdapter, attach_adapter, load_adapter, save_adapter
-from harness.mlxlm.device import allocator, wait_for_device
+from harness.mlxlm.device import allocator, has_memory_of_its_own, wait_for_device
 from harness.mlxlm.generation import CannotBatch, ReadContext, generate, generate_batch, logits_are_finite
-from harness.mlxlm.models import PLAIN_FAMILY, Loaded, build, load, parameter_shapes, shape_of, total_parameters
+from harness.mlxlm.models import Loaded, build, load, parameter_shapes, shape_of, total_parameters
 from harness.mlxlm.scoring import padded_nll, token_nll
 from harness.mlxlm.tokens import closing_tokens, conversation_tokens, prompt_tokens
 from harness.mlxlm.training import Losses, Rows, TrainingWatcher, padded_length, seed_everything, train
 
 __all__ = [
-    "PLAIN_FAMILY",
     "AttachedAdapter",
     "CannotBatch",
     "Loaded",
@@ -28,6 +27,7 @@ __all__ = [
     "conversation_tokens",
     "generate",
     "generate_batch",
+    "has_memory_of_its_own",
     "load",
     "load_adapter",
     "logits_are_finite",

@@ -15,6 +15,12 @@ def allocator() -> Allocator:
     )
 
 
+def has_memory_of_its_own() -> bool:
+    """Whether the device's memory is not the machine's, so that what a process uses there shows nowhere else."""
+    cuda = getattr(mx, "cuda", None)
+    return mx.default_device() != mx.cpu and cuda is not None and bool(cuda.is_available())
+
+
 def wait_for_device() -> None:
     """Return once nothing is queued on the device."""
     mx.synchronize()

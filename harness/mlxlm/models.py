@@ -16,8 +16,8 @@ from mlx_lm.models.cache import make_prompt_cache
 from harness.costs import ModelShape
 from harness.modeldir import read_config
 
+_EXPERTS = {"SwitchLinear", "QuantizedSwitchLinear"}  # mlx_lm.models.switch_layers
 _MATRICES, _TABLES = (nn.Linear, nn.QuantizedLinear), (nn.Embedding, nn.QuantizedEmbedding)
-PLAIN_FAMILY = "plain"  # the chat family of a model whose tokenizer has no template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +74,12 @@ def total_parameters(model: Any) -> int:
 def shape_of(model: Any) -> ModelShape | None:
     """Read off a built model what its tokens cost; None where it is built too differently for that.
 
+    Of a mixture of experts a token uses some, and which is not in the sizes: it has no shape either.
+
     Nothing is evaluated, so a lazily built one will do.
 
     One token is sent through it: the logits tell the vocabulary, the cache the size of keys and values.
-    Matrices of other kinds than linear layers (of experts, of state spaces) are not counted.
+    Matrices of other kinds than linear layers (of state spaces) are not counted.
     """
     cache = make_prompt_cache(model)
     vocabulary = model(mx.array([[0]]), cache=cache).shape[-1]
@@ -87,7 +89,8 @@ def shape_of(model: Any) -> ModelShape | None:
     tables = _modules(model, *_TABLES)
     outside = [its for its in _modules(model, *_MATRICES) if all(its is not matrix for matrix in matrices)]
     heads = [its for its in (*outside, *tables) if _sides(its)[0] == vocabulary]  # a table where they are tied
-    if keys is None or query_heads is None or not heads:
+    experts = any(type(module).__name__ in _EXPERTS for module in model.modules())
+    if keys is None or query_heads is None or not heads or experts:
         return None
     _, kv_heads, _, head_size = keys.shape
     head, stored = heads[0], _bytes(model)

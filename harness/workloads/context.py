@@ -12,7 +12,7 @@ from harness.memory import MemoryMeter
 from harness.meters import Stopwatch
 from harness.plans import AdapterConfig, Job, Profile, ReadyModel
 from harness.records import Key, Readings
-from harness.texts import read_chat_template
+from harness.texts import PLAIN_FAMILY, read_chat_template
 
 _T = TypeVar("_T")
 
@@ -54,7 +54,7 @@ class Context:
 
     def load(self) -> mlxlm.Loaded:
         """Load the model, with the plain chat template where its tokenizer brings none."""
-        return mlxlm.load(Path(self.ready.directory), read_chat_template(mlxlm.PLAIN_FAMILY))
+        return mlxlm.load(Path(self.ready.directory), read_chat_template(PLAIN_FAMILY))
 
     def load_with_adapter(self) -> tuple[mlxlm.Loaded, dict[str, Any] | None]:
         """Load the model and the trained adapter of the case; the adapter's facts are None for a base case."""
@@ -74,6 +74,10 @@ class Context:
     def readings(self) -> dict[str, Readings]:
         """What is read in every suite: memory, and the machine's own rates."""
         readings = self.memory.readings()
+        if mlxlm.has_memory_of_its_own():
+            readings["peak_footprint_bytes"] = Readings(
+                values=(), reason="the memory of the device is not read; peak_active_bytes has what arrays take of it"
+            )
         if self._roof is not None:
             readings |= {
                 "probe_gemm_flops_per_s": Readings(values=(self._roof.gemm_flops_per_s,)),

@@ -31,7 +31,7 @@ class Step:
     lengths: tuple[int, ...]  # real tokens of each row
     loss_tokens: int
     padded_tokens: int
-    text_bytes: int
+    text_bytes: int | None  # None where a row was cut: how much of its text is left is not known
     active_bytes: int
     footprint_bytes: int | None
 
@@ -82,16 +82,23 @@ def rates(steps: Steps) -> dict[str, Readings]:
         "train_padded_tokens_per_s": sum(step.padded_tokens for step in steady),
         "train_steps_per_s": len(steady),
         "train_rows_per_s": sum(len(step.lengths) for step in steady),
-        "train_bytes_per_s": sum(step.text_bytes for step in steady),
     }
     readings = {"first_step_s": _one(steps.first.elapsed_s)}
     if not steady:
-        return readings | dict.fromkeys([*amounts, "padding_share", "step_s"], steps.unsteady())
+        return readings | dict.fromkeys([*amounts, "train_bytes_per_s", "padding_share", "step_s"], steps.unsteady())
     elapsed_s = steps.elapsed_s()
     readings |= {name: _one(amount / elapsed_s) for name, amount in amounts.items()}
+    readings["train_bytes_per_s"] = _bytes_per_s(steady, elapsed_s)
     readings["padding_share"] = _one(1 - amounts["train_tokens_per_s"] / amounts["train_padded_tokens_per_s"])
     readings["step_s"] = Readings(values=tuple(step.elapsed_s for step in steady))
     return readings
+
+
+def _bytes_per_s(steady: Sequence[Step], elapsed_s: float) -> Readings:
+    sizes = [step.text_bytes for step in steady if step.text_bytes is not None]
+    if len(sizes) < len(steady):
+        return Readings(values=(), reason="rows were cut, and how many bytes of them were left is not known")
+    return _one(sum(sizes) / elapsed_s)
 
 
 def utilisation(steps: Steps, flops: Callable[[Step], float], roof_flops_per_s: float) -> Readings:

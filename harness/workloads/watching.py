@@ -68,6 +68,7 @@ class Watcher:
     def _step(self, elapsed_s: float, losses: mlxlm.Losses, learning_rate: float) -> Step:
         width = self._padded_tokens // len(self._rows)
         real = [min(self.lengths[row], self.plan.max_seq_length) for row in self._rows]
+        cut = any(self.lengths[row] > self.plan.max_seq_length for row in self._rows)
         return Step(
             elapsed_s=elapsed_s,
             train_loss=losses.true,
@@ -76,7 +77,7 @@ class Watcher:
             lengths=tuple(min(tokens, width) for tokens in real),
             loss_tokens=sum(tokens - 1 for tokens in real),
             padded_tokens=self._padded_tokens,
-            text_bytes=sum(self.sizes[row] for row in self._rows),
+            text_bytes=None if cut else sum(self.sizes[row] for row in self._rows),
             active_bytes=self.context.memory.allocator.active(),
             footprint_bytes=self.resident(),
         )

@@ -22,3 +22,4 @@ def test_lora(bench, benchmark):
         assert validated[-1] == iters, "the trained adapter was not validated"
         (wall_s,), parts = (sample.readings[name].values for name in ("train_wall_s", "wall_part_s"))
         assert math.isclose(math.fsum(parts), wall_s, rel_tol=1e-9), "the parts of the wall time do not add up to it"
+        assert min(parts) > -0.1 * wall_s, "the parts of the wall time are more than the whole"
