@@ -85,6 +85,26 @@ def test_what_happens_in_an_inner_phase_does_not_count_for_the_outer_one():
     assert by_label(readings["peak_footprint_bytes"]) == {"train": 2050.0, "validate": 2140.0, "process": 2140.0}
 
 
+def test_a_mark_that_cannot_be_reset_tells_of_the_process_and_of_no_phase():
+    fake = FakeMemory()
+    meter = fake.meter()
+    meter.reset_resident = lambda: False
+    fake.hold(500)
+    with meter.phase("load"):
+        fake.hold(70)
+    footprint = meter.readings()["peak_footprint_bytes"]
+    assert by_label(footprint) == {"process": 2570.0}
+    assert footprint.reason == "by phase: this system does not let a process reset its mark"
+
+
+def test_a_system_that_refuses_the_reset_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "_libproc", lambda: None)
+    monkeypatch.setattr(memory, "_PROC", tmp_path)
+    assert memory.reset_resident_peak() is False
+    (tmp_path / "self").mkdir()
+    assert memory.reset_resident_peak() is True
+
+
 def test_the_highest_peak_counts_of_a_phase_that_is_entered_more_than_once():
     fake = FakeMemory()
     meter = fake.meter()

@@ -629,3 +629,19 @@ def test_a_model_that_is_built_too_differently_has_no_shape(load_nano):
     model = load_nano("qwen").model
     model.args = SimpleNamespace(tie_word_embeddings=True)  # a config that does not tell of its heads
     assert mlxlm.shape_of(model) is None
+
+
+def test_a_mixture_of_experts_has_no_shape():
+    """A token uses two of four experts, and its bytes and FLOP are not those of all."""
+    config = {
+        "model_type": "mixtral",
+        "vocab_size": 64,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    }
+    assert mlxlm.shape_of(mlxlm.build(config)) is None

@@ -254,3 +254,14 @@ def test_a_depth_out_of_reach_is_noted_in_the_sample(nano, tiny_profile, steppin
     sample = inference.measure(context_for(nano, replace(tiny_profile, inference=plan), stepping_stopwatch))
     assert sample.readings["context_decode_tokens_per_s"].labels == ("depth 0",)
     assert sample.notes[0].startswith("context depth 4096 is left out: ")
+
+
+def test_the_footprint_of_a_device_with_memory_of_its_own_is_not_that_of_the_machine(
+    nano, tiny_profile, stepping_stopwatch, monkeypatch
+):
+    monkeypatch.setattr(mlxlm, "has_memory_of_its_own", lambda: True)
+    sample = inference.measure(context_for(nano, tiny_profile, stepping_stopwatch))
+    footprint = sample.readings["peak_footprint_bytes"]
+    assert footprint.values == ()
+    assert "the memory of the device is not read" in footprint.reason
+    assert sample.readings["peak_active_bytes"].values

@@ -360,6 +360,9 @@ def test_rows_that_are_too_long_are_cut_and_counted_as_they_were_trained_on(
     assert "80 training rows were cut" in sample.notes
     assert sample.series["real_tokens"].y == sample.series["padded_tokens"].y == (14.0, 14.0)
     assert one(sample, "train_loss_tokens_per_s") == 14.0
+    assert sample.readings["train_bytes_per_s"].values == ()
+    assert "rows were cut" in sample.readings["train_bytes_per_s"].reason
+    assert "text_bytes" not in sample.series
     assert one(sample, "padding_share") == 0.0
     assert sample.artifacts == ()  # nobody asked for the adapter
 
