@@ -26,21 +26,26 @@ STEP = re.compile(r"^\s*(\d+)\s+\d+\.\d+\s")  # iteration and training loss; a l
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def lora_arguments(model: str, scratch: str, iters: int) -> list[str]:
+    """What `mlx_lm.lora` is called with to train as the smoke profile does; its config goes into *scratch*."""
+    adapter, plan = read_adapter("qv-r8"), read_profile("smoke").training
+    config = Path(scratch) / "lora.yaml"
+    keys = ", ".join(adapter.keys["default"])
+    config.write_text(
+        f"lora_parameters: {{rank: {adapter.rank}, scale: {adapter.scale}, dropout: 0.0, keys: [{keys}]}}\n"
+    )
+    arguments = ["--train", "--model", model, "--config", str(config), "--adapter-path", f"{scratch}/adapter"]
+    arguments += ["--data", str(ROOT / "fixtures/data" / plan.dataset), "--batch-size", str(plan.batch_size)]
+    arguments += ["--iters", str(iters), "--num-layers", str(adapter.layers), "--seed", str(plan.seed)]
+    arguments += ["--learning-rate", str(plan.learning_rate), "--max-seq-length", str(plan.max_seq_length)]
+    return [*arguments, "--steps-per-report", "1"]
+
+
 def stock_steps_s(model: str, iters: int) -> list[float]:
     """Seconds of the steps 2 to iters - 1 of `mlx_lm.lora`."""
-    adapter, plan = read_adapter("qv-r8"), read_profile("smoke").training
     with tempfile.TemporaryDirectory() as scratch:
-        config = Path(scratch) / "lora.yaml"
-        keys = ", ".join(adapter.keys["default"])
-        config.write_text(
-            f"lora_parameters: {{rank: {adapter.rank}, scale: {adapter.scale}, dropout: 0.0, keys: [{keys}]}}\n"
-        )
-        command = [sys.executable, "-m", "mlx_lm", "lora", "--train", "--model", model, "--config", str(config)]
-        command += ["--data", str(ROOT / "fixtures/data" / plan.dataset), "--adapter-path", f"{scratch}/adapter"]
-        command += ["--iters", str(iters), "--batch-size", str(plan.batch_size), "--num-layers", str(adapter.layers)]
-        command += ["--learning-rate", str(plan.learning_rate), "--max-seq-length", str(plan.max_seq_length)]
-        command += ["--seed", str(plan.seed), "--steps-per-report", "1", "--steps-per-eval", str(10 * iters)]
-        command += ["--val-batches", "1"]
+        command = [sys.executable, "-m", "mlx_lm", "lora", *lora_arguments(model, scratch, iters)]
+        command += ["--steps-per-eval", str(10 * iters), "--val-batches", "1"]
         stamps = {}
         worker = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}

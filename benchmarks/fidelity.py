@@ -20,8 +20,10 @@ from math import fsum
 from pathlib import Path
 from statistics import median
 
+from against_stock import lora_arguments
+
 from harness.asking import fetch
-from harness.configs import read_adapter, read_model, read_profile
+from harness.configs import read_model, read_profile
 from harness.store import read_run
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +39,10 @@ class Told(callbacks.TrainingCallback):
     def on_train_loss_report(self, info):
         print("TOLD", json.dumps(info), flush=True)
 
+    def on_val_loss_report(self, info):
+        if info["iteration"] == 0:  # later ones are taken before an update, ours after it
+            print("VALIDATED", info["val_loss"], flush=True)
+
 real = trainer.train
 mlx_lm.lora.train = lambda *a, **k: real(*a, **{**k, "training_callback": Told()})
 sys.argv[0] = "mlx_lm.lora"
@@ -49,6 +55,7 @@ class Training:
     """One training's losses as printed, and the time of its steady steps."""
 
     losses: list[str]
+    first_validation: str
     steady_s: float
     tokens: float
 
@@ -64,6 +71,7 @@ def ours() -> Training:
     steps = record.series["step_s"].y[plan.warmup_iters :]
     return Training(
         losses=[f"{loss:.3f}" for loss in record.series["trainer_loss"].y],
+        first_validation=f"{record.series['trainer_val_loss'].y[0]:.3f}",
         steady_s=fsum(steps),
         tokens=fsum(record.series["real_tokens"].y[plan.warmup_iters :]),
     )
@@ -71,19 +79,10 @@ def ours() -> Training:
 
 def mlx_lm(model: str) -> Training:
     """Train with mlx-lm's program, in the same number of steps, with its own clock."""
-    adapter, plan = read_adapter("qv-r8"), read_profile("smoke").training
+    plan = read_profile("smoke").training
     with tempfile.TemporaryDirectory() as scratch:
-        config = Path(scratch) / "lora.yaml"
-        keys = ", ".join(adapter.keys["default"])
-        config.write_text(
-            f"lora_parameters: {{rank: {adapter.rank}, scale: {adapter.scale}, dropout: 0.0, keys: [{keys}]}}\n"
-        )
-        command = [sys.executable, "-c", MLX_LM, "--train", "--model", model, "--config", str(config)]
-        command += ["--data", str(ROOT / "fixtures/data" / plan.dataset), "--adapter-path", f"{scratch}/adapter"]
-        command += ["--iters", str(plan.iters), "--batch-size", str(plan.batch_size)]
-        command += ["--num-layers", str(adapter.layers), "--learning-rate", str(plan.learning_rate)]
-        command += ["--max-seq-length", str(plan.max_seq_length), "--seed", str(plan.seed)]
-        command += ["--steps-per-report", "1", "--steps-per-eval", str(plan.val_every), "--val-batches", "-1"]
+        command = [sys.executable, "-c", MLX_LM, *lora_arguments(model, scratch, plan.iters)]
+        command += ["--steps-per-eval", str(plan.val_every), "--val-batches", "-1"]
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
         )
@@ -96,8 +95,12 @@ def mlx_lm(model: str) -> Training:
         before = info["trained_tokens"]
     assert len(told) == plan.iters, done.stdout[-2000:]
     losses = [f"{info['train_loss']:.3f}" for info in told]
-    assert printed[: len(losses)] == losses or not printed, (printed, losses)
-    return Training(losses=losses, steady_s=fsum(times[plan.warmup_iters :]), tokens=0.0)
+    assert printed[: len(losses)] == losses, (printed, losses)
+    validated = re.search(r"VALIDATED (\S+)", done.stdout)
+    first_validation = f"{float(validated[1]):.3f}"
+    return Training(
+        losses=losses, first_validation=first_validation, steady_s=fsum(times[plan.warmup_iters :]), tokens=0.0
+    )
 
 
 def main() -> None:
@@ -115,7 +118,8 @@ def main() -> None:
         ratios.append(theirs.steady_s / mine.steady_s)
         print(
             f"pair {number + 1}: losses equal in {same} of {len(mine.losses)} steps "
-            f"({mine.losses[0]} first, {mine.losses[-1]} last); ours {mine.tokens / mine.steady_s:.1f} token/s, "
+            f"({mine.losses[0]} first, {mine.losses[-1]} last), first validation {mine.first_validation} and "
+            f"{theirs.first_validation}; ours {mine.tokens / mine.steady_s:.1f} token/s, "
             f"mlx-lm {mine.tokens / theirs.steady_s:.1f} token/s, ratio {ratios[-1]:.4f}",
             flush=True,
         )

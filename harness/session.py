@@ -51,12 +51,12 @@ class Session:
     settings: Settings
     command: Sequence[str]
     on_progress: Callable[[Turn, Progress], None]
+    on_turn: Callable[[Turn, str], None] = lambda *_: None  # a process has ended, and how
     interleaved: bool = True  # whether cases take turns
     run_process: Callable[..., Message] = process.run
     pause: Callable[[float], None] = pause_s
     records: dict[str, Record] = field(default_factory=dict)
-    on_turn: Callable[[Turn, str], None] = lambda *_: None  # a process has ended, and how
-    idle: bool = False  # whether all there was to measure had been measured before
+    idle: bool = False  # whether a finished run is gone on with, and nothing of it has to be measured
     replayed_s: float = 0.0  # the processes' time, as their samples are asked for: a clock of measured work
     _head: Head | None = None
     _workers: Workers | None = None
@@ -118,7 +118,7 @@ class Session:
         for bundle in stored.runs:
             self._take_over(bundle, cases)
         missing = [case for case in cases if case.id not in self.records]
-        self.idle = not missing
+        self.idle = not missing and any(bundle.run.finished_at for bundle in stored.runs)
         turns = schedule.in_rounds(missing, repeats) if turning else schedule.one_by_one(missing, repeats)
         self._turns = [turn for turn in turns if turn.number > len(self._opened(turn.case).samples)]
         return missing

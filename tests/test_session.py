@@ -621,3 +621,15 @@ def test_every_process_that_has_ended_is_told_of(tmp_path):
         session.measure(inference)
     assert min(told) == (f"{evaluation.id}#1", "crashed: gone")
     assert [its for its in told if its[0].startswith("inference")] == [(f"{inference.id}#{n}", "0.0 s") for n in (1, 2)]
+
+
+def test_a_run_that_was_killed_after_its_last_case_is_finished_by_going_on_with_it(tmp_path):
+    session = started(tmp_path, FakeWorkers())
+    for case in all_cases(session):
+        session.measure(case)
+        session.close(case, None)
+    killed(session)
+    again = went_on(tmp_path, workers := FakeWorkers())
+    assert measure_all(again) == []
+    assert workers.work == ["environment", "prepare"]
+    assert store.read_run(again.directory).run.finished_at is not None
