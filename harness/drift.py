@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from harness.records import Record
+from harness.judge import TOLERANCE
+from harness.records import Kind, Record
 from harness.stats import Interval, ratio_of_independent
 from harness.units import format_percent
 
 PROBES = {"probe_gemm_flops_per_s": "matrix products", "probe_copy_bytes_per_s": "moving memory"}
-# Beyond this, relative, a comparison of early with late cases is off by more than the smallest change that
-# matters in speed; below it, it is what machines do by themselves (docs/decisions/0004-one-judge.md).
-TOLERANCE = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +31,25 @@ class Drift:
     def beyond_noise(self) -> bool:
         """Whether the change is real, and large enough to matter."""
         its = self.ratio
-        return its is not None and not its.low <= 1 <= its.high and abs(its.point - 1) > TOLERANCE
+        return its is not None and not its.low <= 1 <= its.high and abs(its.point - 1) > TOLERANCE[Kind.TIMING]
+
+    @property
+    def what(self) -> str:
+        """What the probe does."""
+        return PROBES[self.probe]
+
+    @property
+    def change(self) -> str:
+        """How much faster or slower it became."""
+        if self.ratio is None:
+            return f"{self.processes} processes are too few to tell a drift"
+        change = f"{'+' if self.ratio.point >= 1 else '-'}{format_percent(abs(self.ratio.point - 1))}"
+        return f"{change} from the first to the second half, ratio in [{self.ratio.low:.3f}, {self.ratio.high:.3f}]"
 
     @property
     def words(self) -> str:
         """The drift as a sentence."""
-        if self.ratio is None:
-            return f"{PROBES[self.probe]}: {self.processes} processes are too few to tell a drift"
-        change = f"{'+' if self.ratio.point >= 1 else '-'}{format_percent(abs(self.ratio.point - 1))}"
-        interval = f"[{self.ratio.low:.3f}, {self.ratio.high:.3f}]"
-        return f"{PROBES[self.probe]}: {change} from the first to the second half, ratio in {interval}"
+        return f"{self.what}: {self.change}"
 
 
 def drifts(order: Sequence[str], records: Sequence[Record]) -> list[Drift]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from harness.cases import SUITES
-from harness.drift import PROBES, drifts
+from harness.drift import drifts
 from harness.markdown import inert
 from harness.records import Bundle, Record, Status
 from harness.tables import Column, Section, Table, inert_list
@@ -139,10 +139,7 @@ def _machine(bundle: Bundle) -> dict[str, str]:
         "measuring code sha256": environment.code and environment.code[:_SHORT_HASH],
         **_conditions("before", environment.power),
         **_conditions("after", environment.power_after),
-        **{
-            f"drift, {PROBES[its.probe]}": its.words.partition(": ")[2]
-            for its in drifts(bundle.run.order, bundle.records)
-        },
+        **{f"drift, {its.what}": its.change for its in drifts(bundle.run.order, bundle.records)},
     }
     return {inert(name): inert(_known(value)) for name, value in facts.items()}
 

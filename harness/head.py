@@ -43,14 +43,15 @@ class Head:
     def look(self, environment: Environment, memory_limit_bytes: int | None) -> None:
         """Note the machine as it is before the first case, what is wrong with it, and what a worker may use of it."""
         self.environment = environment
-        self.run = replace(self.run, options=self.run.options | {"worker_memory_limit_bytes": memory_limit_bytes})
+        self._change(replace(self.run, options=self.run.options | {"worker_memory_limit_bytes": memory_limit_bytes}))
         problem = environment.blas.get("problem")
         self.warn([problem] if problem else [])
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Add warnings that are to stand on top of every report, each once."""
-        every = dict.fromkeys([*self.run.warnings, *map(without_home, warnings)])
-        self._change(replace(self.run, warnings=tuple(every)))
+        every = tuple(dict.fromkeys([*self.run.warnings, *map(without_home, warnings)]))
+        if every != self.run.warnings:
+            self._change(replace(self.run, warnings=every))
 
     def take_turn(self, turn: str) -> None:
         """Note which process is measured now; one that is measured again has only its last place."""
@@ -70,7 +71,15 @@ class Head:
 
     def _change(self, run: RunInfo) -> None:
         self.run = run
-        store.write_run(self.directory, run, self.environment, self._earlier)
+        self.save()
+
+    def save(self) -> None:
+        """Write run.json.
+
+        Raises:
+            Unwritable: if it cannot be written.
+        """
+        store.write_run(self.directory, self.run, self.environment, self._earlier)
 
 
 def open_head(settings: Settings, command: Sequence[str], *, order_seed: int | None, stored: Bundle | None) -> Head:
@@ -89,7 +98,7 @@ def open_head(settings: Settings, command: Sequence[str], *, order_seed: int | N
         where = f"there is a run {run.id!r} in {settings.results_dir}"
         raise HarnessError(f"--run-id: {where}; give another id, or go on with it: --resume {run.id}")
     head = Head(directory=directory, run=run, lock=lock, before=stored)
-    head.warn([])
+    head.save()
     return head
 
 
@@ -101,7 +110,6 @@ def _gone_on_with(stored: RunInfo, run: RunInfo) -> RunInfo:
     return replace(
         stored,
         finished_at=None,
-        profile=run.profile,
         git=run.git,
         options=stored.options | run.options | every,
         warnings=tuple(dict.fromkeys([*stored.warnings, *elsewhere])),

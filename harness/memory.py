@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness import system
 from harness.records import Readings
 from harness.units import format_value
 
@@ -193,10 +194,7 @@ def _by_label(peaks: dict[str, int], reason: str) -> Readings:
 
 def _status(name: str, pid: int | None = None) -> int | None:
     """One of the sizes in /proc/PID/status; None where there is no such file, or no such line in it."""
-    try:
-        text = (_PROC / str(pid or "self") / "status").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+    text = system.text(str(_PROC / str(pid or "self") / "status")) or ""
     return next((1024 * int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name}:")), None)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from harness import codec, memory
+from harness import codec, memory, system
 from harness.messages import Failure, Message, Progress
 from harness.meters import monotonic_s
 from harness.paths import without_home
@@ -206,10 +206,7 @@ def _oom_kills() -> int:
 
 
 def _counted(path: Path, name: str) -> int:
-    try:
-        lines = path.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
+    lines = (system.text(str(path)) or "").splitlines()
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
 
 

@@ -31,15 +31,13 @@ def leftovers(directory: Path, case: str, identity: Identity) -> Sequence[Sample
     return samples
 
 
-def others_of(records: Sequence[Record], today: Sequence[Identity], wanted: set[str]) -> list[str]:
-    """Warn of cases that the run holds, that nobody asked for now, and that were measured with something else."""
-    surroundings = [{part: its[part] for part in _SURROUNDINGS} for its in today if its][:1]
-    others = [
-        record.case
-        for record in records
-        for its in surroundings
-        if record.case not in wanted and changed(record.identity, its)
-    ]
+def others_of(records: Sequence[Record], today: Identity, wanted: set[str]) -> list[str]:
+    """Warn of cases that the run holds, that nobody asked for now, and that were measured with something else.
+
+    *today* is the identity of any case: what is compared is the same for all of them.
+    """
+    now = {part: today[part] for part in _SURROUNDINGS}
+    others = [its.case for its in records if its.case not in wanted and changed(its.identity, now)]
     if not others:
         return []
     return [f"measured with other code, versions or another device, and not asked for again: {', '.join(others)}"]

@@ -143,7 +143,7 @@ class Session:
             adapter = self.directory / _artifact_path(training)
             if read_identity(adapter) != self._identity(training):
                 shutil.rmtree(adapter, ignore_errors=True)
-        self.head.warn(others_of(stored.records, [self._identity(case) for case in cases], {case.id for case in cases}))
+        self.head.warn(others_of(stored.records, self._identity(cases[0]), {case.id for case in cases}))
 
     def measure(self, case: Case) -> Sample:
         """Give the next sample of *case*, each from a fresh process; whatever's turn comes first is measured first.

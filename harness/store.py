@@ -149,7 +149,7 @@ def claim(directory: Path) -> FileLock:
     except Timeout:
         raise HarnessError(f"{directory}: another session is measuring into this run; wait for it") from None
     except OSError as error:
-        raise Unwritable(f"{directory}: {error.strerror or error}; choose another place, or make room") from error
+        raise _unwritable(directory, error) from error
     return lock
 
 
@@ -170,7 +170,11 @@ def write_text(path: Path, text: str) -> None:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
-        raise Unwritable(f"{path}: {error.strerror or error}; choose another place, or make room") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> Unwritable:
+    return Unwritable(f"{path}: {error.strerror or error}; choose another place, or make room")
 
 
 def read_head(directory: Path) -> RunFile:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.asking import FACTS_TIMEOUT_S, PREPARE_TIMEOUT_S
+from harness.asking import examine, fetch
 from harness.errors import BadWeights
 from harness.messages import Message, Progress
 from harness.plans import Job, ModelConfig, ReadyModel
@@ -30,8 +30,7 @@ class Workers:
         Raises:
             BadWeights: if no worker gets that far.
         """
-        environment = self._ask(Job(work="environment"), FACTS_TIMEOUT_S).environment
-        assert environment is not None, "the worker answers an environment job with one"
+        environment = examine(self._ask)
         if self.memory_limit_bytes is None:
             sizes = [environment.os.get(name) for name in ("memory_bytes", "memory_limit_bytes")]
             known = [size for size in sizes if isinstance(size, int)]
@@ -44,9 +43,7 @@ class Workers:
         Raises:
             BadWeights: if they cannot be had.
         """
-        ready = self._ask(Job(work="prepare", model=model, source=source), PREPARE_TIMEOUT_S).ready
-        assert ready is not None, "the worker answers a prepare job with a model"
-        return ready
+        return fetch(model, source, self._ask)
 
     def measure(self, job: Job, name: str, on_progress: Callable[[Progress], None]) -> Message:
         """Do *job*, within the limits; its log is called *name*."""

@@ -96,7 +96,7 @@ def train(
         def on_train_loss_report(self, train_info: dict[str, Any]) -> None:
             iteration = train_info["iteration"]
             if iteration in (1, plan.iters) or iteration % plan.val_every == 0:
-                np.random.permutation(validation_rows // plan.batch_size)  # noqa: NPY002
+                np.random.permutation(validation_rows // plan.batch_size)  # noqa: NPY002 - as it would have drawn
             losses = Losses(true=_true_loss(model), trainer=train_info["train_loss"])
             watcher.step_ended(iteration, losses, train_info["learning_rate"])
 
