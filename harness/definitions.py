@@ -173,7 +173,7 @@ ALL = (
         "iteration",
         _N,
         _LOSS,
-        "Updates done when the validation loss was lowest (first, on ties).",
+        "Iterations done when the validation loss was lowest (first, on ties).",
         "own evaluator",
     ),
     _define(
