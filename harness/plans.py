@@ -39,6 +39,15 @@ class PypiWeights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """How the matrices of a model are stored: *bits* a weight, a scale (and, mode affine, a bias) a group."""
+
+    bits: int
+    group_size: int = 64
+    mode: str = "affine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """One language model. *config* is what mlx-lm reads as config.json, at published size."""
 
@@ -172,6 +181,7 @@ class Job:
     work: str
     model: ModelConfig | None = None
     source: str = "auto"
+    quantization: Quantization | None = None  # to prepare the model with
     ready: ReadyModel | None = None
     adapter: AdapterConfig | None = None
     adapter_dir: str | None = None  # where a trained adapter is (read) or goes (written)
