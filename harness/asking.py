@@ -8,7 +8,7 @@ from typing import Any
 from harness import process
 from harness.errors import HarnessError
 from harness.messages import Message
-from harness.plans import AdapterConfig, Job, ModelConfig, ReadyModel
+from harness.plans import AdapterConfig, Job, ModelConfig, Quantization, ReadyModel
 from harness.records import Environment
 
 _PREPARE_TIMEOUT_S = 3600.0  # a download may take that long
@@ -29,13 +29,15 @@ def ask_alone(job: Job, timeout_s: float) -> Message:
     return message
 
 
-def fetch(model: ModelConfig, source: str, ask: Ask = ask_alone) -> ReadyModel:
-    """Get a model's weights into the cache.
+def fetch(
+    model: ModelConfig, source: str, ask: Ask = ask_alone, *, quantization: Quantization | None = None
+) -> ReadyModel:
+    """Get a model's weights into the cache, quantised if they are to be.
 
     Raises:
         HarnessError: if they cannot be had.
     """
-    ready = ask(Job(work="prepare", model=model, source=source), _PREPARE_TIMEOUT_S).ready
+    ready = ask(Job(work="prepare", model=model, source=source, quantization=quantization), _PREPARE_TIMEOUT_S).ready
     assert ready is not None, "the worker answers a prepare job with a model"
     return ready
 

@@ -1,12 +1,15 @@
-"""TOML under fixtures/ to typed plans. The only module that imports tomllib."""
+"""TOML under fixtures/ to typed plans. The only module that imports tomllib; `rules` says what may stand there."""
 
-import math
+import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from harness import rules
 from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
 from harness.plans import (
@@ -17,101 +20,22 @@ from harness.plans import (
     ModelConfig,
     Profile,
     PypiWeights,
+    Quantization,
+    Schedule,
     TrainingPlan,
 )
 
-_Rules = Mapping[str, tuple[Callable[[Any], bool], str]]
-
-
-def _count(value: object) -> bool:
-    return type(value) is int and value >= 1
-
-
-def _count_or_0(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _rising(value: object, *, least: int) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(type(v) is int and v >= least for v in value)
-        and value == sorted(set(value))
-    )
-
-
-def _number_above_0(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def _text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _names(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(_text(v) for v in value)
-
-
-# One row a key: what holds for it, and how to say so. A key that has a default stands in _DEFAULTS.
-_ADAPTER: _Rules = {
-    "rank": (_count, "a whole number of 1 or more"),
-    "scale": (_number_above_0, "a number above 0"),
-    "dropout": (lambda v: type(v) in (int, float) and 0 <= v < 1, "a number from 0 to below 1"),
-    "layers": (lambda v: v == ALL_LAYERS or _count(v), 'a whole number of 1 or more, or "all"'),
-    "keys": (
-        lambda v: _names(v) or (isinstance(v, dict) and bool(v) and all(_names(k) for k in v.values())),
-        "a list of module names, or a table of such lists by model_type and 'default'",
+ADAPTER_WEIGHTS = "adapters.safetensors"  # in a directory that mlx-lm's trainer leaves
+_OF_AN_ADAPTER = ("rank", "scale", "dropout", "keys")  # what a full fine-tune has not
+_MAY_BE_MISSING = {
+    "adapter": ("kind", "dropout", "quantize", "models", "resume", "training"),
+    "training": tuple(
+        its.name for its in fields(TrainingPlan) if its.default is not MISSING or its.default_factory is not MISSING
     ),
+    "quantize": ("group_size", "mode"),
+    "schedule": ("arguments", "warmup", "warmup_init"),
 }
-_PROFILE: _Rules = {
-    "repeats": (_count, "a whole number of 1 or more"),
-    "timeout_s": (_number_above_0, "a number of seconds above 0"),
-    "cooldown_s": (lambda v: v == 0 or _number_above_0(v), "a number of seconds, 0 for none"),
-    "training": (lambda v: isinstance(v, dict), "a table"),
-    "evaluation": (lambda v: isinstance(v, dict), "a table"),
-    "inference": (lambda v: isinstance(v, dict), "a table"),
-}
-_TRAINING: _Rules = {
-    "dataset": (_text, "the name of a folder under fixtures/data/"),
-    "iters": (_count, "a whole number of 1 or more"),
-    "batch_size": (_count, "a whole number of 1 or more"),
-    "learning_rate": (_number_above_0, "a number above 0"),
-    "max_seq_length": (_count, "a whole number of 1 or more"),
-    "val_every": (_count, "a whole number of 1 or more"),
-    "warmup_iters": (_count, "a whole number of 1 or more: the first iteration holds compilation"),
-    "grad_accumulation_steps": (_count, "a whole number of 1 or more"),
-    "seed": (_count_or_0, "a whole number of 0 or more"),
-}
-_EVALUATION: _Rules = {"max_answer_tokens": (_count, "a whole number of 1 or more")}
-_INFERENCE: _Rules = {
-    "prompts_per_scenario": (_count, "a whole number of 1 or more"),
-    "warmup_prompts": (_count_or_0, "a whole number of 0 or more"),
-    "output_tokens": (lambda v: _count(v) and v > 1, "a whole number of 2 or more"),
-    "stability_repeats": (lambda v: _count(v) and v > 1, "a whole number of 2 or more"),
-    "context_depths": (lambda v: _rising(v, least=0), "a list of whole numbers of 0 or more, rising"),
-    "context_tokens": (lambda v: _count(v) and v > 1, "a whole number of 2 or more"),
-    "batch_sizes": (lambda v: _rising(v, least=1), "a list of whole numbers of 1 or more, rising"),
-}
-_MODEL: _Rules = {
-    "repository": (_text, "a repository ORG/NAME"),
-    "license": (_text, "the licence's name"),
-    "gated": (lambda v: isinstance(v, bool), "true or false"),
-    "config": (lambda v: isinstance(v, dict) and _text(v.get("model_type")), "a table with a model_type"),
-    "chat": (lambda v: isinstance(v, dict), "a table"),
-    "nano": (lambda v: isinstance(v, dict), "a table"),
-    "pypi": (lambda v: v is None or isinstance(v, dict), "a table"),
-}
-_CHAT: _Rules = {
-    "family": (_text, "the name of a template under fixtures/chat/"),
-    "eos": (_text, "a token"),
-    "pad": (_text, "a token"),
-    "bos": (lambda v: v is None or _text(v), "a token"),
-    "unk": (lambda v: v is None or _text(v), "a token"),
-    "special": (_names, "a list of tokens"),
-}
-_PYPI_KEYS = ("distribution", "version", "wheel", "wheel_sha256", "member", "origin_quantization")
-_PYPI: _Rules = dict.fromkeys(_PYPI_KEYS, (_text, "a text"))
-_ALPHA = "'alpha' is not used here: mlx-lm scales B @ A by 'scale'; write scale = alpha / rank"
+_AN_END_OF_THEIR_OWN = ("cosine_decay", "linear_schedule")  # schedules that can end with the training
 
 
 def known(kind: str) -> dict[str, Path]:
@@ -126,18 +50,95 @@ def read_adapter(name: str) -> AdapterConfig:
         raise BadConfig(name, ["there is no such file; give a name under fixtures/lora/ or a path to a .toml file"])
     if path is None:
         raise UnknownName("adapter config", name, known("lora"), "A path to a .toml file works too.")
-    table = {"dropout": 0.0, **_load(path)}
-    extra = [_ALPHA] if "alpha" in table else []
-    _check(path, {"": ({k: v for k, v in table.items() if k != "alpha"}, _ADAPTER)}, extra)
-    keys = table["keys"] if isinstance(table["keys"], dict) else {"default": table["keys"]}
+    table = {"kind": "lora", **_load(path)}
+    problems = _adapter_problems(table)
+    resume, resumed = _resumed(table, path)
+    if resume is not None and resumed is None:
+        problems.append(f"resume: there is no {resume / ADAPTER_WEIGHTS}; give a directory that holds an adapter")
+    if problems:
+        raise BadConfig(str(path), problems)
+    quantize, keys = table.get("quantize"), table.get("keys", {})
+    if isinstance(keys, list):
+        keys = {"default": keys}
     return AdapterConfig(
         name=re.sub(r"[^a-z0-9._-]+", "--", path.stem.lower()),
-        rank=table["rank"],
-        scale=float(table["scale"]),
-        dropout=float(table["dropout"]),
+        kind=table["kind"],
         layers=None if table["layers"] == ALL_LAYERS else table["layers"],
-        keys={model_type: tuple(names) for model_type, names in keys.items()},
+        rank=table.get("rank"),
+        scale=float(table["scale"]) if "scale" in table else None,
+        dropout=float(table.get("dropout", 0.0)),
+        keys=keys if isinstance(keys, str) else {its: tuple(names) for its, names in keys.items()},
+        quantization=None if quantize is None else _quantization(quantize),
+        models=tuple(table.get("models", ())),
+        resume=None if resume is None else str(resume),
+        resume_sha256=resumed,
+        training=_training(table.get("training", {})),
     )
+
+
+def _adapter_problems(table: dict[str, Any]) -> list[str]:
+    full = table["kind"] == "full"
+    given = {key: value for key, value in table.items() if key != "alpha"}
+    optional = [*_MAY_BE_MISSING["adapter"], *(_OF_AN_ADAPTER if full else ())]
+    problems = [_conversion(table)] if "alpha" in table else []
+    problems += rules.problems(given, rules.ADAPTER, optional=optional)
+    if isinstance(table.get("quantize"), dict):
+        problems += rules.problems(
+            table["quantize"], rules.QUANTIZATION, part="quantize", optional=_MAY_BE_MISSING["quantize"]
+        )
+    training = table.get("training")
+    problems += _training_problems(training, optional=tuple(rules.TRAINING))
+    if full:
+        problems += [f"{key}: a full fine-tune has none; leave it out" for key in _OF_AN_ADAPTER if key in table]
+        if "quantize" in table:
+            problems.append("quantize: quantised weights have no gradient; use kind lora or dora, or leave it out")
+    return problems
+
+
+def _conversion(table: dict[str, Any]) -> str:
+    """What to write in place of alpha. Source: Hu et al. (2021), arXiv:2106.09685, section 4.1."""
+    instead = "scale = alpha / rank"
+    with suppress(KeyError, TypeError, ZeroDivisionError):  # the rule of the rank says what is wrong with it
+        instead += f" = {table['alpha'] / table['rank']:g}"
+    return f"'alpha' is not used here: mlx-lm scales B @ A by 'scale'; write {instead}"
+
+
+def _resumed(table: dict[str, Any], path: Path) -> tuple[Path | None, str | None]:
+    """The directory of the adapter to train on, seen from the config's file, and the hash of its weights."""
+    if not isinstance(table.get("resume"), str):
+        return None, None
+    directory = (path.parent / Path(table["resume"]).expanduser()).resolve()
+    try:
+        return directory, hashlib.sha256((directory / ADAPTER_WEIGHTS).read_bytes()).hexdigest()
+    except OSError:
+        return directory, None
+
+
+def _quantization(given: int | dict[str, Any]) -> Quantization:
+    return Quantization(**given) if isinstance(given, dict) else Quantization(bits=given)
+
+
+def _training_problems(table: object, *, optional: Sequence[str]) -> list[str]:
+    problems = rules.problems(table, rules.TRAINING, part="training", optional=optional)
+    schedule = table.get("schedule") if isinstance(table, dict) else None
+    part = "training.schedule"
+    problems += rules.problems(schedule, rules.SCHEDULE, part=part, optional=_MAY_BE_MISSING["schedule"])
+    if isinstance(schedule, dict) and schedule.get("name") in rules.SCHEDULES:
+        name = schedule["name"]
+        if name not in _AN_END_OF_THEIR_OWN and not schedule.get("arguments"):
+            problems.append(f"{part}.arguments is missing: {name} does not know how far to go without")
+    return problems
+
+
+def _training(table: dict[str, Any]) -> dict[str, Any]:
+    """The fields of TrainingPlan that a table gives, in their types."""
+    typed = dict(table)
+    if schedule := table.get("schedule"):
+        typed["schedule"] = Schedule(**{**schedule, "arguments": tuple(map(float, schedule.get("arguments", ())))})
+    for name in ("split_rows", "accept"):
+        if name in table:
+            typed[name] = tuple(table[name])
+    return typed
 
 
 def read_profile(name: str) -> Profile:
@@ -146,9 +147,14 @@ def read_profile(name: str) -> Profile:
     if path is None:
         raise UnknownName("profile", name, known("profiles"))
     table = _load(path)
-    parts = {"training": _TRAINING, "evaluation": _EVALUATION, "inference": _INFERENCE}
-    tables = {part: (table.get(part, {}), rules) for part, rules in parts.items()}
-    _check(path, {"": (table, _PROFILE), **tables}, [])
+    problems = [
+        *rules.problems(table, rules.PROFILE, optional=("lora",)),
+        *_training_problems(table.get("training"), optional=_MAY_BE_MISSING["training"]),
+        *rules.problems(table.get("evaluation"), rules.EVALUATION, part="evaluation"),
+        *rules.problems(table.get("inference"), rules.INFERENCE, part="inference"),
+    ]
+    if problems:
+        raise BadConfig(str(path), problems)
     inference = table["inference"]
     lists = {key: tuple(inference[key]) for key in ("context_depths", "batch_sizes")}
     return Profile(
@@ -156,9 +162,10 @@ def read_profile(name: str) -> Profile:
         repeats=table["repeats"],
         timeout_s=float(table["timeout_s"]),
         cooldown_s=float(table["cooldown_s"]),
-        training=TrainingPlan(**table["training"]),
+        training=TrainingPlan(**_training(table["training"])),
         **table["evaluation"],
         inference=InferencePlan(**{**inference, **lists}),
+        lora=tuple(table.get("lora", ())),
     )
 
 
@@ -179,14 +186,15 @@ def read_model(name: str) -> ModelConfig:
     if path is None:
         hint = "hf:ORG/REPO and path:DIR work too."
         raise UnknownName("model", name, known("models"), hint)
-    table = {"pypi": None, **_load(path)}
-    chat = table.get("chat", {})
-    if isinstance(chat, dict):
-        chat = {"bos": None, "unk": None, **chat}
-    tables = {"": (table, _MODEL), "chat": (chat, _CHAT)}
-    if table["pypi"] is not None:
-        tables["pypi"] = (table["pypi"], _PYPI)
-    _check(path, tables, [])
+    table = _load(path)
+    problems = [
+        *rules.problems(table, rules.MODEL, optional=("pypi",)),
+        *rules.problems(table.get("chat"), rules.CHAT, part="chat", optional=("bos", "unk")),
+        *rules.problems(table.get("pypi"), rules.PYPI, part="pypi"),
+    ]
+    if problems:
+        raise BadConfig(str(path), problems)
+    chat, pypi = table["chat"], table.get("pypi")
     return ModelConfig(
         name=name,
         repository=table["repository"],
@@ -195,7 +203,7 @@ def read_model(name: str) -> ModelConfig:
         config=table["config"],
         chat=Chat(**{**chat, "special": tuple(chat["special"])}),
         nano=table["nano"],
-        pypi=PypiWeights(**table["pypi"]) if table["pypi"] else None,
+        pypi=PypiWeights(**pypi) if pypi else None,
     )
 
 
@@ -204,21 +212,3 @@ def _load(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadConfig(str(path), [f"cannot be read as TOML: {error}"]) from error
-
-
-def _check(path: Path, tables: Mapping[str, tuple[dict[str, Any], _Rules]], problems: list[str]) -> None:
-    """Report everything that is wrong with one file at once."""
-    problems = list(problems)
-    for part, (table, rules) in tables.items():
-        if not isinstance(table, dict):
-            continue  # its own rule, one level up, says that it has to be a table
-        prefix = f"{part}." if part else ""
-        for key in sorted(table.keys() - rules):
-            problems.append(f"unknown key {prefix + key!r}; known: {', '.join(rules)}")
-        for key, (holds, accepted) in rules.items():
-            if key not in table:
-                problems.append(f"{prefix}{key} is missing; give {accepted}")
-            elif not holds(table[key]):
-                problems.append(f"{prefix}{key} is {table[key]!r}; give {accepted}")
-    if problems:
-        raise BadConfig(str(path), problems)

@@ -7,8 +7,10 @@ by hand, and what they leave out stand in docs/roofline.md.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_ADAPTER_COPIES = 4  # the matrix, its gradient, and Adam's two moments
 _FLOAT32_BYTES = 4
+# FLOP a token that training a parameter adds: one of an adapter takes 2 forward and 4 backward; of one that
+# is trained in place, all but the 2 of its own gradient are counted already.
+FLOPS_OF_ADAPTER, FLOPS_IN_PLACE = 6, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,32 +39,38 @@ def decode_bytes(shape: ModelShape, *, depth: int) -> float:
 
 
 def training_flops(
-    shape: ModelShape, *, lengths: Sequence[int], adapted_layers: int, trainable_parameters: int
+    shape: ModelShape,
+    *,
+    lengths: Sequence[int],
+    adapted_layers: int,
+    trainable_parameters: int,
+    flops_of_trainable: int = FLOPS_OF_ADAPTER,
 ) -> float:
-    """Model FLOP of one iteration of LoRA on rows of *lengths* tokens, padding left out.
+    """Model FLOP of one iteration on rows of *lengths* tokens, padding left out.
 
     A matrix parameter costs 2 FLOP a token on the way forward, and 2 more for the gradient of its input
-    where there is an adapter below: in the head and in the *adapted_layers* last blocks. Its own gradient
-    (2 more in full fine-tuning) is never formed; the adapter's is, so its parameters cost 6. Attention
-    multiplies every query with half of the keys and of the values, as it is causal: 2 n^2 width FLOP
-    forward, twice that backward.
+    where something below is trained: in the head and in the *adapted_layers* last blocks. A frozen one's
+    own gradient is never formed; what a trained one adds is *flops_of_trainable*. Attention multiplies every
+    query with half of the keys and of the values, as it is causal: 2 n^2 width FLOP forward, twice that
+    backward. What is computed twice (gradient checkpointing) counts once.
 
     Source: Chowdhery et al. (2022), arXiv:2204.02311, appendix B, which counts the whole square of the
     attention; Hu et al. (2021), arXiv:2106.09685, section 4.1, for what is frozen.
     """
     forward = shape.layers * shape.block_parameters + shape.head_parameters
     backward = adapted_layers * shape.block_parameters + shape.head_parameters
-    by_token = 2 * (forward + backward) + 6 * trainable_parameters
+    by_token = 2 * (forward + backward) + flops_of_trainable * trainable_parameters
     by_pair = 2 * shape.attention_width * (shape.layers + 2 * adapted_layers)
     return float(by_token * sum(lengths) + by_pair * sum(length**2 for length in lengths))
 
 
-def training_memory(shape: ModelShape, *, trainable_parameters: int, rows: int, tokens: int) -> int:
+def training_memory(shape: ModelShape, *, trainable_parameters: int, copies: int, rows: int, tokens: int) -> int:
     """Bytes that training on batches of *rows* by *tokens* needs at least; the activations come on top.
 
-    The weights as they lie in memory; the adapter in float32 with its gradient and Adam's two moments;
-    the logits of the batch in float32 with their gradient.
+    The weights as they lie in memory; for each trained parameter *copies* float32 numbers (the parameter
+    itself where it is an adapter's, its gradient, what is accumulated of it, the optimizer's moments); the
+    logits of the batch in float32 with their gradient.
     """
-    adapter = _ADAPTER_COPIES * _FLOAT32_BYTES * trainable_parameters
+    trained = copies * _FLOAT32_BYTES * trainable_parameters
     logits = 2 * _FLOAT32_BYTES * rows * tokens * shape.vocabulary
-    return shape.stored_bytes + adapter + logits
+    return shape.stored_bytes + trained + logits

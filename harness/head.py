@@ -132,6 +132,7 @@ def _new(settings: Settings, command: Sequence[str], order_seed: int | None) -> 
             "models": [without_home(model.name) for model in settings.models],
             "lora": list(map(without_home, settings.adapter_names)),
             "weights": settings.source,
+            **settings.options,
             "repeats": settings.repeats,
             "cooldown_s": settings.cooldown_s,
             "memory_limit_bytes": settings.memory_limit_bytes,

@@ -22,7 +22,7 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
         HarnessError: if the profile names a dataset or a prompt set that does not exist.
     """
     trains = case.suite != "inference" or case.adapter is not None
-    dataset = read_dataset(profile.training.dataset)
+    dataset = read_dataset(case.training.dataset)
     prompts = {
         "training": (),
         "evaluation": read_prompts(f"evaluation-{dataset.name}"),
@@ -37,7 +37,7 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
         "weights": ready.weights.sha256,
         "tokenizer": _digest(ready.tokenizer, read_chat_template(PLAIN_FAMILY)),
         "data": _digest(dataset.sha256 if trains else None, prompts),
-        "config": _digest(case.adapter, profile.training if trains else None, work),
+        "config": _digest(case.adapter, case.quantization, case.training if trains else None, work),
         "code": environment.code or "unknown",
         "versions": _digest(
             environment.packages, environment.os.get("python"), environment.blas.get("library"), environment.compiler

@@ -4,14 +4,14 @@ Frozen values, filled by `configs` from TOML and by `cases` from options. Nothin
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from harness.errors import BadConfig
 from harness.records import Weights
 
 ALL_LAYERS = "all"
 BASE = "base"  # the name of a case without an adapter
+KINDS = ("lora", "dora", "full")  # of fine-tuning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,31 +73,46 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterConfig:
-    """How an adapter is shaped. Source: Hu et al. (2021), arXiv:2106.09685, section 4.1.
+    """How a model is fine-tuned.
 
-    *scale* is the factor on B @ A (alpha / rank in other tools). *layers* counts from the last
-    block; None means all of them. *keys* maps a model_type, or "default", to module names.
+    *scale* is the factor on B @ A (alpha / rank in other tools). *layers* counts from the last block; None
+    means all of them. *keys* is the name of a preset, or maps a model_type, or "default", to module names;
+    `targets` resolves it. A full fine-tune has no rank, no scale and no keys: it trains the blocks as they are.
+
+    Source: Hu et al. (2021), arXiv:2106.09685, section 4.1; of DoRA Liu et al. (2024), arXiv:2402.09353, section 4.
     """
 
     name: str
-    rank: int
-    scale: float
-    dropout: float
     layers: int | None
-    keys: dict[str, tuple[str, ...]]
+    kind: str = "lora"  # or dora, full
+    rank: int | None = None
+    scale: float | None = None
+    dropout: float = 0.0
+    keys: str | dict[str, tuple[str, ...]] = field(default_factory=dict)
+    quantization: Quantization | None = None  # of the base model, over what the session asks for
+    models: tuple[str, ...] = ()  # those it is meant for where a session names none; () for any
+    resume: str | None = None  # the directory of an adapter to train on
+    resume_sha256: str | None = None  # of its weights
+    training: dict[str, Any] = field(default_factory=dict)  # fields of TrainingPlan that come before the profile's
 
-    def keys_for(self, model_type: str) -> tuple[str, ...]:
-        """The module names to adapt in a model of this type."""
-        try:
-            return self.keys.get(model_type) or self.keys["default"]
-        except KeyError:
-            problem = f"no keys for {model_type!r}; add {model_type!r} or 'default' under [keys]"
-            raise BadConfig(f"adapter {self.name}", [problem]) from None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How the learning rate moves, by updates: mlx.optimizers' schedule *name*, which takes *arguments* after the rate.
+
+    For *warmup* updates before it the rate rises in a line from *warmup_init*. No arguments: down to 0
+    over all updates that remain.
+    """
+
+    name: str
+    arguments: tuple[float, ...] = ()
+    warmup: int = 0
+    warmup_init: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """How much is trained. *val_every* and *warmup_iters* are in iterations; lengths are in tokens.
+    """How much is trained, on what, and how. *..._every* and *warmup_iters* are in iterations; lengths are in tokens.
 
     The first *warmup_iters* iterations are timed and stored, and left out of every rate. An update is made
     once every *grad_accumulation_steps* iterations.
@@ -112,6 +127,19 @@ class TrainingPlan:
     warmup_iters: int
     grad_accumulation_steps: int
     seed: int
+    split_rows: tuple[int, int, int] | None = None  # rows to train, validate and test on; None: as the dataset has them
+    optimizer: str = "adam"
+    optimizer_options: dict[str, Any] = field(default_factory=dict)
+    schedule: Schedule | None = None  # None: the learning rate stays
+    grad_checkpoint: bool = False
+    mask_prompt: bool = False
+    checkpoint_every: int | None = None  # None: only the best and the last adapter are kept
+    accept: tuple[str, ...] = ()  # rules of the pre-flight whose findings do not stop the training
+
+    def facts(self) -> dict[str, Any]:
+        """What two trainings must have in common to be comparable, the data aside."""
+        left_out = {"dataset", "split_rows", "val_every", "checkpoint_every", "accept"}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +170,12 @@ class Profile:
     training: TrainingPlan
     max_answer_tokens: int
     inference: InferencePlan
+    lora: tuple[str, ...] = ()  # the configs that are measured where a session names none; () for the usual
+    over: dict[str, Any] = field(default_factory=dict)  # fields of TrainingPlan that come before every config's
+
+    def training_of(self, adapter: AdapterConfig | None = None) -> TrainingPlan:
+        """What is trained of *adapter*: the profile's plan, over it the config's own, over it the session's."""
+        return replace(self.training, **({} if adapter is None else adapter.training) | self.over)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,16 +185,19 @@ class Case:
     suite: str
     model: ModelConfig
     adapter: AdapterConfig | None
+    training: TrainingPlan  # of the adapter; without one, what its data are
+    quantization: Quantization | None = None
+    variant: str = BASE  # the name of the adapter, or of the base model it is compared with
 
     @property
     def test_id(self) -> str:
         """What pytest shows in brackets, e.g. tinyllama-qv-r16."""
-        return f"{self.model.slug}-{self.adapter.name if self.adapter else BASE}"
+        return f"{self.model.slug}-{self.variant}"
 
     @property
     def id(self) -> str:
         """The key in result files, e.g. training/tinyllama/qv-r16. No part holds a slash."""
-        return f"{self.suite}/{self.model.slug}/{self.adapter.name if self.adapter else BASE}"
+        return f"{self.suite}/{self.model.slug}/{self.variant}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SOURCE",
         help=f"auto, hub (strict) or embedded (package index or stand-in, no hub) [{settings.DEFAULT_SOURCE}]",
     )
+    group.addoption("--quantize", metavar="BITS", help="quantise the base model before measuring: none, 8 or 4 [none]")
+    group.addoption(
+        "--dataset",
+        metavar="D",
+        help="train and evaluate on this, over profile and configs: a folder under fixtures/data/, "
+        "path:FILE_OR_DIR or hf:ORG/NAME",
+    )
+    group.addoption("--iters", type=int, metavar="N", help="iterations to train, over profile and configs")
     group.addoption("--repeats", type=int, metavar="N", help="fresh processes a case, over the profile's number")
     group.addoption(
         "--cooldown", type=float, metavar="SECONDS", help="pause before each process, over the profile's number"
@@ -81,6 +89,9 @@ def pytest_configure(config: pytest.Config) -> None:
             adapters=option.lora,
             profile=option.profile,
             source=option.weights,
+            quantize=option.quantize,
+            dataset=option.dataset,
+            iters=option.iters,
             repeats=option.repeats,
             cooldown_s=option.cooldown,
             memory_limit=option.memory_limit,
@@ -128,7 +139,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(f"{metafunc.definition.nodeid} asks for a case; mark it with one of {cases.SUITES}")
     wanted = metafunc.config.stash[SESSION].settings
     try:
-        matrix = cases.matrix(suite, wanted.models, wanted.adapters)
+        matrix = cases.matrix(suite, wanted.models, wanted.adapters, wanted.profile, wanted.quantization)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     metafunc.parametrize("case", matrix, ids=[case.test_id for case in matrix])

@@ -16,7 +16,7 @@ from harness.merging import merge_readings, merge_series
 from harness.messages import Failure, Message, Progress
 from harness.meters import monotonic_s, pause_s, utc_now
 from harness.paths import without_home
-from harness.plans import Case, Job, ReadyModel
+from harness.plans import Case, Job, Quantization, ReadyModel
 from harness.records import Bundle, Record, RunInfo, Sample, Status
 from harness.resuming import leftovers, others_of, read_identity, why_again, write_identity
 from harness.schedule import Turn
@@ -60,7 +60,7 @@ class Session:
     replayed_s: float = 0.0  # the processes' time, as their samples are asked for: a clock of measured work
     _head: Head | None = None
     _workers: Workers | None = None
-    _ready: dict[str, ReadyModel] = field(default_factory=dict)
+    _ready: dict[tuple[str, Quantization | None], ReadyModel] = field(default_factory=dict)
     _turns: list[Turn] = field(default_factory=list)
     _open: dict[str, _Open] = field(default_factory=dict)
 
@@ -110,10 +110,11 @@ class Session:
             memory_limit_bytes=self.settings.memory_limit_bytes,
         )
         self.head.look(self._workers.look(), self._workers.memory_limit_bytes)
-        for model in {case.model.name: case.model for case in cases}.values():
-            say(f"preparing {model.name}")
-            self._ready[model.name] = self._workers.prepare(model, self.settings.source)
-            self.head.warn(self._ready[model.name].warnings)
+        for case in {_base_of(case): case for case in cases}.values():
+            say(f"preparing {case.model.name}")
+            ready = self._workers.prepare(case.model, self.settings.source, case.quantization)
+            self._ready[_base_of(case)] = ready
+            self.head.warn(ready.warnings)
         self.head.warn(stored.problems)
         for bundle in stored.runs:
             self._take_over(bundle, cases)
@@ -218,10 +219,10 @@ class Session:
         case = turn.case
         job = Job(
             work=case.suite,
-            ready=self._ready[case.model.name],
+            ready=self._ready[_base_of(case)],
             adapter=case.adapter,
             adapter_dir=self._adapter_dir_for(turn, opened),
-            profile=self.settings.profile,
+            profile=replace(self.settings.profile, training=case.training),
         )
         self.head.take_turn(turn.id)
         started_at, start_s = utc_now(), monotonic_s()
@@ -277,13 +278,13 @@ class Session:
 
     def _opened(self, case: Case) -> _Open:
         if case.id not in self._open:
-            ready = self._ready.get(case.model.name)
+            ready = self._ready.get(_base_of(case))
             notes = list(map(without_home, ready.warnings)) if ready else []
             self._open[case.id] = _Open(notes=notes)
         return self._open[case.id]
 
     def _identity(self, case: Case) -> Identity:
-        machine, ready = self.head.environment, self._ready.get(case.model.name)
+        machine, ready = self.head.environment, self._ready.get(_base_of(case))
         return identify(case, ready, self.settings.profile, machine) if machine and ready else {}
 
     def _adapter_dir_for(self, turn: Turn, opened: _Open) -> str | None:
@@ -301,10 +302,10 @@ class Session:
         if not (directory / "final").is_dir():
             job = Job(
                 work="training",
-                ready=self._ready[case.model.name],
+                ready=self._ready[_base_of(case)],
                 adapter=case.adapter,
                 adapter_dir=str(directory),
-                profile=self.settings.profile,
+                profile=replace(self.settings.profile, training=case.training),
             )
             message = self._worker(job, turn, f"{case.id}-adapter")
             if message.failure is not None:
@@ -324,6 +325,11 @@ class Session:
         if record is not None and record.status is not Status.OK:
             return Failure(status=record.status, reason=record.reason or "")
         return self._open[case.id].failure if case.id in self._open else None
+
+
+def _base_of(case: Case) -> tuple[str, Quantization | None]:
+    """What the base model of *case* is called here."""
+    return case.model.name, case.quantization
 
 
 def _artifact_path(case: Case) -> str:

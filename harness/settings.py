@@ -3,12 +3,13 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from harness.configs import read_adapter, read_model, read_profile
 from harness.errors import BadConfig, UnknownName
-from harness.plans import AdapterConfig, ModelConfig, Profile
+from harness.plans import AdapterConfig, ModelConfig, Profile, Quantization
 from harness.records import RunInfo
 
 DEFAULT_MODELS = "smollm2"
@@ -18,6 +19,8 @@ DEFAULT_SOURCE = "auto"
 DEFAULT_RESULTS_DIR = "results"
 _RESERVED = ("latest", "baseline", "published")
 SOURCES = ("auto", "hub", "embedded")
+QUANTIZE = ("none", "8", "4")
+_Default = TypeVar("_Default", str, None)
 _SIZES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -28,12 +31,14 @@ class Settings:
     models: tuple[ModelConfig, ...]
     adapters: tuple[AdapterConfig, ...]
     adapter_names: tuple[str, ...]  # as typed
+    quantization: Quantization | None
     profile: Profile
     source: str
     repeats: int
     cooldown_s: float
     memory_limit_bytes: int | None  # None: nearly all the machine has
     results_dir: Path
+    options: dict[str, Any]  # those that change what is measured, as they were typed, for going on with the run
     run_id: str | None
     resume: Path | None  # the directory of a run to go on with
     report: bool
@@ -45,6 +50,9 @@ def resolve(
     adapters: str | None,
     profile: str | None,
     source: str | None,
+    quantize: str | None = None,
+    dataset: str | None = None,
+    iters: int | None = None,
     repeats: int | None,
     cooldown_s: float | None,
     memory_limit: str | None,
@@ -79,19 +87,35 @@ def resolve(
         raise BadConfig("--run-id", ["a run that is gone on with keeps its name; leave out --run-id or --resume"])
     if cooldown_s is not None and not 0 <= cooldown_s < math.inf:
         raise BadConfig("--cooldown", [f"{cooldown_s} seconds; give a number of 0 or more"])
-    model_names = _names("--models", was.text("models", DEFAULT_MODELS) if models is None else models)
-    adapter_names = _names("--lora", was.text("lora", DEFAULT_ADAPTERS) if adapters is None else adapters)
+    quantize = was.options.get("quantize") if quantize is None else quantize
+    if quantize is not None and quantize not in QUANTIZE:
+        raise UnknownName("quantisation", quantize, QUANTIZE)
+    dataset = was.options.get("dataset") if dataset is None else dataset
+    iters = was.options.get("iters") if iters is None else iters
+    over = {"dataset": dataset, "iters": iters}
+    if iters is not None and iters < 1:
+        raise BadConfig("--iters", [f"{iters} iterations; give a whole number of 1 or more"])
+    plan = replace(plan, over={name: value for name, value in over.items() if value is not None})
+    usual_adapters = ",".join(plan.lora) or DEFAULT_ADAPTERS
+    adapter_names = _names("--lora", was.text("lora", usual_adapters) if adapters is None else adapters)
+    configs = [read_adapter(name) for name in adapter_names]
+    models_were_named = was.options.get("models_named", True)
+    models = was.text("models", None) if models is None and models_were_named else models
+    model_names, configs = _pair(models, configs)
+    _check_fit(configs, plan, quantize)
     limit = was.options.get("memory_limit_bytes") if memory_limit is None else _bytes("--memory-limit", memory_limit)
     return Settings(
         models=tuple(read_model(name) for name in model_names),
-        adapters=tuple(read_adapter(name) for name in adapter_names),
+        adapters=tuple(configs),
         adapter_names=tuple(adapter_names),
+        quantization=None if quantize in {None, "none"} else Quantization(bits=int(quantize)),
         profile=plan,
         source=source,
         repeats=repeats or was.options.get("repeats") or plan.repeats,
         cooldown_s=was.options.get("cooldown_s", plan.cooldown_s) if cooldown_s is None else cooldown_s,
         memory_limit_bytes=limit,
         results_dir=Path(results_dir),
+        options={"models_named": models is not None, "quantize": quantize, **over},
         run_id=run_id,
         resume=resume,
         report=report,
@@ -104,10 +128,45 @@ class _Was:
     def __init__(self, run: RunInfo | None) -> None:
         self.options = run.options if run else {}
 
-    def text(self, name: str, default: str) -> str:
+    def text(self, name: str, default: _Default) -> str | _Default:
         """An option as text; a list as names with commas between."""
         value = self.options.get(name, default)
-        return value if isinstance(value, str) else ",".join(value)
+        return ",".join(value) if isinstance(value, list) else value
+
+
+def _pair(models: str | None, adapters: list[AdapterConfig]) -> tuple[Sequence[str], list[AdapterConfig]]:
+    """The models to measure, and the configs with those they go with: all of them, where models are named.
+
+    Where none are, a config that has models of its own brings them, and goes with them alone.
+    """
+    if models is not None:
+        return _names("--models", models), [replace(its, models=()) for its in adapters]
+    names = [name for its in adapters for name in its.models or (DEFAULT_MODELS,)]
+    return list(dict.fromkeys(names)), [replace(its, models=its.models or (DEFAULT_MODELS,)) for its in adapters]
+
+
+def _check_fit(adapters: Sequence[AdapterConfig], profile: Profile, quantize: str | None) -> None:
+    """Refuse configs that contradict the options or themselves, before anything is fetched.
+
+    Raises:
+        BadConfig: naming all of them.
+    """
+    problems = []
+    for its in adapters:
+        plan, bits = profile.training_of(its), its.quantization and str(its.quantization.bits)
+        if quantize is not None and bits is not None and bits != quantize:
+            problems.append(f"{its.name} has a base of {bits} bit, --quantize says {quantize}; leave one of them out")
+        if its.kind == "full" and quantize not in {None, "none"}:
+            problems.append(
+                f"{its.name} trains the matrices themselves; quantised ones have no gradient: no --quantize"
+            )
+        if plan.iters < plan.grad_accumulation_steps:
+            problems.append(
+                f"{its.name}: {plan.iters} iterations make no update, as gradients are accumulated over "
+                f"{plan.grad_accumulation_steps}; give --iters {plan.grad_accumulation_steps} or more"
+            )
+    if problems:
+        raise BadConfig("--lora", problems)
 
 
 def _bytes(option: str, text: str) -> int:

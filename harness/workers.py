@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.asking import examine, fetch
 from harness.errors import BadWeights
 from harness.messages import Message, Progress
-from harness.plans import Job, ModelConfig, ReadyModel
+from harness.plans import Job, ModelConfig, Quantization, ReadyModel
 from harness.records import Environment
 
 # Of the machine's memory, what one worker may use where no limit is given: the rest keeps the system and the
@@ -37,13 +37,13 @@ class Workers:
             self.memory_limit_bytes = int(_MEMORY_SHARE * min(known)) if known else None
         return environment
 
-    def prepare(self, model: ModelConfig, source: str) -> ReadyModel:
-        """Get a model's weights.
+    def prepare(self, model: ModelConfig, source: str, quantization: Quantization | None) -> ReadyModel:
+        """Get a model's weights, quantised if they are to be.
 
         Raises:
             BadWeights: if they cannot be had.
         """
-        return fetch(model, source, self._ask)
+        return fetch(model, source, self._ask, quantization=quantization)
 
     def measure(self, job: Job, name: str, on_progress: Callable[[Progress], None]) -> Message:
         """Do *job*, within the limits; its log is called *name*."""

@@ -110,13 +110,14 @@ def test_every_problem_of_a_file_is_named_at_once(tmp_path):
     path = adapter_file(tmp_path, rank="0", dropout="1.5", keys=None, alpha="16", rnak="8")
     with pytest.raises(BadConfig) as refusal:
         read_adapter(path)
+    keys = "a preset (qv, attention, mlp, all), a list of module names, or such lists by model_type and 'default'"
     assert str(refusal.value).splitlines() == [
         f"{path}: 5 problems",
         "  'alpha' is not used here: mlx-lm scales B @ A by 'scale'; write scale = alpha / rank",
-        "  unknown key 'rnak'; known: rank, scale, dropout, layers, keys",
+        "  unknown key 'rnak'; known: kind, rank, scale, dropout, layers, keys, quantize, models, resume, training",
         "  rank is 0; give a whole number of 1 or more",
         "  dropout is 1.5; give a number from 0 to below 1",
-        "  keys is missing; give a list of module names, or a table of such lists by model_type and 'default'",
+        f"  keys is missing; give {keys}",
     ]
 
 
@@ -157,15 +158,14 @@ def test_a_path_to_no_file_is_refused_as_such(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "rank", "layers", "modules"),
-    [("qv-r8", 8, 16, 2), ("qv-r16", 16, 8, 2), ("all-r8", 8, 16, 7), ("all-r32", 32, None, 7)],
+    ("name", "rank", "layers", "keys"),
+    [("qv-r8", 8, 16, "qv"), ("qv-r16", 16, 8, "qv"), ("all-r8", 8, 16, "all"), ("all-r32", 32, None, "all")],
 )
-def test_the_shipped_adapters_are_the_published_ones(name, rank, layers, modules):
+def test_the_shipped_adapters_are_the_published_ones(name, rank, layers, keys):
     adapter = read_adapter(name)
     assert (adapter.name, adapter.rank, adapter.layers) == (name, rank, layers)
     assert (adapter.scale, adapter.dropout) == (20.0, 0.0)  # mlx-lm's own
-    assert len(set(adapter.keys_for("llama"))) == modules
-    assert adapter.keys_for("gpt2")[0] == "attn.c_attn"
+    assert (adapter.kind, adapter.keys, adapter.training, adapter.models) == ("lora", keys, {}, ())
 
 
 def parameters(config):

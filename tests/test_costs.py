@@ -61,7 +61,7 @@ def test_a_decoded_token_reads_the_weights_and_the_keys_and_values_before_it():
 
 def test_training_needs_the_weights_the_adapter_four_times_and_the_logits_twice():
     """3000 stored, 4 * 4 * 25 for the adapter, 2 * 4 * 2 * 32 * 10 for two rows of 32 tokens."""
-    assert training_memory(SHAPE, trainable_parameters=25, rows=2, tokens=32) == 3000 + 400 + 5120
+    assert training_memory(SHAPE, trainable_parameters=25, copies=4, rows=2, tokens=32) == 3000 + 400 + 5120
 
 
 SMOLLM2 = ModelShape(
@@ -82,4 +82,4 @@ def test_the_example_of_the_documentation_is_right():
     """The figures of docs/roofline.md, worked there."""
     assert flops((64,), adapted_layers=16, trainable_parameters=245_760, shape=SMOLLM2) == 28_471_984_128
     assert decode_bytes(SMOLLM2, depth=2048) == 632_431_872
-    assert training_memory(SMOLLM2, trainable_parameters=245_760, rows=2, tokens=96) == 617_489_664
+    assert training_memory(SMOLLM2, trainable_parameters=245_760, copies=4, rows=2, tokens=96) == 617_489_664

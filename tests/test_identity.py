@@ -6,7 +6,7 @@ from harness.cases import SUITES
 from harness.configs import read_adapter, read_model, read_profile
 from harness.errors import UnknownName
 from harness.identity import changed, identify
-from harness.plans import Case, ReadyModel
+from harness.plans import Case, Quantization, ReadyModel
 from tests.samples import environment, weights
 
 MODEL = read_model("tinyllama")
@@ -15,16 +15,14 @@ PROFILE = read_profile("smoke")
 ENVIRONMENT = environment(code="c" * 64)
 
 
-def case(suite="training", adapter="qv-r8"):
-    return Case(suite=suite, model=MODEL, adapter=adapter and read_adapter(adapter))
+def case(suite="training", adapter="qv-r8", *, quantization=None, **training):
+    its = adapter and read_adapter(adapter)
+    plan = replace(PROFILE.training, **training)
+    return Case(suite=suite, model=MODEL, adapter=its, training=plan, quantization=quantization)
 
 
 def identity(its=None, *, ready=READY, profile=PROFILE, machine=ENVIRONMENT):
     return identify(its or case(), ready, profile, machine)
-
-
-def with_training(**changes):
-    return replace(PROFILE, training=replace(PROFILE.training, **changes))
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -47,7 +45,8 @@ def test_the_same_work_has_the_same_identity(suite):
         ("device", {"machine": replace(ENVIRONMENT, os={**ENVIRONMENT.os, "processor": "Two"})}),
         ("device", {"machine": replace(ENVIRONMENT, os={**ENVIRONMENT.os, "cpu_limit_cores": 1.5})}),
         ("variables", {"machine": replace(ENVIRONMENT, os={**ENVIRONMENT.os, "variables": {"OMP_NUM_THREADS": "1"}})}),
-        ("config", {"profile": with_training(learning_rate=1.0)}),
+        ("config", {"its": case(learning_rate=1.0)}),
+        ("config", {"its": case(quantization=Quantization(bits=8))}),
         ("config", {"its": case(adapter="qv-r16")}),
     ],
 )
@@ -56,14 +55,13 @@ def test_whatever_changes_is_named(part, other):
 
 
 def test_other_training_data_is_other_data_for_all_that_is_trained():
-    other = with_training(dataset="mlqa")
-    for its in (case("training"), case("evaluation"), case("evaluation", None), case("inference")):
-        assert "data" in changed(identity(its), identity(its, profile=other))
+    for its in (("training",), ("evaluation",), ("evaluation", None), ("inference",)):
+        assert "data" in changed(identity(case(*its)), identity(case(*its, dataset="mlqa")))
 
 
 def test_a_bare_model_s_speed_does_not_depend_on_how_adapters_are_trained():
     bare = case("inference", None)
-    assert identity(bare) == identity(bare, profile=with_training(dataset="mlqa", iters=7))
+    assert identity(bare) == identity(case("inference", None, dataset="mlqa", iters=7))
 
 
 def test_each_suite_depends_on_its_own_part_of_the_profile():
@@ -86,4 +84,4 @@ def test_a_part_that_was_not_recorded_has_changed():
 
 def test_a_dataset_that_does_not_exist_is_refused():
     with pytest.raises(UnknownName, match="unknown dataset 'none'"):
-        identity(profile=with_training(dataset="none"))
+        identity(case(dataset="none"))

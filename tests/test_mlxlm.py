@@ -27,6 +27,7 @@ from harness.errors import BadConfig
 from harness.mlxlm import training
 from harness.plans import AdapterConfig, TrainingPlan
 from harness.workloads import counting
+from harness.workloads.rows import tokenised
 
 MODELS = ("smollm2", "tinyllama", "qwen", "gpt2")
 QV = AdapterConfig(
@@ -224,11 +225,13 @@ def test_more_layers_than_there_are_become_all_of_them_and_are_noted(load_nano):
         "kind": "lora",
         "rank": 8,
         "scale": 20.0,
+        "peft_alpha_equivalent": 160.0,
         "dropout": 0.0,
         "layers": 4,
         "layers_requested": 16,
         "keys": ["self_attn.q_proj", "self_attn.v_proj"],
-        "modules": 8,
+        "modules": [f"model.layers.{block}.self_attn.{side}_proj" for block in range(4) for side in "qv"],
+        "resumed_from_sha256": None,
     }
 
 
@@ -269,7 +272,7 @@ def trained(load_nano, tmp_path):
     model = loaded.model
     model.update(tree_map(lambda array: array + 0.01, model.trainable_parameters()))
     model.eval()
-    files = mlxlm.save_adapter(model, attached, "llama", tmp_path / "adapter")
+    files = mlxlm.save_adapter(model, attached, tmp_path / "adapter")
     assert sorted(path.name for path in files) == ["adapter_config.json", "adapters.safetensors"]
     return attached, logits_of(model), tmp_path / "adapter"
 
@@ -348,14 +351,12 @@ def test_what_closes_an_answer_is_not_text(load_nano, name, closing):
     assert mlxlm.closing_tokens(load_nano(name).tokenizer) == closing
 
 
-def test_a_split_tells_which_rows_were_read_since_it_was_last_asked(load_nano):
-    texts = [{"messages": [{"role": "user", "content": text}]} for text in ("a", "b", "c")]
-    rows = mlxlm.Rows(texts, load_nano("gpt2").tokenizer)
-    rows.tokens(1)
+def test_a_split_tells_which_rows_were_read_since_it_was_last_asked():
+    rows = mlxlm.Rows([{"text": text} for text in ("a", "b", "c")], [((1, 2), 0), ((3,), 0), ((4, 5), 1)])
     assert rows.take() == []
-    assert rows[2] == rows.tokens(2)
-    assert rows[0] != rows[2]
-    assert rows.take() == [2, 0, 2]
+    assert rows[2] == ([4, 5], 1)
+    assert rows[0] == ([1, 2], 0)
+    assert rows.take() == [2, 0]
     assert rows.take() == []
 
 
@@ -423,10 +424,15 @@ def fresh(loaded, plan):
     return loaded
 
 
+def split(loaded, plan=PLAN):
+    rows = tokenised(loaded.tokenizer, TRAINING, mask_prompt=plan.mask_prompt)
+    return mlxlm.Rows(TRAINING, [(row.tokens, row.start) for row in rows])
+
+
 def watched(loaded, plan, tmp_path):
     """Train as the harness does, and tell what the watcher was told."""
     notes = Notes()
-    rows = mlxlm.Rows(TRAINING, loaded.tokenizer)
+    rows = split(loaded, plan)
     mlxlm.train(loaded.model, rows, len(VALIDATION), plan, tmp_path / "mine.safetensors", notes)
     return notes
 
@@ -477,13 +483,13 @@ def test_the_true_loss_is_over_the_real_targets_and_the_trainer_s_over_one_paddi
     """With a learning rate of 0 every batch is scored by the bare model; rows of 60 or of 16 tokens are cut there."""
     plan = replace(PLAN, iters=3, learning_rate=0.0, max_seq_length=max_seq_length)
     loaded = fresh(load_nano("gpt2"), plan)
-    rows = mlxlm.Rows(TRAINING, loaded.tokenizer)
+    rows = split(loaded)
     notes = watched(loaded, plan, tmp_path)
     assert sorted(row for batch, _ in notes.batches for row in batch) == [0, 1, 2, 3, 4, 5]
-    lengths = [len(rows.tokens(row)[0]) for row in range(6)]
+    lengths = [len(rows[row][0]) for row in range(6)]
     assert min(lengths) < 60 < max(lengths)
     for (batch, _), (_, losses, _) in zip(notes.batches, notes.steps, strict=True):
-        cut = [rows.tokens(row)[0][:max_seq_length] for row in batch]
+        cut = [rows[row][0][:max_seq_length] for row in batch]
         true = [nll_by_numpy(loaded.model, row) for row in cut]
         trainer_s = [nll_by_numpy(loaded.model, [*row, 0][:max_seq_length]) for row in cut]
         assert losses.true == pytest.approx(np.concatenate(true).mean(), rel=1e-5)
@@ -498,7 +504,7 @@ def test_what_the_true_loss_is_made_of_is_no_parameter_and_does_not_stay(load_na
         def step_ended(self, iteration, losses, learning_rate):
             seen.append(({*loaded.model}, {name for name, _ in tree_flatten(loaded.model.parameters())}))
 
-    rows = mlxlm.Rows(TRAINING, loaded.tokenizer)
+    rows = split(loaded)
     mlxlm.train(loaded.model, rows, len(VALIDATION), PLAN, tmp_path / "adapter.safetensors", Curious())
     for attributes, parameters in seen:
         assert {"_true_nats", "_true_targets"} < attributes
@@ -568,12 +574,12 @@ def test_a_batch_is_as_long_as_mlx_lm_makes_it(longest, positions):
 def test_a_watcher_is_told_of_every_batch_and_every_step(load_nano, tmp_path):
     """Lengths are padded to a multiple of 32 of the longer row."""
     loaded = fresh(load_nano("gpt2"), PLAN)
-    rows = mlxlm.Rows(TRAINING, loaded.tokenizer)
+    rows = split(loaded)
     notes = watched(loaded, PLAN, tmp_path)
     assert notes.calls == ["wanted", "starts", "ended"] * 9
     assert [iteration for iteration, *_ in notes.steps] == list(range(1, 10))
     assert [rate for *_, rate in notes.steps] == pytest.approx([1e-3] * 9)
-    lengths = [len(rows.tokens(row)[0]) for row in range(6)]
+    lengths = [len(rows[row][0]) for row in range(6)]
     for pair, padded_tokens in notes.batches:
         assert padded_tokens == 2 * 32 * math.ceil(max(lengths[row] for row in pair) / 32)
     assert notes.steps[-1][1].true < notes.steps[0][1].true  # it learns: nine steps on six rows

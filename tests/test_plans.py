@@ -1,13 +1,24 @@
 import re
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import BadConfig
-from harness.plans import AdapterConfig, Case, ModelConfig
+from harness.plans import AdapterConfig, Case, ModelConfig, TrainingPlan
 
 anything = st.text(min_size=1)
+PLAN = TrainingPlan(
+    dataset="aphorisms",
+    iters=100,
+    batch_size=2,
+    learning_rate=1e-3,
+    max_seq_length=512,
+    val_every=3,
+    warmup_iters=1,
+    grad_accumulation_steps=1,
+    seed=5,
+)
 
 
 def adapter(**keys):
@@ -15,7 +26,8 @@ def adapter(**keys):
 
 
 def case(model, its_adapter=None):
-    return Case(suite="evaluation", model=model, adapter=its_adapter)
+    variant = {"variant": its_adapter.name} if its_adapter else {}
+    return Case(suite="evaluation", model=model, adapter=its_adapter, training=PLAN, **variant)
 
 
 @pytest.mark.parametrize(
@@ -51,13 +63,17 @@ def test_whatever_is_typed_a_case_id_has_three_parts_that_name_a_file(prefix, ty
     assert re.fullmatch(r"evaluation/[a-z0-9_][a-z0-9._-]*/base", case(model).id)
 
 
-def test_a_model_type_has_its_own_keys_or_the_default():
-    its = adapter(default=("q", "v"), gpt2=("c_attn",))
-    assert its.keys_for("gpt2") == ("c_attn",)
-    assert its.keys_for("llama") == ("q", "v")
+def test_two_trainings_are_comparable_by_everything_that_changes_a_step():
+    left_out = {"dataset", "split_rows", "val_every", "checkpoint_every", "accept"}  # the data have a key of their own
+    assert PLAN.facts().keys() == {its.name for its in fields(TrainingPlan)} - left_out
+    assert (PLAN.facts()["iters"], PLAN.facts()["optimizer"], PLAN.facts()["mask_prompt"]) == (100, "adam", False)
 
 
-def test_a_model_type_without_keys_is_refused_and_told_what_to_add():
-    with pytest.raises(BadConfig) as refusal:
-        adapter(gpt2=("c_attn",)).keys_for("llama")
-    assert str(refusal.value) == ("adapter r8: 1 problem\n  no keys for 'llama'; add 'llama' or 'default' under [keys]")
+def test_a_config_comes_before_the_profile_and_the_session_before_both(tiny_profile):
+    its = replace(adapter(), training={"iters": 7, "learning_rate": 0.5})
+    usual = tiny_profile.training_of()
+    assert usual == tiny_profile.training
+    assert tiny_profile.training_of(its) == replace(usual, iters=7, learning_rate=0.5)
+    shortened = replace(tiny_profile, over={"iters": 3})
+    assert shortened.training_of(its) == replace(usual, iters=3, learning_rate=0.5)
+    assert shortened.training_of() == replace(usual, iters=3)

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cases import SUITES, matrix
-from harness.configs import read_adapter, read_model
+from harness.configs import read_adapter, read_model, read_profile
 from harness.schedule import Turn, in_rounds, one_by_one
 
 MODELS = [read_model(name) for name in ("gpt2", "qwen", "tinyllama")]
-CASES = [case for suite in SUITES for case in matrix(suite, MODELS, [read_adapter("qv-r8")])]
+CASES = [case for suite in SUITES for case in matrix(suite, MODELS, [read_adapter("qv-r8")], read_profile("smoke"))]
 
 
 def test_a_turn_is_named_by_its_case_and_its_number():

@@ -38,12 +38,20 @@ def started(tmp_path, workers, *wanted, **changed):
 
 
 def all_cases(session):
-    return [case for suite in SUITES for case in matrix(suite, session.settings.models, session.settings.adapters)]
+    return [
+        case
+        for suite in SUITES
+        for case in matrix(suite, session.settings.models, session.settings.adapters, session.settings.profile)
+    ]
 
 
 def case_of(session, suite, adapter="qv-r8"):
     wanted = f"{suite}/tinyllama/{adapter}"
-    return next(c for c in matrix(suite, session.settings.models, session.settings.adapters) if c.id == wanted)
+    return next(
+        c
+        for c in matrix(suite, session.settings.models, session.settings.adapters, session.settings.profile)
+        if c.id == wanted
+    )
 
 
 def test_a_started_session_is_on_disk_before_anything_is_measured(tmp_path):

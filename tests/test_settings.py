@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import settings
-from harness.errors import BadConfig, UnknownName
+from harness.errors import BadConfig, HarnessError, UnknownName
+from harness.plans import Quantization
 from harness.records import RunInfo
 from harness.settings import resolve
 
@@ -37,6 +39,9 @@ def test_the_defaults_are_those_that_users_were_promised():
         ("profile", "standard", lambda s: s.profile.name, "standard"),
         ("source", "hub", lambda s: s.source, "hub"),
         ("source", "embedded", lambda s: s.source, "embedded"),
+        ("quantize", "8", lambda s: s.quantization, Quantization(bits=8)),
+        ("dataset", "mlqa", lambda s: s.profile.training_of().dataset, "mlqa"),
+        ("iters", 7, lambda s: s.profile.training_of(s.adapters[0]).iters, 7),
         ("repeats", 7, lambda s: s.repeats, 7),
         ("cooldown_s", 2.5, lambda s: s.cooldown_s, 2.5),
         ("memory_limit", "8GiB", lambda s: s.memory_limit_bytes, 8 * 2**30),
@@ -154,3 +159,92 @@ def test_a_name_that_nothing_answers_to_is_refused(option, what):
 def test_another_profile_is_another_run():
     with pytest.raises(BadConfig, match="the run is of the profile 'standard'; measure 'smoke' as a run of its own"):
         resolve(**{**GIVEN, **UNSAID, "profile": "smoke"}, resume=Path("results/before"), resumed=RESUMED)
+
+
+def config(directory, name="mine", more=""):
+    path = directory / f"{name}.toml"
+    path.write_text(f'rank = 8\nscale = 20.0\nlayers = 16\nkeys = "qv"\n{more}\n')
+    return str(path)
+
+
+def test_a_config_brings_its_models_where_none_are_named_and_goes_with_all_that_are(tmp_path):
+    adapters = config(tmp_path, "a", 'models = ["gpt2", "qwen"]') + ",qv-r8"
+    its = resolve(**{**GIVEN, "models": None, "adapters": adapters})
+    assert [model.name for model in its.models] == ["gpt2", "qwen", "smollm2"]
+    assert [adapter.models for adapter in its.adapters] == [("gpt2", "qwen"), ("smollm2",)]
+    named = resolve(**{**GIVEN, "models": "tinyllama", "adapters": adapters})
+    assert [model.name for model in named.models] == ["tinyllama"]
+    assert [adapter.models for adapter in named.adapters] == [(), ()]
+
+
+def test_the_reference_profile_brings_the_published_protocols():
+    its = resolve(**{**GIVEN, "models": None, "adapters": None, "profile": "reference", "iters": 64})
+    models = {adapter.name: adapter.models for adapter in its.adapters}
+    assert models == {
+        "s0": ("tinyllama", "qwen"),
+        "s2": ("qwen",),
+        "s3": ("tinyllama",),
+        "s4": ("gpt2", "tinyllama"),
+    }
+    assert {its.profile.training_of(adapter).iters for adapter in its.adapters} == {64}
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("s0", {"rank": 16, "layers": 8, "batch_size": 2, "iters": 100, "learning_rate": 5e-5}),
+        ("s2", {"rank": 32, "batch_size": 4, "iters": 15_000, "grad_accumulation_steps": 32, "max_seq_length": 2048}),
+        ("s2", {"val_every": 100, "checkpoint_every": 500, "dropout": 0.05, "learning_rate": 2e-4}),
+        ("s3", {"rank": 8, "layers": 16, "batch_size": 1, "iters": 50, "learning_rate": 1e-4, "grad_checkpoint": True}),
+        ("s3", {"seed": 42, "split_rows": (40, 10, 5), "max_seq_length": 512}),
+        ("s4", {"quantization": Quantization(bits=8)}),
+    ],
+)
+def test_a_protocol_is_the_one_its_report_prints(name, facts):
+    its = resolve(**{**GIVEN, "models": None, "adapters": name, "profile": "reference"})
+    (adapter,), plan = its.adapters, its.profile.training_of(its.adapters[0])
+    assert {fact: getattr(adapter if hasattr(adapter, fact) else plan, fact) for fact in facts} == facts
+
+
+def test_a_run_whose_configs_brought_the_models_is_gone_on_with_the_same_ones():
+    first = resolve(**{**GIVEN, "models": None, "adapters": "s4", "iters": 5, "quantize": "8"})
+    options = {"models": [its.name for its in first.models], "lora": ["s4"], **first.options}
+    run = replace(RESUMED, profile="smoke", options=options)
+    again = resolve(**{**GIVEN, "models": None, "adapters": None, "profile": None, "source": None, "resumed": run})
+    assert (again.models, again.adapters, again.profile) == (first.models, first.adapters, first.profile)
+    assert (again.quantization, again.options) == (first.quantization, first.options)
+
+
+@pytest.mark.parametrize(
+    ("more", "changes", "problem"),
+    [
+        ("quantize = 8", {"quantize": "4"}, "mine has a base of 8 bit, --quantize says 4; leave one of them out"),
+        ("quantize = 8", {"quantize": "none"}, "mine has a base of 8 bit, --quantize says none; leave one of them out"),
+        (
+            "[training]\ngrad_accumulation_steps = 32",
+            {"iters": 31},
+            "mine: 31 iterations make no update, as gradients are accumulated over 32; give --iters 32 or more",
+        ),
+    ],
+)
+def test_a_config_that_contradicts_the_options_is_refused(tmp_path, more, changes, problem):
+    with pytest.raises(BadConfig) as refusal:
+        resolve(**{**GIVEN, "adapters": config(tmp_path, more=more), **changes})
+    assert str(refusal.value) == f"--lora: 1 problem\n  {problem}"
+
+
+def test_matrices_that_are_trained_themselves_are_not_quantised(tmp_path):
+    path = tmp_path / "full.toml"
+    path.write_text('kind = "full"\nlayers = 2\n')
+    with pytest.raises(BadConfig, match="full trains the matrices themselves; quantised ones have no gradient"):
+        resolve(**{**GIVEN, "adapters": str(path), "quantize": "4"})
+    assert resolve(**{**GIVEN, "adapters": str(path), "quantize": "none"}).adapters[0].kind == "full"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [({"quantize": "3"}, "unknown quantisation '3'.*Known: 4, 8, none"), ({"iters": 0}, "--iters: .*0 iterations")],
+)
+def test_an_amount_that_cannot_be_is_refused(changes, problem):
+    with pytest.raises(HarnessError, match=f"(?s){problem}"):
+        resolve(**{**GIVEN, **changes})

@@ -187,7 +187,7 @@ def test_an_adapter_changes_what_is_measured_and_stands_in_the_key(
     loaded = load_nano("tinyllama")
     attached = mlxlm.attach_adapter(loaded.model, adapter, "llama")
     loaded.model.update(tree_map(lambda array: array + 0.02, loaded.model.trainable_parameters()))
-    mlxlm.save_adapter(loaded.model, attached, "llama", tmp_path)
+    mlxlm.save_adapter(loaded.model, attached, tmp_path)
     base = evaluation.measure(context_for(nano, tiny_profile, stepping_stopwatch)[0])
     sample = evaluation.measure(
         context_for(nano, tiny_profile, stepping_stopwatch, adapter=adapter, adapter_dir=str(tmp_path))[0]

@@ -11,27 +11,35 @@ from harness.configs import read_adapter
 from harness.plans import Job
 from harness.workloads import validation as validation_module
 from harness.workloads.context import Context, Diverged
+from harness.workloads.rows import Row
 from harness.workloads.validation import Validation, mean_nll, trainer_nll
 
 LENGTHS = (3, 40, 9, 70, 33, 2, 20)
 ROWS = [[(7 * i * n) % 1000 + 1 for i in range(1, n + 1)] for n in LENGTHS]
 
 
+def as_rows(rows, start=0):
+    return [Row(tokens=tuple(row), start=start, text_bytes=1) for row in rows]
+
+
 def test_the_mean_is_over_tokens_and_not_over_rows():
     assert mean_nll([[1.0, 2.0, 3.0], [10.0]]) == 4.0
+    assert math.isnan(mean_nll([[], []]))
 
 
 @pytest.fixture
 def make(load_nano, nano, tiny_profile, stepping_stopwatch, tmp_path):
     """Validation of a fresh adapter on *rows*, with a plan that is changed as told."""
 
-    def make_validation(rows=((1, 2, 3),), **changes):
+    def make_validation(rows=((1, 2), (3, 4)), start=0, **changes):
         loaded = load_nano("gpt2")
         adapter = mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), "gpt2")
         profile = replace(tiny_profile, training=replace(tiny_profile.training, **changes))
         job = Job(work="training", ready=nano("gpt2"), profile=profile)
         context = Context(job=job, device="cpu: test", progress=lambda *_: None, stopwatch=stepping_stopwatch)
-        return Validation(context=context, loaded=loaded, adapter=adapter, rows=rows, best_dir=tmp_path / "best")
+        return Validation(
+            context=context, loaded=loaded, adapter=adapter, rows=as_rows(rows, start), best_dir=tmp_path / "best"
+        )
 
     return make_validation
 
@@ -80,14 +88,17 @@ def test_a_model_that_knows_nothing_scores_the_logarithm_of_its_vocabulary(make)
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4])
 @pytest.mark.parametrize("max_seq_length", [512, 40, 33])
-def test_the_trainer_s_loss_is_what_mlx_lm_s_evaluation_gives_for_all_whole_batches(make, batch_size, max_seq_length):
+@pytest.mark.parametrize("start", [0, 2])
+def test_the_trainer_s_loss_is_what_mlx_lm_s_evaluation_gives_for_all_whole_batches(
+    make, batch_size, max_seq_length, start
+):
     """Rows of 40 and 33 tokens are the longest there is room for in two of the three."""
     rows = [row[:max_seq_length] for row in ROWS]
-    validation = make(rows, batch_size=batch_size, max_seq_length=max_seq_length)
+    validation = make(ROWS, start, batch_size=batch_size, max_seq_length=max_seq_length)
     validation.score(0)
     theirs = trainer.evaluate(
         model=validation.loaded.model,
-        dataset=InOrder([(row, 0) for row in rows]),
+        dataset=InOrder([(row, start) for row in rows]),
         batch_size=batch_size,
         num_batches=-1,
         max_seq_length=max_seq_length,
@@ -100,8 +111,9 @@ def test_the_trainer_s_loss_is_what_mlx_lm_s_evaluation_gives_for_all_whole_batc
 def test_the_trainer_counts_the_padding_of_whole_batches_and_not_of_rows_that_fill_the_longest_length(tiny_profile):
     """Batches of two: the third row is dropped. Of the second, 4 tokens long, the padding would be a fifth."""
     plan = replace(tiny_profile.training, batch_size=2, max_seq_length=4)
-    assert trainer_nll([[1.0, 2.0, 6.0], [1.0, 1.0, 1.0, 99.0], [99.0]], plan) == 12 / 6
-    assert trainer_nll([[1.0, 2.0, 6.0]], plan) is None
+    rows = as_rows([[1] * 3, [1] * 4, [1]])
+    assert trainer_nll(rows, [[1.0, 2.0, 6.0], [1.0, 1.0, 1.0, 99.0], [99.0]], plan) == 12 / 6
+    assert trainer_nll(rows[:1], [[1.0, 2.0, 6.0]], plan) is None
 
 
 def test_rows_that_make_no_whole_batch_have_no_trainer_s_loss(make):
@@ -160,7 +172,7 @@ def test_a_model_is_validated_without_dropout_and_trained_on_with_it(make, monke
 
     def padded_nll(model, rows, batch_size):
         modes.append(model.training)
-        return [[1.0, 1.0]]
+        return [[1.0, 1.0]] * 2
 
     monkeypatch.setattr(mlxlm, "padded_nll", padded_nll)
     validation = make()

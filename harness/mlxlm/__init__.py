@@ -8,6 +8,7 @@ from harness.mlxlm.adapters import AttachedAdapter, attach_adapter, load_adapter
 from harness.mlxlm.device import allocator, has_memory_of_its_own, wait_for_device
 from harness.mlxlm.generation import CannotBatch, ReadContext, generate, generate_batch, logits_are_finite
 from harness.mlxlm.models import Loaded, build, load, parameter_shapes, shape_of, total_parameters
+from harness.mlxlm.optimizers import moments, optimizer
 from harness.mlxlm.scoring import padded_nll, token_nll
 from harness.mlxlm.tokens import closing_tokens, conversation_tokens, prompt_tokens
 from harness.mlxlm.training import Losses, Rows, TrainingWatcher, padded_length, seed_everything, train
@@ -31,6 +32,8 @@ __all__ = [
     "load",
     "load_adapter",
     "logits_are_finite",
+    "moments",
+    "optimizer",
     "padded_length",
     "padded_nll",
     "parameter_shapes",

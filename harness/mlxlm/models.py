@@ -88,7 +88,7 @@ def shape_of(model: Any) -> ModelShape | None:
     matrices = [module for block in model.layers for module in _modules(block, *_MATRICES)]
     tables = _modules(model, *_TABLES)
     outside = [its for its in _modules(model, *_MATRICES) if all(its is not matrix for matrix in matrices)]
-    heads = [its for its in (*outside, *tables) if _sides(its)[0] == vocabulary]  # a table where they are tied
+    heads = [its for its in (*outside, *tables) if sides(its)[0] == vocabulary]  # a table where they are tied
     experts = any(type(module).__name__ in _EXPERTS for module in model.modules())
     if keys is None or query_heads is None or not heads or experts:
         return None
@@ -96,12 +96,12 @@ def shape_of(model: Any) -> ModelShape | None:
     head, stored = heads[0], _bytes(model)
     return ModelShape(
         layers=len(model.layers),
-        block_parameters=sum(math.prod(_sides(matrix)) for matrix in matrices) // len(model.layers),
-        head_parameters=math.prod(_sides(head)),
+        block_parameters=sum(math.prod(sides(matrix)) for matrix in matrices) // len(model.layers),
+        head_parameters=math.prod(sides(head)),
         attention_width=query_heads * head_size,
         kv_width=kv_heads * head_size,
         vocabulary=vocabulary,
-        hidden=_sides(head)[1],
+        hidden=sides(head)[1],
         stored_bytes=stored,
         weight_bytes=stored - sum(_bytes(table) for table in tables if table is not head),
         kv_bytes_per_element=keys.dtype.size,
@@ -118,10 +118,10 @@ def _query_heads(args: Any) -> int | None:
     return next((int(getattr(args, name)) for name in names if hasattr(args, name)), None)
 
 
-def _sides(module: Any) -> tuple[int, int]:
+def sides(module: Any) -> tuple[int, int]:
     """Rows and columns of a module's weight as they were before it was quantised."""
-    rows, columns = module.weight.shape
-    packed = isinstance(module, nn.QuantizedLinear | nn.QuantizedEmbedding)
+    rows, columns = module.weight.shape[-2:]  # an expert layer has a matrix for each
+    packed = "Quantized" in type(module).__name__
     return rows, columns * 32 // module.bits if packed else columns  # packed into words of 32 bits
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import mlx.core as mx
-import mlx.optimizers
 import numpy as np
 from mlx import nn
 from mlx_lm.tuner import trainer
 from mlx_lm.tuner.callbacks import TrainingCallback
-from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
+from mlx_lm.tuner.datasets import CacheDataset
 
+from harness.mlxlm.optimizers import optimizer
 from harness.plans import TrainingPlan
 
 _PAD_TO = 32  # trainer.iterate_batches: a multiple of this, and one more for the last target
@@ -42,20 +42,20 @@ class TrainingWatcher(Protocol):
 
 
 class Rows(CacheDataset):  # type: ignore[misc]
-    """A split as mlx-lm's trainer wants it, that also tells which rows the trainer took."""
+    """A split as mlx-lm's trainer wants it, that also tells which rows the trainer took.
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], tokenizer: Any) -> None:
-        super().__init__(ChatDataset(list(rows), tokenizer))
+    *rows* are as they were read, *tokens* the tokens of each and the position from which they count as targets.
+    mlx-lm orders batches by what it takes for a row's length: the rows are kept so that it takes the same here.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], tokens: Sequence[tuple[Sequence[int], int]]) -> None:
+        super().__init__(list(rows))
+        self._proc_data = [(list(its), start) for its, start in tokens]
         self._taken: list[int] = []
 
     def __getitem__(self, idx: int) -> tuple[list[int], int]:
         self._taken.append(idx)
-        return self.tokens(idx)
-
-    def tokens(self, row: int) -> tuple[list[int], int]:
-        """The tokens of a row, and the position from which they count."""
-        item: tuple[list[int], int] = super().__getitem__(row)
-        return item
+        return self._proc_data[idx]
 
     def take(self) -> list[int]:
         """Give the rows read since the last call."""
@@ -77,7 +77,7 @@ def seed_everything(seed: int) -> None:
 def train(
     model: Any, rows: Rows, validation_rows: int, plan: TrainingPlan, adapter_file: Path, watcher: TrainingWatcher
 ) -> None:
-    """Train with mlx-lm's own loop and Adam, reporting every step to *watcher*.
+    """Train with mlx-lm's own loop, reporting every step to *watcher*.
 
     mlx-lm validates inside its loop, drawing the batch order from the same generator as training. We
     validate from the watcher instead, and draw here what it would have drawn, so that the training
@@ -103,7 +103,7 @@ def train(
     _leave(model, mx.array(0.0), mx.array(0))
     trainer.train(
         model=model,
-        optimizer=mlx.optimizers.Adam(learning_rate=plan.learning_rate),
+        optimizer=optimizer(plan),
         train_dataset=rows,
         args=trainer.TrainingArgs(
             batch_size=plan.batch_size,
@@ -112,6 +112,7 @@ def train(
             steps_per_save=plan.iters + 1,
             max_seq_length=plan.max_seq_length,
             adapter_file=str(adapter_file),
+            grad_checkpoint=plan.grad_checkpoint,
             grad_accumulation_steps=plan.grad_accumulation_steps,
         ),
         loss=_trainer_loss,
@@ -125,8 +126,8 @@ def _trainer_loss(model: Any, batch: Any, lengths: Any) -> tuple[Any, Any]:
     """mlx-lm's own loss and count of targets. What the true loss is made of is left on the model.
 
     Where a row does not fill the batch, mlx-lm counts one target too many: the padding after the row's
-    last token. Its loss is taken away again. Left on the model, as batch normalisation leaves its
-    averages, the sums come out of a compiled step, too.
+    last token (unless the row's targets begin behind it). Its loss is taken away again. Left on the model,
+    as batch normalisation leaves its averages, the sums come out of a compiled step, too.
     """
     logits = []
 
@@ -135,7 +136,7 @@ def _trainer_loss(model: Any, batch: Any, lengths: Any) -> tuple[Any, Any]:
         return logits[0]
 
     loss, targets = trainer.default_loss(kept, batch, lengths)
-    padded = lengths[:, 1:] < batch.shape[1]
+    padded = mx.logical_and(lengths[:, 1:] < batch.shape[1], lengths[:, 0:1] <= lengths[:, 1:])
     place = mx.minimum(lengths[:, 1:], batch.shape[1] - 1)  # of the first padding in a row, where it has one
     before = mx.take_along_axis(logits[0], place[..., None] - 1, axis=1)
     too_much = nn.losses.cross_entropy(before, mx.take_along_axis(batch, place, axis=1)) * padded

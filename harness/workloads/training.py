@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness import costs, mlxlm
 from harness.plans import TrainingPlan
@@ -17,6 +16,7 @@ from harness.texts import Dataset, read_dataset
 from harness.workloads import steps
 from harness.workloads.context import Context
 from harness.workloads.keeping import keep
+from harness.workloads.rows import Row, tokenised
 from harness.workloads.steps import Step, Steps
 from harness.workloads.usage import UNKNOWN_SHAPE
 from harness.workloads.validation import Validation
@@ -34,9 +34,13 @@ class _Setup:
     shape: costs.ModelShape | None  # before the adapter
     total_parameters: int
     adapter: mlxlm.AttachedAdapter
-    rows: mlxlm.Rows
-    lengths: Sequence[int]  # tokens of each training row
-    validation_rows: Sequence[Sequence[int]]  # as tokens, cut to the longest length
+    rows: Sequence[Row]  # to train on
+    validation_rows: Sequence[Row]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the model's own matrices are trained, not an adapter beside them."""
+        return self.adapter.config.kind == "full"
 
     def mfu(self, taken: Steps) -> Readings:
         """Model FLOP of the steady steps over their time, as a share of what the machine can do."""
@@ -49,6 +53,7 @@ class _Setup:
                 lengths=step.lengths,
                 adapted_layers=self.adapter.layers,
                 trainable_parameters=self.adapter.trainable_parameters,
+                flops_of_trainable=costs.FLOPS_IN_PLACE if self.in_place else costs.FLOPS_OF_ADAPTER,
             )
 
         return steps.utilisation(taken, flops, self.context.roof(self.loaded).gemm_flops_per_s)
@@ -57,11 +62,13 @@ class _Setup:
         """Memory that the longest batch needs at least."""
         if self.shape is None:
             return UNKNOWN_SHAPE
+        gradients = 2 if self.plan.grad_accumulation_steps > 1 else 1
         estimate = costs.training_memory(
             self.shape,
             trainable_parameters=self.adapter.trainable_parameters,
+            copies=gradients + mlxlm.moments(self.plan) + (0 if self.in_place else 1),
             rows=self.plan.batch_size,
-            tokens=mlxlm.padded_length(max(self.lengths), self.plan.max_seq_length),
+            tokens=mlxlm.padded_length(max(len(row.tokens) for row in self.rows), self.plan.max_seq_length),
         )
         return Readings(values=(float(estimate),))
 
@@ -95,7 +102,7 @@ def measure(context: Context) -> Sample:
             setup.loaded,
             adapter=setup.adapter.facts(),
             dataset=setup.dataset.facts(),
-            settings=_settings(setup.plan),
+            settings=setup.plan.facts(),
         ),
         readings=_readings(setup, trained) | context.readings() | {"mfu": mfu},
         series=steps.step_series(trained.steps) | trained.validation.series(),
@@ -114,7 +121,9 @@ def _set_up(context: Context) -> _Setup:
     shape, total = mlxlm.shape_of(loaded.model), mlxlm.total_parameters(loaded.model)
     mlxlm.seed_everything(plan.seed)
     adapter = mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
-    rows, validation = (mlxlm.Rows(dataset.splits[split], loaded.tokenizer) for split in ("train", "valid"))
+    rows, validation = (
+        tokenised(loaded.tokenizer, dataset.splits[split], mask_prompt=plan.mask_prompt) for split in ("train", "valid")
+    )
     return _Setup(
         context=context,
         plan=plan,
@@ -124,8 +133,7 @@ def _set_up(context: Context) -> _Setup:
         total_parameters=total,
         adapter=adapter,
         rows=rows,
-        lengths=[len(rows.tokens(row)[0]) for row in range(len(rows))],
-        validation_rows=[validation.tokens(row)[0][: plan.max_seq_length] for row in range(len(validation))],
+        validation_rows=validation,
     )
 
 
@@ -142,15 +150,15 @@ def _train(setup: _Setup, work_dir: Path) -> _Trained:
     watcher = Watcher(
         context=context,
         plan=plan,
-        lengths=setup.lengths,
-        sizes=[_text_bytes(row["messages"]) for row in setup.dataset.splits["train"]],
+        rows=setup.rows,
+        checkpoints=work_dir / "checkpoints",
         validation=validation,
     )
     validation.score(0)
     validation.keep_best()
     wall_s = _time_training(setup, watcher, work_dir / "trainer.safetensors")
     taken = Steps(all=tuple(watcher.steps), warmup_iters=plan.warmup_iters)
-    files = mlxlm.save_adapter(loaded.model, setup.adapter, loaded.model_type, work_dir / "final")
+    files = mlxlm.save_adapter(loaded.model, setup.adapter, work_dir / "final")
     return _Trained(
         steps=taken,
         validation=validation,
@@ -170,10 +178,11 @@ def _train(setup: _Setup, work_dir: Path) -> _Trained:
 def _time_training(setup: _Setup, watcher: Watcher, adapter_file: Path) -> float:
     """Seconds from the trainer's start to its end. What follows the last step is the trainer's saving."""
     stopwatch = setup.context.stopwatch
+    rows = mlxlm.Rows(setup.dataset.splits["train"], [(row.tokens, row.start) for row in setup.rows])
     with setup.context.memory.phase("train"):
         stopwatch.wait()
         start_ns = stopwatch.now_ns()
-        mlxlm.train(setup.loaded.model, setup.rows, len(setup.validation_rows), setup.plan, adapter_file, watcher)
+        mlxlm.train(setup.loaded.model, rows, len(setup.validation_rows), setup.plan, adapter_file, watcher)
         stopwatch.wait()
         end_ns = stopwatch.now_ns()
     watcher.saving_s += (end_ns - watcher.idle_ns) / 1e9
@@ -205,27 +214,12 @@ def _readings(setup: _Setup, trained: _Trained) -> dict[str, Readings]:
     }
 
 
-def _settings(plan: TrainingPlan) -> dict[str, Any]:
-    """What of the plan two cases must have in common to be comparable."""
-    return {
-        "iters": plan.iters,
-        "batch_size": plan.batch_size,
-        "learning_rate": plan.learning_rate,
-        "max_seq_length": plan.max_seq_length,
-        "warmup_iters": plan.warmup_iters,
-        "grad_accumulation_steps": plan.grad_accumulation_steps,
-        "seed": plan.seed,
-        "optimizer": "adam",
-        "mask_prompt": False,
-    }
-
-
 def _notes(setup: _Setup, trained: _Trained) -> Iterator[str]:
     """What a reader of the numbers should know."""
     plan = setup.plan
     if setup.adapter.note:
         yield setup.adapter.note
-    if cut := sum(length > plan.max_seq_length for length in setup.lengths):
+    if cut := sum(len(row.tokens) > plan.max_seq_length for row in setup.rows):
         yield f"{cut} training rows were cut"
     if lost := plan.iters % plan.grad_accumulation_steps:
         takes = f"it takes {plan.grad_accumulation_steps}, and their gradients are lost"
@@ -240,7 +234,3 @@ def _doubts(mfu: Readings) -> Iterator[str]:
     for value in mfu.values:
         if value > 1:
             yield f"mfu of {value:.2f}: more FLOP than this machine can do; the clock or the count is wrong"
-
-
-def _text_bytes(messages: Sequence[dict[str, str]]) -> int:
-    return sum(len(message["content"].encode()) for message in messages)

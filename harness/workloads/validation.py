@@ -12,6 +12,7 @@ from harness import mlxlm
 from harness.plans import TrainingPlan
 from harness.records import Readings, Series
 from harness.workloads.context import Context, Diverged
+from harness.workloads.rows import Row
 
 _BATCH = 4  # rows at a time; nothing but memory depends on it
 
@@ -23,7 +24,7 @@ class Validation:
     context: Context
     loaded: mlxlm.Loaded
     adapter: mlxlm.AttachedAdapter
-    rows: Sequence[Sequence[int]]
+    rows: Sequence[Row]
     best_dir: Path
     iterations: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -38,9 +39,9 @@ class Validation:
         model, plan = self.loaded.model, self.context.profile.training
         model.eval()
         with self.context.memory.phase("validate"):
-            nll = mlxlm.padded_nll(model, self.rows, _BATCH)
+            nll = mlxlm.padded_nll(model, [row.cut(plan.max_seq_length) for row in self.rows], _BATCH)
         model.train()
-        loss, trainer_loss = mean_nll([its[:-1] for its in nll]), trainer_nll(nll, plan)
+        loss, trainer_loss = mean_nll(_of_targets(self.rows, nll)), trainer_nll(self.rows, nll, plan)
         for name, value in (("validation loss", loss), ("trainer's validation loss", trainer_loss)):
             if value is not None and not math.isfinite(value):
                 raise Diverged(f"the {name} is {value} after {iteration} iterations")
@@ -52,7 +53,11 @@ class Validation:
         """Save the adapter if the last loss is lower than all before it."""
         *before, last = self.losses
         if not before or last < min(before):
-            mlxlm.save_adapter(self.loaded.model, self.adapter, self.loaded.model_type, self.best_dir)
+            self.save(self.best_dir)
+
+    def save(self, directory: Path) -> None:
+        """Save the adapter as it is now."""
+        mlxlm.save_adapter(self.loaded.model, self.adapter, directory)
 
     def readings(self) -> dict[str, Readings]:
         """The first, the best and the last loss, and the trainer's last."""
@@ -82,15 +87,24 @@ class Validation:
 
 
 def mean_nll(rows: Sequence[Sequence[float]]) -> float:
-    """Token-weighted mean of negative log-likelihoods, in nats a token."""
-    return math.fsum(value for row in rows for value in row) / sum(map(len, rows))
+    """Token-weighted mean of negative log-likelihoods, in nats a token; not a number where there are none."""
+    tokens = sum(map(len, rows))
+    return math.fsum(value for row in rows for value in row) / tokens if tokens else math.nan
 
 
-def trainer_nll(rows: Sequence[Sequence[float]], plan: TrainingPlan) -> float | None:
+def _of_targets(rows: Sequence[Row], nll: Sequence[Sequence[float]]) -> list[Sequence[float]]:
+    """The values of the targets. The last value of each row is of padding."""
+    return [row.of_targets(its[:-1]) for row, its in zip(rows, nll, strict=True)]
+
+
+def trainer_nll(rows: Sequence[Row], nll: Sequence[Sequence[float]], plan: TrainingPlan) -> float | None:
     """The mean as mlx-lm's trainer takes it; None if there is no whole batch. The last value of a row is of padding.
 
     Rows beyond the last whole batch are left out. A row that fills the longest length has no padding after it.
     """
-    whole = rows[: len(rows) // plan.batch_size * plan.batch_size]
-    counted = [row if len(row) < plan.max_seq_length else row[:-1] for row in whole]
+    whole = len(rows) // plan.batch_size * plan.batch_size
+    counted = [
+        row.of_targets(its if len(its) < plan.max_seq_length else its[:-1])
+        for row, its in zip(rows[:whole], nll, strict=False)
+    ]
     return mean_nll(counted) if counted else None

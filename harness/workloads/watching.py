@@ -7,11 +7,13 @@ batches, saving) is timed apart, and so is validation.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness import mlxlm
 from harness.memory import resident_bytes
 from harness.plans import TrainingPlan
 from harness.workloads.context import Context, Diverged
+from harness.workloads.rows import Row
 from harness.workloads.steps import Step
 from harness.workloads.validation import Validation
 
@@ -22,8 +24,8 @@ class Watcher:
 
     context: Context
     plan: TrainingPlan
-    lengths: Sequence[int]  # tokens of each training row
-    sizes: Sequence[int]  # UTF-8 bytes of each training row's messages
+    rows: Sequence[Row]  # to train on
+    checkpoints: Path  # where adapters go that the plan wants kept
     validation: Validation
     resident: Callable[[], int | None] = resident_bytes
     steps: list[Step] = field(default_factory=list)
@@ -31,7 +33,7 @@ class Watcher:
     validation_s: float = 0.0
     saving_s: float = 0.0
     idle_ns: int = 0  # when the last step's work was over, validation and all
-    _rows: Sequence[int] = ()
+    _taken: Sequence[int] = ()
     _padded_tokens: int = 0
     _wanted_ns: int = 0
     _start_ns: int = 0
@@ -42,7 +44,7 @@ class Watcher:
 
     def batch_starts(self, rows: Sequence[int], padded_tokens: int) -> None:
         """Note what the step is made of, and the time."""
-        self._rows, self._padded_tokens = rows, padded_tokens
+        self._taken, self._padded_tokens = rows, padded_tokens
         self._start_ns = self.context.stopwatch.now_ns()
         self.batches_s += (self._start_ns - self._wanted_ns) / 1e9
 
@@ -63,21 +65,23 @@ class Watcher:
         if iteration % self.plan.val_every == 0 or iteration == self.plan.iters:
             self.validation_s += stopwatch.time_s(lambda: self.validation.score(iteration))
             self.saving_s += stopwatch.time_s(self.validation.keep_best)
+        if self.plan.checkpoint_every and iteration % self.plan.checkpoint_every == 0:
+            self.saving_s += stopwatch.time_s(lambda: self.validation.save(self.checkpoints / f"{iteration:07d}"))
         self.idle_ns = stopwatch.now_ns()
 
     def _step(self, elapsed_s: float, losses: mlxlm.Losses, learning_rate: float) -> Step:
-        width = self._padded_tokens // len(self._rows)
-        real = [min(self.lengths[row], self.plan.max_seq_length) for row in self._rows]
-        cut = any(self.lengths[row] > self.plan.max_seq_length for row in self._rows)
+        width, longest = self._padded_tokens // len(self._taken), self.plan.max_seq_length
+        rows = [self.rows[taken] for taken in self._taken]
+        cut = any(len(row.tokens) > longest for row in rows)
         return Step(
             elapsed_s=elapsed_s,
             train_loss=losses.true,
             trainer_loss=losses.trainer,
             learning_rate=learning_rate,
-            lengths=tuple(min(tokens, width) for tokens in real),
-            loss_tokens=sum(tokens - 1 for tokens in real),
+            lengths=tuple(min(len(row.tokens), width) for row in rows),
+            loss_tokens=sum(row.targets(longest) for row in rows),
             padded_tokens=self._padded_tokens,
-            text_bytes=None if cut else sum(self.sizes[row] for row in self._rows),
+            text_bytes=None if cut else sum(row.text_bytes for row in rows),
             active_bytes=self.context.memory.allocator.active(),
             footprint_bytes=self.resident(),
         )
