@@ -28,6 +28,7 @@ from harness import mlxlm  # noqa: E402
 from harness.asking import fetch  # noqa: E402
 from harness.configs import read_adapter, read_model, read_profile  # noqa: E402
 from harness.texts import PLAIN_FAMILY, read_chat_template, read_dataset  # noqa: E402
+from harness.workloads.rows import tokenised  # noqa: E402
 
 ITERS, WARM_UP = 10, 2
 STEP_S: list[float] = []
@@ -70,12 +71,13 @@ def main() -> None:
     loaded = mlxlm.load(Path(fetch(read_model("smollm2"), "embedded").directory), read_chat_template(PLAIN_FAMILY))
     mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), loaded.model_type)
     rows = read_dataset(plan.dataset).splits["train"]
+    tokens = [(row.tokens, row.start) for row in tokenised(loaded.tokenizer, rows, mask_prompt=False)]
     ratios = []
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "adapters.safetensors"
 
         def ours() -> None:
-            mlxlm.train(loaded.model, mlxlm.Rows(rows, loaded.tokenizer), plan.batch_size, plan, file, Unheard())
+            mlxlm.train(loaded.model, mlxlm.Rows(rows, tokens), plan.batch_size, plan, file, Unheard())
 
         def theirs() -> None:
             timed_train(
