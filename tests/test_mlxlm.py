@@ -21,7 +21,7 @@ from mlx_lm.tuner.callbacks import TrainingCallback
 from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
 
 from harness import mlxlm
-from harness.configs import read_adapter, read_model
+from harness.configs import known, read_adapter, read_model
 from harness.costs import ModelShape
 from harness.errors import BadConfig
 from harness.mlxlm import training
@@ -29,29 +29,96 @@ from harness.plans import AdapterConfig, TrainingPlan
 from harness.workloads import counting
 from harness.workloads.rows import tokenised
 
-MODELS = ("smollm2", "tinyllama", "qwen", "gpt2")
+MODELS = tuple(known("models"))
 QV = AdapterConfig(
     name="mine", rank=8, scale=20.0, dropout=0.0, layers=16, keys={"default": ("self_attn.q_proj", "self_attn.v_proj")}
 )
 
 
-@pytest.mark.parametrize(
-    ("name", "published"),
-    [("tinyllama", 1_100_048_384), ("qwen", 1_543_714_304), ("gpt2", 124_439_808), ("smollm2", 134_515_008)],
-)
-def test_the_parameters_add_up_to_the_published_total(name, published):
-    """The totals of the repositories' safetensors files, as their hub pages show them."""
-    shapes = mlxlm.parameter_shapes(read_model(name).config)
-    assert sum(math.prod(shape) for shape in shapes.values()) == published
-    assert counting.count(read_model(name), None)["total_parameters"] == published
+# Total, and trainable at rank 8: all matrices of the last 16 blocks, of all; query and value of the last 16, of all.
+# Counted from the repositories' config.json files; GPT-2 has 12 blocks and query, key and value in one matrix.
+PUBLISHED = {
+    "tinyllama": (1_100_048_384, 4_587_520, 6_307_840, 819_200, 1_126_400),
+    "qwen": (1_543_714_304, 5_275_648, 9_232_384, 622_592, 1_089_536),
+    "qwen-0.5b": (494_032_768, 2_932_736, 4_399_104, 360_448, 540_672),
+    "gpt2": (124_439_808, 1_179_648, 1_179_648, 294_912, 294_912),
+    "smollm2": (134_515_008, 1_302_528, 2_442_240, 245_760, 460_800),
+    "smollm2-360m": (361_821_120, 2_170_880, 4_341_760, 409_600, 819_200),
+    "llama-1b": (1_235_814_400, 5_636_096, 5_636_096, 851_968, 851_968),
+    "gemma-270m": (268_098_176, 1_687_552, 1_898_496, 327_680, 368_640),
+    "gemma-1b": (999_885_952, 4_014_080, 6_522_880, 458_752, 745_472),
+    "qwen3-0.6b": (596_049_920, 2_883_584, 5_046_272, 655_360, 1_146_880),
+}
+COLUMNS = [(keys, layers) for keys in ("all", "qv") for layers in (16, None)]
+
+
+def rank_8(keys, layers):
+    return AdapterConfig(name="r8", rank=8, scale=20.0, layers=layers, keys=keys)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_parameters_are_the_published_ones(name):
+    total, *trainable = PUBLISHED[name]
+    counted = [counting.count(read_model(name), rank_8(*column)) for column in COLUMNS]
+    assert {its["total_parameters"] for its in counted} == {total}
+    assert [its["trainable_parameters"] for its in counted] == trainable
+
+
+def closed_form(config, keys, layers):
+    """r (d_in + d_out) for every adapted matrix, from the sizes of the config alone."""
+    if config["model_type"] == "gpt2":
+        width, blocks = config["n_embd"], config["n_layer"]
+        matrices = [(width, 3 * width)]
+        matrices += [(width, width), (width, 4 * width), (4 * width, width)] if keys == "all" else []
+    else:
+        width, wide, blocks = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
+        heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+        head = config.get("head_dim", width // heads)
+        matrices = [(width, heads * head), (width, kv_heads * head)]
+        if keys == "all":
+            matrices += [(width, kv_heads * head), (heads * head, width), (width, wide), (width, wide), (wide, width)]
+    return min(layers or blocks, blocks) * sum(8 * (rows + columns) for rows, columns in matrices)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_trainable_parameters_are_those_of_the_closed_form(name):
+    config = read_model(name).config
+    assert [closed_form(config, *column) for column in COLUMNS] == list(PUBLISHED[name][1:])
+
+
+def test_every_model_of_the_registry_is_counted_here():
+    assert set(PUBLISHED) == set(known("models"))
 
 
 @pytest.mark.parametrize(
     ("model", "adapter", "published"),
-    [("tinyllama", "qv-r8", 819_200), ("tinyllama", "qv-r16", 819_200), ("qwen", "all-r8", 5_275_648)],
+    [
+        ("tinyllama", "qv-r8", 819_200),
+        ("tinyllama", "qv-r16", 819_200),
+        ("qwen", "all-r8", 5_275_648),
+        ("qwen", "s0", 622_592),
+        ("qwen", "s2", 9_232_384),
+        ("tinyllama", "s3", 819_200),
+    ],
 )
 def test_the_trainable_parameters_are_those_of_published_runs(model, adapter, published):
     assert counting.count(read_model(model), read_adapter(adapter))["trainable_parameters"] == published
+
+
+@pytest.mark.parametrize(("model", "published"), [("tinyllama", 4_874_240), ("qwen", 5_644_288)])
+def test_dora_trains_a_magnitude_for_each_row_as_well(model, published):
+    dora = replace(rank_8("all", 16), kind="dora")
+    assert counting.count(read_model(model), dora)["trainable_parameters"] == published
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gemma-270m", "qwen3-0.6b"])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_quantised_weights_count_as_what_they_stand_for(name, bits):
+    """An affine group of 64 has a scale and an offset of 32 bits each here: a bit a weight more."""
+    config = {**read_model(name).config, "quantization": {"group_size": 64, "bits": bits}}
+    built = mlxlm.build(config)
+    assert mlxlm.total_parameters(built) == PUBLISHED[name][0]
+    assert mlxlm.bits_per_weight(built) == pytest.approx(bits + 1, rel=0.06)  # norms and positions stay as they were
 
 
 def test_counting_a_billion_parameters_allocates_next_to_nothing():
@@ -215,11 +282,11 @@ def test_a_key_that_matches_nothing_is_refused_with_the_keys_there_are(load_nano
 
 
 def test_more_layers_than_there_are_become_all_of_them_and_are_noted(load_nano):
-    """Per block of the shrunk TinyLlama, from 128 to 128 and to 16: 8 (128 + 128) + 8 (128 + 16) = 3200."""
+    """Per block of the shrunk TinyLlama, from 128 to 256 and to 32: 8 (128 + 256) + 8 (128 + 32) = 4352."""
     attached = mlxlm.attach_adapter(load_nano("tinyllama").model, QV, "llama")
     assert attached.layers == 4
     assert attached.note == "adapter mine: 16 layers asked for, the model has 4"
-    assert attached.trainable_parameters == 4 * 3200
+    assert attached.trainable_parameters == 4 * 4352
     assert attached.facts() == {
         "name": "mine",
         "kind": "lora",

@@ -4,14 +4,14 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
-from mlx_lm.models import gpt2, llama, qwen2
+from mlx_lm.models import gemma3_text, gpt2, llama, qwen2, qwen3
 
 from harness import nano as stand_ins
-from harness.configs import read_model
+from harness.configs import known, read_model
 from harness.errors import BadWeights
 from harness.modeldir import read_config
 
-MODELS = ("smollm2", "tinyllama", "qwen", "gpt2")
+MODELS = tuple(known("models"))
 CHATS = {
     "smollm2": "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
     "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHo<|im_end|>\n",
@@ -19,7 +19,12 @@ CHATS = {
     "qwen": "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
     "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHo<|im_end|>\n",
     "gpt2": "User: Hi\nAnswer: Ho<|endoftext|>",
+    "qwen3-0.6b": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHo<|im_end|>\n",
+    "llama-1b": "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\nHo<|eot_id|>",
+    "gemma-1b": "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\nHo<end_of_turn>\n",
 }
+CHATS |= {"gemma-270m": CHATS["gemma-1b"], "qwen-0.5b": CHATS["qwen"], "smollm2-360m": CHATS["smollm2"]}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -36,7 +41,15 @@ def test_a_stand_in_built_twice_has_the_same_bytes(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "architecture"),
-    [("smollm2", llama.Model), ("tinyllama", llama.Model), ("qwen", qwen2.Model), ("gpt2", gpt2.Model)],
+    [
+        ("smollm2", llama.Model),
+        ("tinyllama", llama.Model),
+        ("llama-1b", llama.Model),
+        ("qwen", qwen2.Model),
+        ("qwen3-0.6b", qwen3.Model),
+        ("gemma-270m", gemma3_text.Model),
+        ("gpt2", gpt2.Model),
+    ],
 )
 def test_mlx_lm_loads_a_stand_in_as_the_architecture_it_stands_for(load_nano, name, architecture):
     loaded = load_nano(name)
@@ -68,6 +81,14 @@ def test_the_end_of_a_turn_is_the_same_token_for_the_config_and_the_tokenizer(na
     """Counted in the `special` list of the model's file, which comes first in the vocabulary."""
     assert read_config(Path(nano(name).directory))["eos_token_id"] == end
     assert load_nano(name).tokenizer.eos_token_ids == {end}
+
+
+@pytest.mark.parametrize(("name", "ends"), [("llama-1b", {1, 4, 5}), ("gemma-270m", {1, 5})])
+def test_a_model_with_several_ends_stops_at_each(nano, load_nano, name, ends):
+    """Of Llama 3.2 the end of a text, of a message and of a turn; of Gemma the end of a text and of a turn."""
+    assert set(read_config(Path(nano(name).directory))["eos_token_id"]) == ends
+    assert load_nano(name).tokenizer.eos_token_ids == ends
+    assert load_nano(name).tokenizer.eos_token_id == max(ends)  # the one that closes a turn
 
 
 def test_a_stand_in_s_weights_are_small_random_matrices_norms_at_one_and_biases_at_zero(nano):

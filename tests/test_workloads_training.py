@@ -180,14 +180,14 @@ def test_both_training_losses_are_told_by_iteration(measured):
 
 
 def test_the_share_of_the_machine_is_that_of_the_steady_steps_flop(measured):
-    """Twelve matrices' worth of 96 x 96 a block, 4 blocks, all adapted; a head of 1024 x 96; three steps of 1 s."""
+    """Twelve matrices' worth of 128 x 128 a block, 4 blocks, all adapted; a head of 1024 x 128; three steps of 1 s."""
     sample, *_ = measured
     tokens = sum(sample.series["real_tokens"].y[1:])
-    by_token = 4 * (4 * 12 * 96 * 96 + 1024 * 96) + 6 * 12_288
+    by_token = 4 * (4 * 12 * 128 * 128 + 1024 * 128) + 6 * 16_384
     share = one(sample, "mfu") * 3.0 * 1e9
     attention = share - by_token * tokens
-    assert 0 < attention < 2 * 96 * 12 * tokens**2
-    assert attention % (2 * 96 * 12) == pytest.approx(0, abs=1)  # squares of whole numbers
+    assert 0 < attention < 2 * 128 * 12 * tokens**2
+    assert attention % (2 * 128 * 12) == pytest.approx(0, abs=1)  # squares of whole numbers
     assert one(sample, "probe_gemm_flops_per_s") == 1e9
 
 
@@ -212,7 +212,7 @@ def test_the_memory_that_is_needed_is_estimated_from_the_longest_batch(measured,
     longest = max(len(mlxlm.conversation_tokens(tokenizer, row["messages"])) for row in rows)
     positions = 2 * 32 * math.ceil(longest / 32)
     weights = 4 * one(sample, "total_parameters")
-    assert one(sample, "estimated_peak_bytes") == weights + 4 * 4 * 12_288 + 2 * 4 * positions * 1024
+    assert one(sample, "estimated_peak_bytes") == weights + 4 * 4 * 16_384 + 2 * 4 * positions * 1024
 
 
 def test_gradients_are_accumulated_and_an_incomplete_window_is_noted(nano, tiny_profile, stepping_stopwatch):
@@ -310,7 +310,7 @@ def test_both_adapters_are_kept_and_named_by_their_hashes(measured):
 def test_a_kept_adapter_has_the_loss_it_is_kept_for(measured, load_nano, kept, reading):
     sample, directory, _ = measured
     assert one(sample, "val_loss_best_iteration") == 3.0
-    assert one(sample, "overfit_gap") > 0.1
+    assert one(sample, "overfit_gap") > 0.05
     loaded = load_nano("gpt2")
     mlxlm.load_adapter(loaded.model, read_adapter("qv-r8"), directory / kept)
     rows = [
@@ -321,9 +321,9 @@ def test_a_kept_adapter_has_the_loss_it_is_kept_for(measured, load_nano, kept, r
 
 
 def test_the_parameters_are_counted_with_and_without_the_adapter(measured, load_nano):
-    """From 96 to 288 in each of four blocks: 4 * 8 (96 + 288)."""
+    """From 128 to 384 in each of four blocks: 4 * 8 (128 + 384)."""
     sample, *_ = measured
-    assert one(sample, "trainable_parameters") == 12_288.0
+    assert one(sample, "trainable_parameters") == 16_384.0
     assert one(sample, "total_parameters") == mlxlm.total_parameters(load_nano("gpt2").model)
 
 

@@ -6,10 +6,13 @@ Read against mlx-lm 0.32.2.
 
 from harness.mlxlm.adapters import AttachedAdapter, attach_adapter, load_adapter, save_adapter
 from harness.mlxlm.device import allocator, has_memory_of_its_own, wait_for_device
+from harness.mlxlm.drawing import draw
 from harness.mlxlm.generation import CannotBatch, ReadContext, generate, generate_batch, logits_are_finite
-from harness.mlxlm.models import Loaded, build, load, parameter_shapes, shape_of, total_parameters
+from harness.mlxlm.models import Loaded, build, load, load_lazily, parameter_shapes
 from harness.mlxlm.optimizers import moments, optimizer
+from harness.mlxlm.quantising import quantise
 from harness.mlxlm.scoring import padded_nll, token_nll
+from harness.mlxlm.sizes import bits_per_weight, shape_of, total_parameters
 from harness.mlxlm.tokens import closing_tokens, conversation_tokens, prompt_tokens
 from harness.mlxlm.training import Losses, Rows, TrainingWatcher, padded_length, seed_everything, train
 
@@ -23,14 +26,17 @@ __all__ = [
     "TrainingWatcher",
     "allocator",
     "attach_adapter",
+    "bits_per_weight",
     "build",
     "closing_tokens",
     "conversation_tokens",
+    "draw",
     "generate",
     "generate_batch",
     "has_memory_of_its_own",
     "load",
     "load_adapter",
+    "load_lazily",
     "logits_are_finite",
     "moments",
     "optimizer",
@@ -38,6 +44,7 @@ __all__ = [
     "padded_nll",
     "parameter_shapes",
     "prompt_tokens",
+    "quantise",
     "save_adapter",
     "seed_everything",
     "shape_of",

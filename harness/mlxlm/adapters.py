@@ -12,13 +12,12 @@ from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
 
 from harness.configs import ADAPTER_WEIGHTS
 from harness.errors import BadConfig
-from harness.mlxlm.models import sides
+from harness.mlxlm.sizes import is_packed, sides
 from harness.modeldir import write_json
 from harness.plans import AdapterConfig
 from harness.targets import resolve
 
 _EXPERTS = {"SwitchLinear", "QuantizedSwitchLinear"}  # mlx_lm.models.switch_layers
-_QUANTISED = (nn.QuantizedLinear, nn.QuantizedEmbedding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +116,7 @@ def _unfreeze(model: Any, layers: int, config: AdapterConfig) -> None:
         BadConfig: if they are quantised.
     """
     for block in model.layers[-layers:]:
-        if any(isinstance(module, _QUANTISED) or "Quantized" in type(module).__name__ for module in block.modules()):
+        if any(map(is_packed, block.modules())):
             problem = "kind 'full' on a quantised base: quantised weights have no gradient; use kind lora or dora"
             raise BadConfig(f"adapter {config.name}", [problem])
         block.unfreeze()

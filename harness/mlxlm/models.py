@@ -1,23 +1,22 @@
 """Building and loading models."""
 
 import importlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from mlx import nn
 from mlx.utils import tree_flatten
-from mlx_lm import load as mlx_load
-from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.utils import load_config, load_model, load_tokenizer
 
-from harness.costs import ModelShape
-from harness.modeldir import read_config
+from harness.errors import BadWeights
+from harness.mlxlm.drawing import draw
+from harness.mlxlm.quantising import quantised
+from harness.modeldir import DRAWN, read_config, read_json
+from harness.paths import without_home
 
-_EXPERTS = {"SwitchLinear", "QuantizedSwitchLinear"}  # mlx_lm.models.switch_layers
-_MATRICES, _TABLES = (nn.Linear, nn.QuantizedLinear), (nn.Embedding, nn.QuantizedEmbedding)
+_MESSAGE = 300  # characters of an error of mlx-lm's, which may name every parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +38,16 @@ def parameter_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def build(config: Mapping[str, Any]) -> Any:
-    """Build the architecture that *config* names, lazily: an array costs memory once it is evaluated."""
+    """Build the architecture that *config* names, lazily: an array costs memory once it is evaluated.
+
+    It is as loading leaves it: some architectures drop a tied output projection only when they see weights without
+    one. What the config quantises is quantised.
+    """
     architecture = importlib.import_module(f"mlx_lm.models.{config['model_type']}")
-    return architecture.Model(architecture.ModelArgs.from_dict(dict(config)))
+    model = architecture.Model(architecture.ModelArgs.from_dict(dict(config)))
+    if config.get("tie_word_embeddings") and "lm_head" in model:
+        model.sanitize({})
+    return quantised(model, config)
 
 
 def load(directory: Path, chat_template: str | None) -> Loaded:
@@ -50,80 +56,53 @@ def load(directory: Path, chat_template: str | None) -> Loaded:
     On the CPU everything is made float32: half-precision products do not use the BLAS there.
     A tokenizer without a chat template gets *chat_template*.
     """
-    model, tokenizer = mlx_load(str(directory))[:2]
-    if mx.default_device() == mx.cpu:
+    config = read_config(directory)
+    on_cpu = mx.default_device() == mx.cpu
+    if (directory / DRAWN).is_file():
+        model = _drawn(config, read_json(directory / DRAWN)["seed"], mx.float32 if on_cpu else mx.bfloat16)
+    else:
+        model = load_model(directory)[0]
+    tokenizer = load_tokenizer(directory, eos_token_ids=load_config(directory).get("eos_token_id"))
+    if on_cpu:
         model.set_dtype(mx.float32)
     mx.eval(model.parameters())
     model.eval()
     if chat_template is not None and not getattr(tokenizer, "chat_template", None):
         tokenizer.chat_template = chat_template
-    largest = max(tree_flatten(model.parameters()), key=lambda item: item[1].size)[1]
-    return Loaded(
-        model=model,
-        tokenizer=tokenizer,
-        model_type=read_config(directory)["model_type"],
-        dtype=str(largest.dtype).removeprefix("mlx.core."),
-    )
+    return Loaded(model=model, tokenizer=tokenizer, model_type=config["model_type"], dtype=_dtype(model))
 
 
-def total_parameters(model: Any) -> int:
-    """Count a model's parameters, tied weights once. Not for quantised weights."""
-    return sum(array.size for _, array in tree_flatten(model.parameters()))
+def load_lazily(directory: Path) -> Any:
+    """The model as `load` gives it, with nothing in memory yet.
 
-
-def shape_of(model: Any) -> ModelShape | None:
-    """Read off a built model what its tokens cost; None where it is built too differently for that.
-
-    Of a mixture of experts a token uses some, and which is not in the sizes: it has no shape either.
-
-    Nothing is evaluated, so a lazily built one will do.
-
-    One token is sent through it: the logits tell the vocabulary, the cache the size of keys and values.
-    Matrices of other kinds than linear layers (of state spaces) are not counted.
+    Raises:
+        BadWeights: if the weights are not those of the architecture that config.json names.
     """
-    cache = make_prompt_cache(model)
-    vocabulary = model(mx.array([[0]]), cache=cache).shape[-1]
-    keys = next((its.keys for its in cache if getattr(its, "keys", None) is not None), None)
-    query_heads = _query_heads(model.args)
-    matrices = [module for block in model.layers for module in _modules(block, *_MATRICES)]
-    tables = _modules(model, *_TABLES)
-    outside = [its for its in _modules(model, *_MATRICES) if all(its is not matrix for matrix in matrices)]
-    heads = [its for its in (*outside, *tables) if sides(its)[0] == vocabulary]  # a table where they are tied
-    experts = any(type(module).__name__ in _EXPERTS for module in model.modules())
-    if keys is None or query_heads is None or not heads or experts:
-        return None
-    _, kv_heads, _, head_size = keys.shape
-    head, stored = heads[0], _bytes(model)
-    return ModelShape(
-        layers=len(model.layers),
-        block_parameters=sum(math.prod(sides(matrix)) for matrix in matrices) // len(model.layers),
-        head_parameters=math.prod(sides(head)),
-        attention_width=query_heads * head_size,
-        kv_width=kv_heads * head_size,
-        vocabulary=vocabulary,
-        hidden=sides(head)[1],
-        stored_bytes=stored,
-        weight_bytes=stored - sum(_bytes(table) for table in tables if table is not head),
-        kv_bytes_per_element=keys.dtype.size,
-    )
+    config = read_config(directory)
+    if (directory / DRAWN).is_file():
+        return build(config)
+    try:
+        return load_model(directory, lazy=True)[0]
+    except ValueError as error:
+        what = f"{without_home(str(directory))}: the weights are not those of a {config.get('model_type')!r} model"
+        raise BadWeights(f"{what} of these sizes: {_shortened(str(error))}") from error
 
 
-def _modules(model: Any, *kinds: type) -> list[Any]:
-    return [module for _, module in model.named_modules() if isinstance(module, kinds)]
+def _drawn(config: Mapping[str, Any], seed: int, dtype: Any) -> Any:
+    """A model of full size with random weights, drawn before they are quantised."""
+    plain = {name: value for name, value in config.items() if name != "quantization"}
+    model = build(plain)
+    shapes = {name: tuple(array.shape) for name, array in tree_flatten(model.parameters())}
+    model.load_weights(list(draw(shapes, seed, dtype)))
+    return quantised(model, config)
 
 
-def _query_heads(args: Any) -> int | None:
-    """The number of query heads, under the name the architecture's config gives it."""
-    names = ("num_attention_heads", "n_head", "n_heads", "num_heads")
-    return next((int(getattr(args, name)) for name in names if hasattr(args, name)), None)
+def _dtype(model: Any) -> str:
+    """The type of the largest array that is not packed."""
+    arrays = [array for _, array in tree_flatten(model.parameters()) if mx.issubdtype(array.dtype, mx.floating)]
+    return str(max(arrays, key=lambda array: array.size).dtype).removeprefix("mlx.core.")
 
 
-def sides(module: Any) -> tuple[int, int]:
-    """Rows and columns of a module's weight as they were before it was quantised."""
-    rows, columns = module.weight.shape[-2:]  # an expert layer has a matrix for each
-    packed = "Quantized" in type(module).__name__
-    return rows, columns * 32 // module.bits if packed else columns  # packed into words of 32 bits
-
-
-def _bytes(module: Any) -> int:
-    return sum(array.nbytes for _, array in tree_flatten(module.parameters()))
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MESSAGE else f"{line[:_MESSAGE]} ..."

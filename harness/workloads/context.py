@@ -99,7 +99,7 @@ class Context:
             weights=self.ready.weights,
             tokenizer=self.ready.tokenizer,
             dtype=loaded.dtype,
-            quantization=None,
+            quantization=self.ready.quantization,
             adapter=adapter,
             dataset=dataset,
             device=self.device,

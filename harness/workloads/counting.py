@@ -1,6 +1,5 @@
 """Counts a model's parameters, and an adapter's, from the published sizes. Allocates nothing."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:
     config = read_config(Path(model.directory)) if model.directory else model.config
     if not config:
         raise BadConfig(model.name, ["its sizes are not in the registry; fetch it, then give path:DIR"])
-    shapes = mlxlm.parameter_shapes(config)
-    total = sum(math.prod(shape) for shape in shapes.values())
-    facts: dict[str, Any] = {"model_type": config["model_type"], "total_parameters": total}
+    built = mlxlm.load_lazily(Path(model.directory)) if model.directory else mlxlm.build(config)
+    facts: dict[str, Any] = {"model_type": config["model_type"], "total_parameters": mlxlm.total_parameters(built)}
     if adapter is not None:
-        attached = mlxlm.attach_adapter(mlxlm.build(config), adapter, config["model_type"])
+        attached = mlxlm.attach_adapter(built, adapter, config["model_type"])
         facts |= {
             "trainable_parameters": attached.trainable_parameters,
             "adapter": attached.facts(),

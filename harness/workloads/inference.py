@@ -19,6 +19,7 @@ from harness.workloads.scaling import batch_scaling, context_scaling
 from harness.workloads.speed import Response, respond, response_readings, tokens_of
 from harness.workloads.usage import Gauges, doubt_about, mbu, usage_readings
 
+NO_FILES = Readings(values=(), reason="random weights are drawn in memory: there is no file to load")
 _Planned = Sequence[tuple[str, Prompt]]  # scenario and prompt
 
 
@@ -59,7 +60,7 @@ def measure(context: Context) -> Sample:
             "mbu": share,
             **context.readings(),
             "load_s": load_s,
-            "disk_bytes": Readings(values=(float(context.ready.weights.bytes),)),
+            "disk_bytes": _disk_bytes(context),
         },
         outputs=tuple(
             Output(
@@ -80,6 +81,9 @@ def _load(context: Context) -> tuple[mlxlm.Loaded, dict[str, Any] | None, Readin
     """Load the model cold, if the system lets us, and then warm; with the adapter, where the case has one."""
     times = {}
     reason = None
+    if context.ready.weights.source == "random":
+        with context.memory.phase("load"):
+            return *context.load_with_adapter(), NO_FILES
     if drop_from_page_cache(weight_files(Path(context.ready.directory))):
         times["cold"] = context.stopwatch.time_s(context.load_with_adapter)
     else:
@@ -90,6 +94,11 @@ def _load(context: Context) -> tuple[mlxlm.Loaded, dict[str, Any] | None, Readin
         times["warm"] = context.stopwatch.time_s(lambda: kept.append(context.load_with_adapter()))
     loaded, adapter = kept[0]
     return loaded, adapter, Readings(values=tuple(times.values()), labels=tuple(times), reason=reason)
+
+
+def _disk_bytes(context: Context) -> Readings:
+    its = context.ready.weights
+    return NO_FILES if its.source == "random" else Readings(values=(float(its.bytes),))
 
 
 def _warm_up(context: Context, loaded: mlxlm.Loaded, prompts: Sequence[Prompt]) -> None:

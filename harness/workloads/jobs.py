@@ -35,7 +35,7 @@ def do(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Messa
     if job.work == "environment":
         return Message(environment=_environment(blas))
     if job.work == "prepare":
-        return Message(ready=weights.prepare(job.model, job.source))  # type: ignore[arg-type]
+        return Message(ready=weights.prepare(job.model, job.source, job.quantization))  # type: ignore[arg-type]
     return Message(facts=counting.count(job.model, job.adapter))  # type: ignore[arg-type]
 
 
