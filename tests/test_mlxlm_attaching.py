@@ -130,14 +130,23 @@ def test_a_fresh_adapter_is_not_doubted_and_one_that_moved_is(fresh, bits, dora,
     assert doubt_about_trained(base, model, TOKENS) is None
 
 
-def test_lora_that_learnt_less_than_rounding_is_doubted(fresh):
-    """The largest logit is about 1, and 2^-23 of it can be told apart; a B of 1e-12 moves less."""
-    model = fresh()
-    base = logits(model, TOKENS)
-    assert attaching.rounding(base) == pytest.approx(float(mx.abs(base).max().item()) * 2**-23)
-    adapted(model)
-    model.update(tree_map(lambda its: its + 1e-12, model.trainable_parameters()))
-    assert doubt_about_trained(base, model, TOKENS) is not None
+class Says(nn.Module):
+    """A model of two logits, of which one is moved."""
+
+    def __init__(self, by):
+        super().__init__()
+        self._by = by
+
+    def __call__(self, tokens):
+        return mx.array([[[-4.0, self._by]]])
+
+
+@pytest.mark.parametrize(("by", "doubted"), [(4.5e-7, True), (5e-7, False)])
+def test_what_moves_less_than_the_largest_logit_is_rounded_by_is_doubted(by, doubted):
+    """Float32 tells 4 from 4 + 2^-21, which is 4.8e-7, and from nothing nearer."""
+    base = logits(Says(0.0), [1])
+    assert attaching.rounding(base) == 2**-21
+    assert (doubt_about_trained(base, Says(by), [1]) is not None) is doubted
 
 
 def test_dora_whose_lengths_alone_were_trained_is_attached(fresh):

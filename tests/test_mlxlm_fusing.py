@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from harness.agreement import is_lossy
-from harness.mlxlm import fusing
+from harness.mlxlm import fusing, swapping
 from harness.mlxlm.attaching import effect, logits
 from harness.mlxlm.fusing import agreement, fuse_agreements, fuse_variants, fused
 from harness.mlxlm.swapping import OnDemand, bare
@@ -117,6 +117,15 @@ def test_dora_s_base_is_multiplied_as_dora_does_it(load_nano):
     assert effect(base, logits(model, TOKENS)) == 0.0
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("bits", [None, 4, 8])
+def test_a_product_like_dora_s_is_that_of_the_layer(bits, bias):
+    layer = nn.Linear(64, 8, bias=bias)
+    x = mx.random.normal((3, 64))
+    layer = layer.to_quantized(group_size=32, bits=bits) if bits else layer
+    assert effect(layer(x), swapping._Product(layer)(x)) < 1e-5
+
+
 def test_the_variants_are_those_of_the_base(load_nano):
     assert fuse_variants(load_nano("tinyllama").model) == ()
     assert fuse_variants(tuned(load_nano)) == ("plain",)
@@ -152,6 +161,16 @@ def test_every_predicted_token_counts_once_whatever_the_batch(load_nano, batch_s
     assert merged["quantised"].tokens == base.tokens == 26
     assert merged["quantised"].kl_nat == pytest.approx(sum(its.kl_nat for its in expected), rel=1e-3)
     assert merged["quantised"].same_top == sum(its.same_top for its in expected)
+
+
+def test_the_divergence_is_seen_from_the_adapter(load_nano):
+    """It is not the same the other way round."""
+    model = tuned(load_nano, delta=3.0)
+    _, base = fuse_agreements(model, [TOKENS], 1)
+    sides = logits(model, TOKENS[:-1]), logits(load_nano("tinyllama").model, TOKENS[:-1])
+    there, back = agreement(*sides).kl_nat, agreement(*reversed(sides)).kl_nat
+    assert abs(there / back - 1) > 1e-3
+    assert base.kl_nat == pytest.approx(there, rel=1e-4)
 
 
 def test_the_argument_is_spelled_as_the_layer_spells_it():
