@@ -18,9 +18,12 @@ from harness.workloads.attaching import watched
 from harness.workloads.context import Context
 
 
-def context_for(nano, profile, stopwatch, **job):
+QV = read_adapter("qv-r8")
+
+
+def context_for(nano, profile, stopwatch, adapter=QV, **job):
     return Context(
-        job=Job(work="evaluation", ready=nano("tinyllama"), profile=profile, adapter=read_adapter("qv-r8"), **job),
+        job=Job(work="evaluation", ready=nano("tinyllama"), profile=profile, adapter=adapter, **job),
         device="cpu: test",
         progress=lambda *its: None,
         stopwatch=stopwatch,
@@ -31,11 +34,11 @@ def context_for(nano, profile, stopwatch, **job):
 def adapter_dir(load_nano, tmp_path):
     """Saves an adapter of the stand-in, as far from its beginning as *by* says."""
 
-    def save(by, adapter="qv-r8"):
+    def save(by, adapter=QV):
         loaded = load_nano("tinyllama")
-        attached = mlxlm.attach_adapter(loaded.model, read_adapter(adapter), "llama")
+        attached = mlxlm.attach_adapter(loaded.model, adapter, "llama")
         loaded.model.update(tree_map(lambda its: its + by, loaded.model.trainable_parameters()))
-        mlxlm.save_adapter(loaded.model, attached, "llama", tmp_path)
+        mlxlm.save_adapter(loaded.model, attached, tmp_path)
         return str(tmp_path)
 
     return save
@@ -75,7 +78,7 @@ def test_a_trained_adapter_that_changes_nothing_is_doubted(nano, tiny_profile, s
 
 def test_an_adapter_of_another_config_is_refused_with_its_tensors(nano, tiny_profile, stepping_stopwatch, adapter_dir):
     """Of rank 16 instead of 8: each matrix of the last layers has the wrong shape. The file is named."""
-    context = context_for(nano, tiny_profile, stepping_stopwatch, adapter_dir=adapter_dir(0.02, "qv-r16"))
+    context = context_for(nano, tiny_profile, stepping_stopwatch, adapter_dir=adapter_dir(0.02, read_adapter("qv-r16")))
     with pytest.raises(BadConfig, match=r"adapters.safetensors: of another model or config than qv-r8.*\n.*has shape"):
         context.load_with_adapter(check=True)
 
@@ -104,6 +107,30 @@ def test_an_adapter_that_starts_elsewhere_than_at_nothing_makes_a_training_doubt
     assert [its.partition(" by ")[0] for its in context.doubts] == doubts
 
 
+@pytest.mark.parametrize(("by", "doubts"), [(0.02, []), (0.0, ["the adapter changes nothing"])])
+def test_an_adapter_that_is_trained_on_must_change_something_from_the_start(
+    nano, tiny_profile, stepping_stopwatch, adapter_dir, by, doubts
+):
+    profile = replace(tiny_profile, training=replace(tiny_profile.training, iters=2))
+    context = context_for(nano, profile, stepping_stopwatch, replace(QV, resume=adapter_dir(by)))
+    training.measure(context)
+    assert [its.partition(":")[0] for its in context.doubts] == doubts
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora", "full"])
+@pytest.mark.parametrize(("by", "doubts"), [(0.02, []), (0.0, ["the adapter changes nothing"])])
+def test_every_kind_is_checked_when_it_is_loaded(nano, tiny_profile, stepping_stopwatch, adapter_dir, kind, by, doubts):
+    """What it was trained on from is not looked at again: that may be gone."""
+    adapter = replace(QV, kind=kind) if kind != "full" else replace(QV, kind=kind, rank=None, scale=None, keys={})
+    directory = adapter_dir(by, adapter)
+    context = context_for(
+        nano, tiny_profile, stepping_stopwatch, replace(adapter, resume="gone"), adapter_dir=directory
+    )
+    loaded, _ = context.load_with_adapter(check=True)
+    assert [its.partition(":")[0] for its in context.doubts] == doubts
+    assert mlxlm.fuse_variants(loaded.model) == (() if kind == "full" else ("plain",))
+
+
 def test_the_check_leaves_the_seeded_draws_as_they_were(load_nano):
     """Else the same seed would train another adapter than it does in mlx-lm."""
     drawn = []
@@ -112,9 +139,9 @@ def test_the_check_leaves_the_seeded_draws_as_they_were(load_nano):
         mlxlm.seed_everything(4)
         if check:
             with watched(loaded, [], mlxlm.doubt_about_fresh):
-                mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), "llama")
+                mlxlm.attach_adapter(loaded.model, QV, "llama")
         else:
-            mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), "llama")
+            mlxlm.attach_adapter(loaded.model, QV, "llama")
         drawn.append([*[its for _, its in tree_flatten(loaded.model.trainable_parameters())], mx.random.uniform()])
     assert all(mx.array_equal(one, other) for one, other in zip(*drawn, strict=True))
 
@@ -142,7 +169,7 @@ def test_each_variant_has_its_reading_and_a_lossy_one_its_note(
 def test_a_four_bit_base_is_fused_both_ways(nano, load_nano, tiny_profile, stepping_stopwatch):
     loaded = load_nano("tinyllama")
     nn.quantize(loaded.model, group_size=32, bits=4)
-    mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), "llama")
+    mlxlm.attach_adapter(loaded.model, QV, "llama")
     loaded.model.update(tree_map(lambda its: its + 0.0003, loaded.model.trainable_parameters()))
     loaded.model.eval()
     readings, notes = fusing.measure(context_for(nano, tiny_profile, stepping_stopwatch), loaded, [[5, 6, 7, 8, 9]])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def refuse_other_tensors(model_dir: Path, adapter: AdapterConfig, file: Path) ->
     """
     config = read_config(model_dir)
     model = mlxlm.build(config)
-    mlxlm.attach_adapter(model, adapter, config["model_type"])
+    mlxlm.attach_adapter(model, replace(adapter, resume=None), config["model_type"])
     if problems := mlxlm.check_tensors(model, file):
         where = f"{file}: of another model or config than {adapter.name}; train it again, or give the config it is of"
         raise BadConfig(where, problems)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import mlxlm, probe
+from harness.configs import ADAPTER_WEIGHTS
 from harness.energy import Meter, open_meter
 from harness.errors import HarnessError
 from harness.memory import MemoryMeter
@@ -71,7 +72,7 @@ class Context:
             return loaded, None
         directory = Path(self.job.adapter_dir)
         if check:
-            refuse_other_tensors(Path(self.ready.directory), self.adapter, directory / "adapters.safetensors")
+            refuse_other_tensors(Path(self.ready.directory), self.adapter, directory / ADAPTER_WEIGHTS)
         with watched(loaded, self.doubts, mlxlm.doubt_about_trained) if check else nullcontext():
             attached = mlxlm.load_adapter(loaded.model, self.adapter, directory)
         return loaded, attached.facts()
