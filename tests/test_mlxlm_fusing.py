@@ -2,6 +2,7 @@ import math
 from types import SimpleNamespace
 
 import mlx.core as mx
+import mlx_lm.tuner.utils
 import mlx_lm.utils
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from harness.mlxlm.swapping import OnDemand, bare
 
 TOKENS = list(range(3, 15))
 ROWS = [TOKENS, [7, 8], list(range(20, 5, -1))]  # of unequal length, so that they are padded
+# In whichever of its places this mlx-lm has it.
+DEQUANTISE = getattr(mlx_lm.utils, "dequantize_model", None) or mlx_lm.tuner.utils.dequantize
 KEYS = ["self_attn.q_proj", "self_attn.v_proj", "mlp.down_proj"]
 
 
@@ -39,9 +42,9 @@ def tuned(load_nano, *, bits=None, dora=False, name="tinyllama", keys=KEYS, delt
 
 def fused_by_mlx_lm(model, *, dequantize):
     """As mlx_lm.fuse does it."""
-    layers = [(n, m.fuse(dequantize=dequantize)) for n, m in model.named_modules() if hasattr(m, "fuse")]
+    layers = [(n, m.fuse(dequantize)) for n, m in model.named_modules() if hasattr(m, "fuse")]
     model.update_modules(tree_unflatten(layers))
-    return mlx_lm.utils.dequantize_model(model) if dequantize else model
+    return DEQUANTISE(model) if dequantize else model
 
 
 def test_a_divergence_worked_by_hand():
@@ -189,9 +192,8 @@ def test_the_argument_is_spelled_as_the_layer_spells_it():
 def test_an_older_mlx_lm_dequantises_by_another_name(monkeypatch):
     linear = nn.QuantizedLinear(32, 8, bias=False, group_size=32, bits=4)
     new = fusing._dequantise(linear)
-    function = mlx_lm.utils.dequantize_model
-    monkeypatch.delattr(mlx_lm.utils, "dequantize_model")
-    monkeypatch.setattr(mlx_lm.tuner.utils, "dequantize", function, raising=False)
+    monkeypatch.delattr(mlx_lm.utils, "dequantize_model", raising=False)
+    monkeypatch.setattr(mlx_lm.tuner.utils, "dequantize", DEQUANTISE, raising=False)
     old = fusing._dequantise(linear)
     assert type(new) is type(old) is nn.Linear
     assert effect(new.weight, old.weight) == 0.0

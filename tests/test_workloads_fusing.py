@@ -17,7 +17,6 @@ from harness.workloads import evaluation, fusing, training
 from harness.workloads.attaching import watched
 from harness.workloads.context import Context
 
-
 QV = read_adapter("qv-r8")
 
 
