@@ -324,7 +324,8 @@ ALL = (
         "nat/token",
         _N,
         _QUAL,
-        "KL(with the adapter || bare base), mean over the predicted tokens of the test rows: what the adapter does.",
+        "Kullback-Leibler divergence of the bare base from the model with the adapter, mean over the predicted tokens "
+        "of the test rows: what the adapter does.",
         "Kullback and Leibler (1951); the measure of what fusing may lose, see docs/adapters.md",
     ),
     _define(
@@ -332,8 +333,8 @@ ALL = (
         "nat/token",
         _L,
         _QUAL,
-        "KL(adapter on its base || fused model), mean over the same tokens. plain: a float base; quantised: each "
-        "matrix quantised again as it was; dequantised: nothing quantised any more.",
+        "Divergence of the fused model from the adapter on its base, mean over the same tokens. plain: a float base; "
+        "quantised: each matrix quantised again as it was; dequantised: nothing quantised any more.",
         "Kullback and Leibler (1951); 0 where fusing loses nothing, see docs/adapters.md",
     ),
     _define(
