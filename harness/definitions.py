@@ -319,6 +319,32 @@ ALL = (
         "Answers that ended by themselves before the token limit.",
         "finish_reason of each output",
     ),
+    _define(
+        "adapter_kl_nat_per_token",
+        "nat/token",
+        _N,
+        _QUAL,
+        "Kullback-Leibler divergence of the bare base from the model with the adapter, mean over the predicted tokens "
+        "of the test rows: what the adapter does.",
+        "Kullback and Leibler (1951); the measure of what fusing may lose, see docs/adapters.md",
+    ),
+    _define(
+        "fused_kl_nat_per_token",
+        "nat/token",
+        _L,
+        _QUAL,
+        "Divergence of the fused model from the adapter on its base, mean over the same tokens. plain: a float base; "
+        "quantised: each matrix quantised again as it was; dequantised: nothing quantised any more.",
+        "Kullback and Leibler (1951); 0 where fusing loses nothing, see docs/adapters.md",
+    ),
+    _define(
+        "fused_top1_agreement",
+        "share",
+        _H,
+        _QUAL,
+        "Share of the same tokens for which both think the same next token the likeliest, by the same variants.",
+        "what greedy decoding sees of the difference",
+    ),
     _define("response_words", "word", _N, _QUAL, "Words of each answer.", "separated by white space"),
     _define(
         "load_s",

@@ -25,7 +25,10 @@ _ROWS = {
         "total_parameters", "trainable_parameters", "adapter_bytes",
         "estimated_peak_bytes", "memory_growth_bytes_per_step", "swap_growth_bytes",
     ),
-    "evaluation": ("test_loss", "test_perplexity", "bits_per_byte", "eos_rate", "response_words"),
+    "evaluation": (
+        "test_loss", "test_perplexity", "bits_per_byte", "eos_rate", "response_words",
+        "adapter_kl_nat_per_token", "fused_kl_nat_per_token", "fused_top1_agreement",
+    ),
     "inference": (
         "load_s", "disk_bytes", "ttft_s", "prefill_tokens_per_s", "decode_tokens_per_s", "tpot_s", "response_s",
         "context_prefill_tokens_per_s", "context_decode_tokens_per_s", "batch_decode_tokens_per_s",

@@ -53,8 +53,8 @@ def test_the_two_adapters_are_those_of_their_configs(session):
     trainable = [
         records[f"training/gpt2/{name}"].metrics["trainable_parameters"].samples for name in ("qv-r8", "qv-r16")
     ]
-    # four layers; one matrix each, 96 in and 288 out; r (in + out) by Hu et al.
-    assert trainable == [((4 * 8 * (96 + 288),),), ((4 * 16 * (96 + 288),),)]
+    # four layers; one matrix each, 128 in and 384 out; r (in + out) by Hu et al.
+    assert trainable == [((4 * 8 * (128 + 384),),), ((4 * 16 * (128 + 384),),)]
     for record in (records["training/gpt2/qv-r8"], records["training/gpt2/qv-r16"]):
         assert any("layers asked for, the model has 4" in note for note in record.notes)
         for artifact in record.artifacts:

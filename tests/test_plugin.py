@@ -84,7 +84,7 @@ def test_every_repeat_is_a_process_of_its_own(suites):
     [
         (
             ["--models", "tinylama"],
-            "unknown model 'tinylama'. Did you mean 'tinyllama'?*gpt2, qwen, smollm2, tinyllama*",
+            "unknown model 'tinylama'. Did you mean 'tinyllama'?*gpt2, llama-1b, qwen*",
         ),
         (["--lora", "r8"], "unknown adapter config 'r8'*all-r32, all-r8, qv-r16, qv-r8*"),
         (["--profile", "quick"], "unknown profile 'quick'*reference, smoke, standard*"),

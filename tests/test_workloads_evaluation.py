@@ -185,6 +185,7 @@ def test_an_adapter_changes_what_is_measured_and_stands_in_the_key(
 ):
     adapter = read_adapter("qv-r8")
     loaded = load_nano("tinyllama")
+    mlxlm.seed_everything(1)
     attached = mlxlm.attach_adapter(loaded.model, adapter, "llama")
     loaded.model.update(tree_map(lambda array: array + 0.02, loaded.model.trainable_parameters()))
     mlxlm.save_adapter(loaded.model, attached, tmp_path)

@@ -5,8 +5,10 @@ Read against mlx-lm 0.32.2.
 """
 
 from harness.mlxlm.adapters import AttachedAdapter, attach_adapter, load_adapter, save_adapter
+from harness.mlxlm.attaching import check_tensors, doubt_about_fresh, doubt_about_trained, logits
 from harness.mlxlm.device import allocator, has_memory_of_its_own, wait_for_device
 from harness.mlxlm.drawing import draw
+from harness.mlxlm.fusing import fuse_agreements, fuse_variants
 from harness.mlxlm.generation import CannotBatch, ReadContext, generate, generate_batch, logits_are_finite
 from harness.mlxlm.models import Loaded, build, load, load_lazily, parameter_shapes
 from harness.mlxlm.optimizers import moments, optimizer
@@ -28,15 +30,21 @@ __all__ = [
     "attach_adapter",
     "bits_per_weight",
     "build",
+    "check_tensors",
     "closing_tokens",
     "conversation_tokens",
+    "doubt_about_fresh",
+    "doubt_about_trained",
     "draw",
+    "fuse_agreements",
+    "fuse_variants",
     "generate",
     "generate_batch",
     "has_memory_of_its_own",
     "load",
     "load_adapter",
     "load_lazily",
+    "logits",
     "logits_are_finite",
     "moments",
     "optimizer",

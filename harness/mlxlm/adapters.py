@@ -12,6 +12,7 @@ from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
 
 from harness.configs import ADAPTER_WEIGHTS
 from harness.errors import BadConfig
+from harness.mlxlm.attaching import check_tensors
 from harness.mlxlm.sizes import is_packed, sides
 from harness.modeldir import write_json
 from harness.plans import AdapterConfig
@@ -129,14 +130,8 @@ def _resume(model: Any, config: AdapterConfig, directory: Path) -> None:
         BadConfig: if its tensors are not those of this adapter, one to one in name and shape.
     """
     file = directory / ADAPTER_WEIGHTS
-    saved: Any = mx.load(str(file))
-    there = {name: tuple(array.shape) for name, array in saved.items()}
-    here = {name: tuple(array.shape) for name, array in tree_flatten(model.trainable_parameters())}
-    names = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
-    problems = [f"{name}: {there.get(name, 'missing')} in {file}, {here.get(name, 'none')} here" for name in names[:5]]
-    if problems:
-        problems += [f"and {len(names) - 5} more"] * (len(names) > len(problems))
-        raise BadConfig(f"adapter {config.name}: resume: another adapter than this config describes", problems)
+    if problems := check_tensors(model, file):
+        raise BadConfig(f"adapter {config.name}: {file} holds another adapter than this config describes", problems)
     model.load_weights(str(file), strict=False)
 
 

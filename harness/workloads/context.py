@@ -1,11 +1,13 @@
 """What every workload has at hand: its job, the model, the clock, the memory meter and a line to the session."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import mlxlm, probe
+from harness.configs import ADAPTER_WEIGHTS
 from harness.energy import Meter, open_meter
 from harness.errors import HarnessError
 from harness.memory import MemoryMeter
@@ -13,6 +15,7 @@ from harness.meters import Stopwatch
 from harness.plans import AdapterConfig, Job, Profile, ReadyModel
 from harness.records import Key, Readings
 from harness.texts import PLAIN_FAMILY, read_chat_template
+from harness.workloads.attaching import refuse_other_tensors, watched
 
 _T = TypeVar("_T")
 
@@ -56,12 +59,22 @@ class Context:
         """Load the model, with the plain chat template where its tokenizer brings none."""
         return mlxlm.load(Path(self.ready.directory), read_chat_template(PLAIN_FAMILY))
 
-    def load_with_adapter(self) -> tuple[mlxlm.Loaded, dict[str, Any] | None]:
-        """Load the model and the trained adapter of the case; the adapter's facts are None for a base case."""
+    def load_with_adapter(self, *, check: bool = False) -> tuple[mlxlm.Loaded, dict[str, Any] | None]:
+        """Load the model and the trained adapter of the case; the adapter's facts are None for a base case.
+
+        With *check*, which takes time, an adapter that changes nothing is a doubt.
+
+        Raises:
+            BadConfig: with *check*, if the adapter's file does not hold what its config makes of the model.
+        """
         loaded = self.load()
         if self.job.adapter_dir is None:
             return loaded, None
-        attached = mlxlm.load_adapter(loaded.model, self.adapter, Path(self.job.adapter_dir))
+        directory = Path(self.job.adapter_dir)
+        if check:
+            refuse_other_tensors(Path(self.ready.directory), self.adapter, directory / ADAPTER_WEIGHTS)
+        with watched(loaded, self.doubts, mlxlm.doubt_about_trained) if check else nullcontext():
+            attached = mlxlm.load_adapter(loaded.model, self.adapter, directory)
         return loaded, attached.facts()
 
     def roof(self, loaded: mlxlm.Loaded) -> probe.Roof:

@@ -8,6 +8,7 @@ from typing import Any
 from harness import mlxlm
 from harness.records import Output, Readings, Sample
 from harness.texts import Prompt, read_dataset, read_prompts
+from harness.workloads import fusing
 from harness.workloads.context import Context
 from harness.workloads.validation import mean_nll
 
@@ -28,7 +29,7 @@ def measure(context: Context) -> Sample:
     plan = context.profile.training
     dataset = read_dataset(plan.dataset)
     with context.memory.phase("load"):
-        loaded, adapter = context.load_with_adapter()
+        loaded, adapter = context.load_with_adapter(check=True)
     context.roof(loaded)
     rows = [scored_row(loaded.tokenizer, row["messages"]) for row in dataset.splits["test"]]
     with context.memory.phase("evaluate"):
@@ -39,6 +40,7 @@ def measure(context: Context) -> Sample:
         for number, prompt in enumerate(prompts, start=1):
             outputs.append(answer(loaded, prompt, context.profile.max_answer_tokens))
             context.progress(number, len(prompts), "answers")
+    fuse_readings, fuse_notes = fusing.measure(context, loaded, [row.tokens for row in rows])
     loss = mean_nll(nll)
     readings = {
         "test_loss": Readings(values=(loss,)),
@@ -46,6 +48,7 @@ def measure(context: Context) -> Sample:
         "bits_per_byte": bits_per_byte(rows, nll),
         "eos_rate": Readings(values=(sum(its.finish_reason == "stop" for its in outputs) / len(outputs),)),
         "response_words": Readings(values=tuple(float(len(its.text.split())) for its in outputs)),
+        **fuse_readings,
         **context.readings(),
     }
     trained = {
@@ -62,6 +65,7 @@ def measure(context: Context) -> Sample:
         key=context.key(loaded, adapter=adapter and adapter | trained, dataset=dataset.facts(), settings=settings),
         readings=readings,
         outputs=tuple(outputs),
+        notes=fuse_notes,
     )
 
 

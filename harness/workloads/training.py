@@ -14,6 +14,7 @@ from harness.plans import TrainingPlan
 from harness.records import Artifact, Readings, Sample
 from harness.texts import Dataset, read_dataset
 from harness.workloads import steps
+from harness.workloads.attaching import watched
 from harness.workloads.context import Context
 from harness.workloads.keeping import keep
 from harness.workloads.rows import Row, tokenised
@@ -120,7 +121,9 @@ def _set_up(context: Context) -> _Setup:
     context.roof(loaded)
     shape, total = mlxlm.shape_of(loaded.model), mlxlm.total_parameters(loaded.model)
     mlxlm.seed_everything(plan.seed)
-    adapter = mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
+    doubt_about = mlxlm.doubt_about_fresh if context.adapter.resume is None else mlxlm.doubt_about_trained
+    with watched(loaded, context.doubts, doubt_about):
+        adapter = mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
     rows, validation = (
         tokenised(loaded.tokenizer, dataset.splits[split], mask_prompt=plan.mask_prompt) for split in ("train", "valid")
     )
