@@ -1,14 +1,14 @@
 """Asks a worker process for one thing: weights, facts about the machine, parameter counts."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import process
 from harness.errors import HarnessError
 from harness.messages import Message
-from harness.plans import AdapterConfig, Job, ModelConfig, Quantization, ReadyModel
+from harness.plans import AdapterConfig, Job, ModelConfig, Quantization, ReadyModel, TrainingPlan
 from harness.records import Environment
 
 _PREPARE_TIMEOUT_S = 3600.0  # a download may take that long
@@ -30,14 +30,20 @@ def ask_alone(job: Job, timeout_s: float) -> Message:
 
 
 def fetch(
-    model: ModelConfig, source: str, ask: Ask = ask_alone, *, quantization: Quantization | None = None
+    model: ModelConfig,
+    source: str,
+    ask: Ask = ask_alone,
+    *,
+    quantization: Quantization | None = None,
+    trials: Sequence[tuple[AdapterConfig, TrainingPlan]] = (),
 ) -> ReadyModel:
-    """Get a model's weights into the cache, quantised if they are to be.
+    """Get a model's weights into the cache, quantised if they are to be; *trials* is what it has to fit.
 
     Raises:
         HarnessError: if they cannot be had.
     """
-    ready = ask(Job(work="prepare", model=model, source=source, quantization=quantization), _PREPARE_TIMEOUT_S).ready
+    job = Job(work="prepare", model=model, source=source, quantization=quantization, trials=tuple(trials))
+    ready = ask(job, _PREPARE_TIMEOUT_S).ready
     assert ready is not None, "the worker answers a prepare job with a model"
     return ready
 

@@ -1,6 +1,7 @@
 """The head of a run while its session lives: run.json, kept up to date, and the claim on the run's directory."""
 
 import secrets
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,14 @@ class Head:
         if self.before is not None:
             store.write_run(self.directory, self.before.run, self.before.environment, self.before.earlier_environments)
         self.lock.release()
+
+    def withdraw(self) -> None:
+        """Leave nothing of a run that cannot begin; one that is gone on with stays as it was found."""
+        if self.before is not None:
+            self.leave()
+            return
+        self.lock.release()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def look(self, environment: Environment, memory_limit_bytes: int | None) -> None:
         """Note the machine as it is before the first case, what is wrong with it, and what a worker may use of it."""

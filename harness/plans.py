@@ -224,6 +224,7 @@ class Job:
     model: ModelConfig | None = None
     source: str = "auto"
     quantization: Quantization | None = None  # to prepare the model with
+    trials: tuple[tuple[AdapterConfig, TrainingPlan], ...] = ()  # what the prepared model is going to be trained with
     ready: ReadyModel | None = None
     adapter: AdapterConfig | None = None
     adapter_dir: str | None = None  # where a trained adapter is (read) or goes (written)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import process, schedule, store
+from harness.errors import HarnessError
 from harness.head import Head, open_head
 from harness.identity import Identity, identify
 from harness.merging import merge_readings, merge_series
@@ -109,12 +110,12 @@ class Session:
             timeout_s=self.settings.profile.timeout_s,
             memory_limit_bytes=self.settings.memory_limit_bytes,
         )
-        self.head.look(self._workers.look(), self._workers.memory_limit_bytes)
-        for case in {_base_of(case): case for case in cases}.values():
-            say(f"preparing {case.model.name}")
-            ready = self._workers.prepare(case.model, self.settings.source, case.quantization)
-            self._ready[_base_of(case)] = ready
-            self.head.warn(ready.warnings)
+        try:
+            self._prepare(self._workers, cases, say)
+        except HarnessError:
+            self.head.withdraw()
+            self._head = None
+            raise
         self.head.warn(stored.problems)
         for bundle in stored.runs:
             self._take_over(bundle, cases)
@@ -123,6 +124,17 @@ class Session:
         turns = schedule.in_rounds(missing, repeats) if turning else schedule.one_by_one(missing, repeats)
         self._turns = [turn for turn in turns if turn.number > len(self._opened(turn.case).samples)]
         return missing
+
+    def _prepare(self, workers: Workers, cases: Sequence[Case], say: Callable[[str], None]) -> None:
+        """Look at the machine, get the weights, and see whether what is to be trained fits them."""
+        self.head.look(workers.look(), workers.memory_limit_bytes)
+        for base in dict.fromkeys(map(_base_of, cases)):
+            alike = [case for case in cases if _base_of(case) == base]
+            model, quantization = alike[0].model, alike[0].quantization
+            trials = {case.adapter.name: (case.adapter, case.training) for case in alike if case.adapter}
+            say(f"preparing {model.name}")
+            self._ready[base] = workers.prepare(model, self.settings.source, quantization, list(trials.values()))
+            self.head.warn(self._ready[base].warnings)
 
     def _take_over(self, stored: Bundle, cases: Sequence[Case]) -> None:
         """Keep what the run holds and still holds true; drop adapters that would be trained otherwise today."""

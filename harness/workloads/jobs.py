@@ -11,7 +11,7 @@ from harness.messages import Message
 from harness.meters import Stopwatch
 from harness.plans import Job
 from harness.records import Environment, Sample
-from harness.workloads import counting, evaluation, inference, training
+from harness.workloads import counting, evaluation, fitting, inference, training
 from harness.workloads.context import Context, Diverged
 
 DIVERGED = Diverged
@@ -35,7 +35,9 @@ def do(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Messa
     if job.work == "environment":
         return Message(environment=_environment(blas))
     if job.work == "prepare":
-        return Message(ready=weights.prepare(job.model, job.source, job.quantization))  # type: ignore[arg-type]
+        ready = weights.prepare(job.model, job.source, job.quantization)  # type: ignore[arg-type]
+        fitting.check(ready, job.trials)
+        return Message(ready=ready)
     return Message(facts=counting.count(job.model, job.adapter))  # type: ignore[arg-type]
 
 

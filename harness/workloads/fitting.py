@@ -1,0 +1,31 @@
+"""Whether adapters fit a model: found out before anything is measured, on the model as it lies on the disk.
+
+Nothing is read into memory: the weights are looked at lazily, and the adapter's matrices are never drawn.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import mlxlm
+from harness.errors import HarnessError
+from harness.modeldir import read_config
+from harness.plans import AdapterConfig, ReadyModel, TrainingPlan
+
+
+def check(ready: ReadyModel, trials: Sequence[tuple[AdapterConfig, TrainingPlan]]) -> None:
+    """Refuse a model whose weights are of another architecture, adapters that do not fit it, and unknown optimizers.
+
+    Raises:
+        HarnessError: naming everything that is wrong with all of them.
+    """
+    directory = Path(ready.directory)
+    mlxlm.load_lazily(directory)
+    problems = []
+    for adapter, plan in trials:
+        try:
+            mlxlm.attach_adapter(mlxlm.load_lazily(directory), adapter, read_config(directory)["model_type"])
+            mlxlm.optimizer(plan)
+        except HarnessError as error:
+            problems.append(f"{ready.config.name}: {error}")
+    if problems:
+        raise HarnessError("\n".join(problems))
