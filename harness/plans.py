@@ -222,6 +222,7 @@ class Job:
 
     work: str
     model: ModelConfig | None = None
+    models: tuple[ModelConfig, ...] = ()  # whose parameters are to be counted
     source: str = "auto"
     quantization: Quantization | None = None  # to prepare the model with
     trials: tuple[tuple[AdapterConfig, TrainingPlan], ...] = ()  # what the prepared model is going to be trained with

@@ -88,8 +88,7 @@ def resolve(
     if cooldown_s is not None and not 0 <= cooldown_s < math.inf:
         raise BadConfig("--cooldown", [f"{cooldown_s} seconds; give a number of 0 or more"])
     quantize = was.options.get("quantize") if quantize is None else quantize
-    if quantize is not None and quantize not in QUANTIZE:
-        raise UnknownName("quantisation", quantize, QUANTIZE)
+    quantised = quantization(quantize)
     dataset = was.options.get("dataset") if dataset is None else dataset
     iters = was.options.get("iters") if iters is None else iters
     over = {"dataset": dataset, "iters": iters}
@@ -108,7 +107,7 @@ def resolve(
         models=tuple(read_model(name) for name in model_names),
         adapters=tuple(configs),
         adapter_names=tuple(adapter_names),
-        quantization=None if quantize in {None, "none"} else Quantization(bits=int(quantize)),
+        quantization=quantised,
         profile=plan,
         source=source,
         repeats=repeats or was.options.get("repeats") or plan.repeats,
@@ -176,6 +175,17 @@ def _bytes(option: str, text: str) -> int:
     if size < 1:
         raise BadConfig(option, [f"{text!r} is no size; give one such as 8GiB, 512MiB or 1000000"])
     return int(size)
+
+
+def quantization(text: str | None) -> Quantization | None:
+    """What an option for the bits of a weight means.
+
+    Raises:
+        UnknownName: naming those there are.
+    """
+    if text is not None and text not in QUANTIZE:
+        raise UnknownName("quantisation", text, QUANTIZE)
+    return None if text is None or text == "none" else Quantization(bits=int(text))
 
 
 def check_source(source: str) -> None:

@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -181,8 +182,25 @@ def test_what_is_not_known_of_a_machine_is_unknown_and_never_none():
 
 
 def test_the_registry_is_a_table_with_every_source():
-    assert lines(listings.models([TINY]))[2:] == [
-        ["tiny", "llama", "org/tiny", "apache-2.0", "no", "hub, nano"],
+    counted = {"tiny": {"total_parameters": 1234567}}
+    assert lines(listings.models([TINY], counted)) == [
+        ["name", "architecture", "parameters", "licence", "gated", "weights"],
+        ANY,
+        ["tiny", "llama", "1,234,567", "apache-2.0", "no", "hub, random, nano"],
+        ["hf:ORG/REPO[@REV] and path:DIR work too."],
+    ]
+
+
+def test_the_registry_shows_what_an_adapter_trains_and_on_which_models_it_does_not_fit():
+    odd = replace(TINY, name="odd")
+    counted = {
+        "tiny": {"total_parameters": 1234567, "trainable_parameters": 4096},
+        "odd": {"problem": "adapter r8: 1 problem"},
+    }
+    assert lines(listings.models([TINY, odd], counted))[2:] == [
+        ["tiny", "llama", "1,234,567", "4,096", "apache-2.0", "no", "hub, random, nano"],
+        ["odd", "llama", "apache-2.0", "no", "hub, random, nano"],
+        ["adapter r8: 1 problem"],
         ["hf:ORG/REPO[@REV] and path:DIR work too."],
     ]
 
@@ -194,6 +212,7 @@ def test_the_registry_is_a_table_with_every_source():
         (ModelConfig(name="a", directory="/m"), ["path"]),
         (ModelConfig(name="a", pypi=PYPI), ["pypi"]),
         (ModelConfig(name="a", repository="o/r", pypi=PYPI, nano={"x": 1}), ["hub", "pypi", "nano"]),
+        (ModelConfig(name="a", config={"model_type": "x"}), ["random"]),
     ],
 )
 def test_the_sources_of_a_model_are_those_it_has(config, found):
@@ -201,7 +220,7 @@ def test_the_sources_of_a_model_are_those_it_has(config, found):
 
 
 def test_a_model_is_shown_with_its_exact_counts():
-    adapter = {"name": "r8", "rank": 8, "scale": 20.0, "layers": 16, "keys": ["q_proj", "v_proj"]}
+    adapter = {"name": "r8", "kind": "dora", "rank": 8, "scale": 20.0, "layers": 16, "keys": ["q_proj", "v_proj"]}
     counted = {
         "model_type": "llama",
         "total_parameters": 134515008,
@@ -212,11 +231,17 @@ def test_a_model_is_shown_with_its_exact_counts():
     shown = dict(line for line in lines(listings.model(TINY, counted)))
     assert shown["parameters"] == "134,515,008"
     assert shown["trainable"] == "245,760 (0.1827 % of all)"  # 245760 / 134515008 = 0.00182701
-    assert shown["adapter"] == "r8: rank 8, scale 20"
+    assert shown["adapter"] == "r8: dora, rank 8, scale 20"
     assert shown["adapter layers"] == "last 16"
     assert shown["adapter keys"] == "q_proj, v_proj"
     assert shown["note"] == "fewer layers than asked for"
     assert shown["gated"] == "no"
+
+
+def test_a_full_fine_tune_is_shown_without_a_rank():
+    adapter = {"name": "all", "kind": "full", "rank": None, "scale": None, "layers": 2, "keys": ["q_proj"]}
+    counted = {"model_type": "x", "total_parameters": 9, "trainable_parameters": 3, "adapter": adapter, "note": None}
+    assert dict(lines(listings.model(TINY, counted)))["adapter"] == "all: full"
 
 
 def test_a_model_without_an_adapter_has_no_line_on_one():

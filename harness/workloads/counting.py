@@ -1,12 +1,24 @@
 """Counts a model's parameters, and an adapter's, from the published sizes. Allocates nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import mlxlm
-from harness.errors import BadConfig
+from harness.errors import BadConfig, HarnessError
 from harness.modeldir import read_config
 from harness.plans import AdapterConfig, ModelConfig
+
+
+def count_all(models: Sequence[ModelConfig], adapter: AdapterConfig | None) -> dict[str, Any]:
+    """Count every model by its name; in place of one that cannot be counted so, its `problem`."""
+    counted: dict[str, Any] = {}
+    for model in models:
+        try:
+            counted[model.name] = count(model, adapter)
+        except HarnessError as error:
+            counted[model.name] = {"problem": str(error)}
+    return counted
 
 
 def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:

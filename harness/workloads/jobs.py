@@ -31,14 +31,15 @@ def do(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Messa
         sample = _MEASURED[job.work](context)
         context.doubts += context.memory.doubts(physical_bytes(), probe.device_memory_bytes())
         return Message(sample=replace(sample, invalid="; ".join(context.doubts) or None))
-    assert job.work == "environment" or job.model is not None, "this job is about a model"
+    if job.work == "count":
+        return Message(facts=counting.count_all(job.models, job.adapter))
     if job.work == "environment":
         return Message(environment=_environment(blas))
-    if job.work == "prepare":
-        ready = weights.prepare(job.model, job.source, job.quantization)  # type: ignore[arg-type]
-        fitting.check(ready, job.trials)
-        return Message(ready=ready)
-    return Message(facts=counting.count(job.model, job.adapter))  # type: ignore[arg-type]
+    assert job.work == "prepare", f"nobody does {job.work!r}"
+    assert job.model is not None, "this job is about a model"
+    ready = weights.prepare(job.model, job.source, job.quantization)
+    fitting.check(ready, job.trials)
+    return Message(ready=ready)
 
 
 def device_name() -> str:
