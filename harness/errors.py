@@ -35,6 +35,14 @@ class UnknownName(HarnessError):
         super().__init__(f"unknown {what} {name!r}.{guess} Known: {listing}.{' ' + hint if hint else ''}")
 
 
+class BadData(HarnessError):
+    """Rows that a model cannot learn from, or would learn the wrong thing from."""
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        accept = "a config accepts a rule's findings with accept = [...] under [training]"
+        super().__init__("\n  ".join(["the pre-flight stops this training", *findings, accept]))
+
+
 class BadWeights(HarnessError):
     """Weights that could not be had, or are not what they should be."""
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from harness import preflight
 from harness.plans import ALL_LAYERS, KINDS
 from harness.targets import PRESETS
 
@@ -113,7 +114,10 @@ TRAINING: Rules = {
     "grad_checkpoint": _FLAG,
     "mask_prompt": _FLAG,
     "checkpoint_every": _COUNT,
-    "accept": (_names, "a list of rules of the pre-flight"),
+    "accept": (
+        lambda v: isinstance(v, list) and all(rule in preflight.RULES for rule in v),
+        f"a list of rules of the pre-flight: {', '.join(preflight.RULES)}",
+    ),
 }
 SCHEDULE: Rules = {
     "name": _one_of(SCHEDULES),

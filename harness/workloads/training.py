@@ -13,7 +13,7 @@ from harness import costs, mlxlm
 from harness.plans import TrainingPlan
 from harness.records import Artifact, Readings, Sample
 from harness.texts import Dataset, read_dataset
-from harness.workloads import steps
+from harness.workloads import examining, steps
 from harness.workloads.attaching import watched
 from harness.workloads.context import Context
 from harness.workloads.keeping import keep
@@ -37,6 +37,7 @@ class _Setup:
     adapter: mlxlm.AttachedAdapter
     rows: Sequence[Row]  # to train on
     validation_rows: Sequence[Row]
+    data_notes: Sequence[str]
 
     @property
     def in_place(self) -> bool:
@@ -124,9 +125,11 @@ def _set_up(context: Context) -> _Setup:
     doubt_about = mlxlm.doubt_about_fresh if context.adapter.resume is None else mlxlm.doubt_about_trained
     with watched(loaded, context.doubts, doubt_about):
         adapter = mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
-    rows, validation = (
-        tokenised(loaded.tokenizer, dataset.splits[split], mask_prompt=plan.mask_prompt) for split in ("train", "valid")
-    )
+    splits = {
+        split: tokenised(loaded.tokenizer, rows, mask_prompt=plan.mask_prompt) for split, rows in dataset.splits.items()
+    }
+    read = {split: list(zip(dataset.splits[split], rows, strict=True)) for split, rows in splits.items()}
+    notes = examining.check(loaded.tokenizer, read, plan)
     return _Setup(
         context=context,
         plan=plan,
@@ -135,8 +138,9 @@ def _set_up(context: Context) -> _Setup:
         shape=shape,
         total_parameters=total,
         adapter=adapter,
-        rows=rows,
-        validation_rows=validation,
+        rows=splits["train"],
+        validation_rows=splits["valid"],
+        data_notes=notes,
     )
 
 
@@ -222,8 +226,7 @@ def _notes(setup: _Setup, trained: _Trained) -> Iterator[str]:
     plan = setup.plan
     if setup.adapter.note:
         yield setup.adapter.note
-    if cut := sum(len(row.tokens) > plan.max_seq_length for row in setup.rows):
-        yield f"{cut} training rows were cut"
+    yield from setup.data_notes
     if lost := plan.iters % plan.grad_accumulation_steps:
         takes = f"it takes {plan.grad_accumulation_steps}, and their gradients are lost"
         yield f"no update of the last {lost} of {plan.iters} iterations: {takes}"

@@ -1,0 +1,216 @@
+"""Whether a model can learn from these rows: what goes wrong silently is said before anything is trained.
+
+Pure: facts of each row in, findings out. Rules and remedies stand in docs/data.md; a config accepts a rule's
+findings by its name.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+# What turns of a conversation are marked with, by the family of models that learnt it.
+MARKERS = {
+    "ChatML": ("<|im_start|>", "<|im_end|>"),
+    "Zephyr": ("<|user|>", "<|assistant|>", "<|system|>"),
+    "Llama 2, Mistral": ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"),
+    "Llama 3": ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"),
+    "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>"),
+    "Gemma": ("<start_of_turn>", "<end_of_turn>"),
+    "Phi": ("<|end|>",),
+    "GPT": ("<|endoftext|>",),
+    "Harmony": ("<|start|>", "<|message|>", "<|channel|>"),
+    "Command R": ("<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
+    "DeepSeek": ("<｜User｜>", "<｜Assistant｜>"),
+    "Alpaca": ("### Instruction:", "### Response:"),
+    "sentence": ("<s>", "</s>"),
+}
+_NAMED = 5  # rows of a finding
+
+
+class Severity(Enum):
+    """What a finding does."""
+
+    STOP = "stop"  # the training, unless the config accepts it
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFacts:
+    """What is known of one row as tokens. A fact that its form does not have is None."""
+
+    split: str
+    number: int  # in its split, counted from 1
+    tokens: int
+    targets: int  # tokens with a loss, after masking and cutting
+    leading_bos: int
+    closed: bool | None  # whether an end of text closes the last answer, with nothing but space after it
+    prompt_is_prefix: bool | None
+    foreign: tuple[str, ...]  # markers of other families that are plain text here
+    seen_in_training: bool = False  # a row of another split whose text is a training row's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What is known of the model and the plan."""
+
+    own_template: bool  # False: conversations are written in the plain family
+    conversations: bool  # whether the rows are some
+    adds_bos: bool  # whether its tokenizer opens a text with one
+    mask_prompt: bool
+    longest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that is wrong with some rows, and what to do."""
+
+    rule: str
+    severity: Severity
+    text: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"[{self.rule}] {self.text}; {self.remedy}"
+
+
+def examine(rows: Sequence[RowFacts], its: Circumstances) -> list[Finding]:
+    """Every rule's finding, those that stop first."""
+    found = [finding for rule in RULES.values() for finding in rule(rows, its)]
+    return sorted(found, key=lambda finding: finding.severity is Severity.NOTE)
+
+
+def stopping(findings: Sequence[Finding], accepted: Sequence[str]) -> list[Finding]:
+    """The findings that end a case before it is trained."""
+    return [its for its in findings if its.severity is Severity.STOP and its.rule not in accepted]
+
+
+def leaked_markers(text: str) -> tuple[str, ...]:
+    """The markers of any family that stand in a generated text: a model that ends its turn properly writes none."""
+    return tuple(marker for markers in MARKERS.values() for marker in markers if marker in text)
+
+
+def _no_template(_: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+    if its.conversations and not its.own_template:
+        yield Finding(
+            rule="no-template",
+            severity=Severity.NOTE,
+            text="the tokenizer has no chat template of its own: conversations are written in the family plain",
+            remedy="a base model learns this form; give another in tokenizer_config.json",
+        )
+
+
+def _turn_end(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
+    yield from _of(
+        [row for row in rows if row.closed is False],
+        rows,
+        "turn-end",
+        Severity.STOP,
+        "the last answer is not closed by an end-of-text token",
+        "the model would never learn to stop; mend the chat template",
+    )
+
+
+def _foreign_markers(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
+    odd = [row for row in rows if row.foreign]
+    markers = ", ".join(sorted({marker for row in odd for marker in row.foreign}))
+    yield from _of(
+        odd,
+        rows,
+        "foreign-markers",
+        Severity.STOP,
+        f"turn markers of another family are plain text to this tokenizer: {markers}",
+        "the model would write them out; give rows with messages in place of finished text",
+    )
+
+
+def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+    yield from _of(
+        [row for row in rows if row.leading_bos > 1],
+        rows,
+        "bos",
+        Severity.STOP,
+        "more than one beginning-of-text token",
+        "template and tokenizer both add one; leave it to the template",
+    )
+    if its.adds_bos:
+        yield from _of(
+            [row for row in rows if row.leading_bos == 0],
+            rows,
+            "bos",
+            Severity.NOTE,
+            "no beginning-of-text token, though the tokenizer opens a text with one",
+            "its chat template leaves it out",
+        )
+
+
+def _prompt_prefix(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+    yield from _of(
+        [row for row in rows if row.prompt_is_prefix is False],
+        rows,
+        "prompt-prefix",
+        Severity.STOP if its.mask_prompt else Severity.NOTE,
+        "the prompt's tokens are not the beginning of the conversation's",
+        "masking and scoring of the answer would cut in the wrong place; mend the chat template",
+    )
+
+
+def _no_targets(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+    masked = " after masking the prompt" if its.mask_prompt else ""
+    yield from _of(
+        [row for row in rows if row.targets == 0],
+        rows,
+        "no-targets",
+        Severity.STOP,
+        f"nothing is left to learn{masked} and cutting at {its.longest} tokens",
+        "shorten the prompt, or raise max_seq_length",
+    )
+
+
+def _truncated(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+    yield from _of(
+        [row for row in rows if row.tokens > its.longest],
+        rows,
+        "truncated",
+        Severity.NOTE,
+        f"cut at {its.longest} tokens, their end of turn with the rest",
+        "raise max_seq_length, or leave them out",
+    )
+
+
+def _contaminated(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
+    yield from _of(
+        [row for row in rows if row.seen_in_training],
+        rows,
+        "contaminated",
+        Severity.NOTE,
+        "the same text is a training row",
+        "take them out: their loss shows memory, not learning",
+    )
+
+
+RULES: dict[str, Callable[[Sequence[RowFacts], Circumstances], Iterator[Finding]]] = {
+    "no-template": _no_template,
+    "turn-end": _turn_end,
+    "foreign-markers": _foreign_markers,
+    "bos": _bos,
+    "prompt-prefix": _prompt_prefix,
+    "no-targets": _no_targets,
+    "truncated": _truncated,
+    "contaminated": _contaminated,
+}
+
+
+def _of(
+    rows: Sequence[RowFacts], of_all: Sequence[RowFacts], rule: str, severity: Severity, text: str, remedy: str
+) -> Iterator[Finding]:
+    """One finding a split, with its first rows named; one note for all where there is no other row."""
+    if rows and len(rows) == len(of_all) and severity is Severity.NOTE:
+        yield Finding(rule=rule, severity=severity, text=f"every row: {text}", remedy=remedy)
+        return
+    for split in dict.fromkeys(row.split for row in rows):
+        numbers = [row.number for row in rows if row.split == split]
+        named = ", ".join(map(str, numbers[:_NAMED])) + (
+            f" and {len(numbers) - _NAMED} more" if numbers[_NAMED:] else ""
+        )
+        place = f"{split} row{'s'[: len(numbers) > 1]} {named}"
+        yield Finding(rule=rule, severity=severity, text=f"{place}: {text}", remedy=remedy)
