@@ -94,8 +94,8 @@ def _no_template(_: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]
         yield Finding(
             rule="no-template",
             severity=Severity.NOTE,
-            text="the tokenizer has no chat template of its own: conversations are written in the family plain",
-            remedy="a base model learns this form; give another in tokenizer_config.json",
+            text="the tokenizer has no chat template of its own",
+            remedy="conversations are written in the family plain",
         )
 
 
@@ -138,8 +138,8 @@ def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
             rows,
             "bos",
             Severity.NOTE,
-            "no beginning-of-text token, though the tokenizer opens a text with one",
-            "its chat template leaves it out",
+            "no beginning-of-text token, though the tokenizer opens texts with one",
+            "the chat template leaves it out",
         )
 
 
