@@ -116,10 +116,10 @@ def _download(repository: str, revision: str | None, info: Any, kind: str, patte
     try:
         path = Path(snapshot_download(repository, repo_type=kind, revision=info.sha, allow_patterns=list(patterns)))
     except (OSError, ValueError, RuntimeError, *_TRANSPORT_ERRORS) as error:
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+            remedy = "set HF_HOME to a directory that can be written and has room"
+            raise BadWeights(f"hub: {repository} could not be stored: {error}; {remedy}") from error
         if isinstance(error, _CUT_ERRORS) or type(error) in {OSError, RuntimeError, ValueError}:
-            if getattr(error, "errno", None) is not None:
-                remedy = "set HF_HOME to a directory that can be written and has room"
-                raise BadWeights(f"hub: {repository} could not be stored: {error}; {remedy}") from error
             names = [its.rfilename for its in wanted if not _is_here(repository, its.rfilename, info.sha, kind)]
             problem = f"{_listed(names)} did not arrive whole ({_first_line(error)})"
             raise BadWeights(f"hub: {repository}: {problem}; run it again") from error
