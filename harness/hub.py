@@ -89,6 +89,18 @@ def download_data(repository: str, revision: str | None, patterns: Sequence[str]
     return _download(repository, revision, info, "dataset", patterns)
 
 
+def cached_data(repository: str, revision: str | None, patterns: Sequence[str]) -> Path | None:
+    """Give the data set's snapshot that is already on this machine; None if there is none."""
+    try:
+        return Path(
+            snapshot_download(
+                repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns), local_files_only=True
+            )
+        )
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        return None
+
+
 def unreachable() -> str | None:
     """Say why no hub can be reached within a few seconds; None if one answers."""
     try:
