@@ -6,12 +6,20 @@ Weights and other large files are listed with their sha256, as the real hub does
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import huggingface_hub
+import pytest
+
+from harness import hub
 
 _LFS = (".safetensors", ".bin", ".parquet")
 _API = {"models": "", "datasets": "datasets/"}
@@ -49,7 +57,7 @@ class HubServer:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def commit(self, repository: str) -> str:
-        """The one commit there is: determined by the files."""
+        """The one commit there is, also called main and v1: determined by the files."""
         files = sorted(self.repositories[repository].items())
         return hashlib.sha1(repr(files).encode(), usedforsecurity=False).hexdigest()
 
@@ -58,19 +66,28 @@ class HubServer:
         return [path.rpartition("/")[2] for path in self.asked if path.startswith("GET ") and "/resolve/" in path]
 
 
+def in_place_of_the_hub(patch: pytest.MonkeyPatch, server: HubServer, cache: Path) -> None:
+    """Have the real library ask *server*, and keep its files under *cache*."""
+    here = {"endpoint": server.endpoint, "cache_dir": cache}
+    patch.setattr(hub, "HfApi", partial(huggingface_hub.HfApi, endpoint=server.endpoint))
+    patch.setattr(hub, "snapshot_download", partial(huggingface_hub.snapshot_download, **here))
+    patch.setattr(hub, "try_to_load_from_cache", partial(huggingface_hub.try_to_load_from_cache, cache_dir=cache))
+    patch.setattr(time, "sleep", lambda _: None)  # the library waits before it tries again
+
+
 @contextmanager
 def serving(repositories: dict[str, dict[str, bytes]]) -> Iterator[HubServer]:
     """Serve *repositories* on a free port for as long as the block lasts."""
-    hub = HubServer(repositories=repositories)
-    handler = type("Handler", (_Handler,), {"hub": hub})
+    its = HubServer(repositories=repositories)
+    handler = type("Handler", (_Handler,), {"hub": its})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        hub.endpoint = f"http://127.0.0.1:{server.server_port}"
+        its.endpoint = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield hub
+            yield its
         finally:
-            hub.closing.set()
+            its.closing.set()
             server.shutdown()
             thread.join()
 
@@ -110,13 +127,16 @@ class _Handler(BaseHTTPRequestHandler):
             ]
         else:
             siblings = [
-                {"rfilename": path, "size": len(content), "blobId": _blob(content)}
-                | ({"lfs": {"sha256": _sha256(content), **_sizes(content)}} if path.endswith(_LFS) else {})
+                {"rfilename": path} | (self._facts(path, content) if "blobs=" in self.path else {})
                 for path, content in files
             ]
             listing = {"id": f"{org}/{name}", "sha": self.hub.commit(repository), "siblings": siblings}
         body = self._fault(repository).body
         self._answer(200, json.dumps(listing).encode() if body is None else body, {"Content-Type": "application/json"})
+
+    def _facts(self, path: str, content: bytes) -> dict[str, Any]:
+        its = {"size": len(content), "blobId": _blob(content)}
+        return its | ({"lfs": {"sha256": _sha256(content), **_sizes(content)}} if path.endswith(_LFS) else {})
 
     def _file(self, path: str) -> None:
         repository, _, rest = path.partition("/resolve/")
@@ -152,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(fault.status, b"", {"X-Error-Code": fault.code} if fault.code else {})
         elif (repository or key) not in self.hub.repositories:
             self._answer(404, b"", {"X-Error-Code": "RepoNotFound"})
-        elif revision not in {"main", self.hub.commit(repository or key)}:
+        elif revision not in {"main", "v1", self.hub.commit(repository or key)}:
             self._answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
         else:
             return False

@@ -5,14 +5,13 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
-from hub_server import Fault, serving
+from hub_server import Fault, in_place_of_the_hub, serving
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from harness import hub, weights
@@ -35,13 +34,7 @@ def served(monkeypatch, tmp_path):
         "datasets/org/rows": {"train.jsonl": b"{}\n", "README.md": b"rows", "data/test.parquet": b"PAR1"},
     }
     with serving(repositories) as server:
-        library = huggingface_hub.constants
-        monkeypatch.setattr(library, "ENDPOINT", server.endpoint)
-        monkeypatch.setattr(
-            library, "HUGGINGFACE_CO_URL_TEMPLATE", f"{server.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        )
-        monkeypatch.setattr(library, "HF_HUB_CACHE", str(tmp_path / "hub"))
-        monkeypatch.setattr(time, "sleep", lambda _: None)  # the library waits before it tries again
+        in_place_of_the_hub(monkeypatch, server, tmp_path / "hub")
         yield server
 
 
@@ -61,14 +54,16 @@ def test_a_download_is_of_the_commit_that_the_revision_names(served):
     files = [path for path in served.asked if "/resolve/" in path]
     assert len(files) == 4
     assert all(f"/resolve/{commit}/" in path for path in files)
+    assert sum("main" in path for path in served.asked) == 1, "it may have moved by the second time"
 
 
-@pytest.mark.parametrize("by_commit", [False, True])
-def test_what_was_downloaded_is_found_again_without_a_hub(served, by_commit):
-    revision = served.commit("org/tiny") if by_commit else None
+@pytest.mark.parametrize("revision", [None, "v1", "commit"])
+def test_what_was_downloaded_is_found_again_without_a_hub_and_nothing_else_is(served, revision):
+    revision = served.commit("org/tiny") if revision == "commit" else revision
     snapshot = hub.download_snapshot("org/tiny", revision)
     served.asked.clear()
     assert hub.cached_snapshot("org/tiny", revision) == snapshot
+    assert hub.cached_snapshot("org/tiny", "main" if revision else "v1") is None
     assert served.asked == []
 
 

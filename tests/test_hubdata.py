@@ -2,9 +2,8 @@ import json
 import sys
 import types
 
-import huggingface_hub
 import pytest
-from hub_server import Fault, serving
+from hub_server import Fault, in_place_of_the_hub, serving
 
 from harness import hubdata
 from harness.errors import BadConfig, BadWeights
@@ -18,11 +17,7 @@ ROWS = "datasets/org/rows"
 def served(monkeypatch, tmp_path):
     """A hub with one data set, org/rows, whose files a test puts there; the library's cache is empty."""
     with serving({ROWS: {}}) as server:
-        library = huggingface_hub.constants
-        template = f"{server.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(library, "ENDPOINT", server.endpoint)
-        monkeypatch.setattr(library, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(library, "HF_HUB_CACHE", str(tmp_path))
+        in_place_of_the_hub(monkeypatch, server, tmp_path)
         yield server
 
 
