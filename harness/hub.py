@@ -29,6 +29,7 @@ _REACH_TIMEOUT_S = 4.0
 _LOOK_TIMEOUT_S = 3.0  # for a look that nothing depends on
 _UNAUTHORISED = 401
 _BROKEN = 500  # HTTP status codes from here on are the server's own faults
+_SHA256_LENGTH = 64
 _NAMED = 3  # files in a message; more are counted
 # The hub library passes its HTTP library's errors on, and has changed that library twice.
 _HTTP_LIBRARIES = [sys.modules[name] for name in ("httpx2", "httpx", "requests.exceptions") if name in sys.modules]
@@ -62,10 +63,21 @@ def cached_snapshot(repository: str, revision: str | None) -> Path | None:
 def download_snapshot(repository: str, revision: str | None) -> Path:
     """Download a model at the commit its revision names now; its files are what the hub says they are.
 
+    Where no hub answers, it is the snapshot already on this machine, of the commit the revision named last.
+
     Raises:
-        HubUnreachable: if no hub answers within a few seconds, or it is broken.
+        HubUnreachable: if no hub answers within a few seconds, or it is broken, and there is no such snapshot.
         BadWeights: if the hub refuses it, it holds no safetensors, or a file did not arrive whole.
     """
+    try:
+        return _download_model(repository, revision)
+    except HubUnreachable:
+        if cached := cached_snapshot(repository, revision):
+            return cached
+        raise
+
+
+def _download_model(repository: str, revision: str | None) -> Path:
     info = _look_up(repository, revision, "model")
     files = [its.rfilename for its in info.siblings]
     if not any(fnmatch(name, _WEIGHTS) for name in files):
@@ -113,7 +125,7 @@ def unreachable() -> str | None:
 def _look_up(repository: str, revision: str | None, kind: str) -> Any:
     """The commit, and each file with its size and hash."""
     try:
-        return HfApi().repo_info(
+        info = HfApi().repo_info(
             repository, repo_type=kind, revision=revision, timeout=_REACH_TIMEOUT_S, files_metadata=True
         )
     except HFValidationError as error:
@@ -121,6 +133,13 @@ def _look_up(repository: str, revision: str | None, kind: str) -> Any:
     # A page of another's, for instance of a network that wants a login first, is no JSON or no listing.
     except (OSError, ValueError, KeyError, TypeError, *_TRANSPORT_ERRORS) as error:
         _refuse(error, repository, revision)
+    # What is not as listed gets deleted, so a name must not lead out of the snapshot.
+    outside = [
+        its.rfilename for its in info.siblings if its.rfilename.startswith("/") or ".." in its.rfilename.split("/")
+    ]
+    if outside:
+        raise BadWeights(f"hub: {repository} lists files outside itself: {_listed(outside)}; do not use it")
+    return info
 
 
 def _download(repository: str, revision: str | None, info: Any, kind: str, patterns: Sequence[str]) -> Path:
@@ -204,13 +223,23 @@ def _is_here(repository: str, name: str, commit: str, kind: str) -> bool:
 
 
 def _is_whole(snapshot: Path) -> bool:
-    """Whether there are weights, and every shard that an index names."""
+    """Whether there are weights, every shard that an index names, and each as the hub had it."""
     index = snapshot / "model.safetensors.index.json"
     try:
         names = set(read_json(index)["weight_map"].values()) if index.is_file() else set()
     except (ValueError, KeyError, AttributeError):
         return False
-    return any(snapshot.glob(_WEIGHTS)) and all((snapshot / name).is_file() for name in names)
+    weights = list(snapshot.glob(_WEIGHTS))
+    return bool(weights) and all((snapshot / name).is_file() for name in names) and all(map(_is_as_named, weights))
+
+
+def _is_as_named(path: Path) -> bool:
+    """Whether a file has the sha256 that it is stored under; True where it is stored under none.
+
+    Source: huggingface_hub, Understand caching, "blobs": those of Git LFS are named by their sha256.
+    """
+    name = path.readlink().name if path.is_symlink() else ""
+    return len(name) != _SHA256_LENGTH or file_sha256(path) == name
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -184,6 +184,52 @@ def test_a_file_of_another_size_than_the_hub_s_is_deleted_with_what_it_links_to(
     assert not stored.exists()
 
 
+@pytest.mark.parametrize("by_commit", [False, True])
+def test_what_was_downloaded_is_taken_where_no_hub_answers(served, by_commit):
+    revision = served.commit("org/tiny") if by_commit else None
+    snapshot = hub.download_snapshot("org/tiny", revision)
+    served.faults["org/tiny"] = Fault(status=500)
+    assert hub.download_snapshot("org/tiny", revision) == snapshot
+
+
+def test_what_was_downloaded_is_not_taken_where_the_hub_refuses(served):
+    hub.download_snapshot("org/tiny", None)
+    served.faults["org/tiny"] = Fault(status=403, code="GatedRepo")
+    assert "is gated" in refusal()
+
+
+def test_weights_that_rotted_on_this_machine_are_not_taken_and_the_next_download_mends_them(served):
+    snapshot = hub.download_snapshot("org/tiny", None)
+    file = snapshot / "model.safetensors"
+    file.resolve().write_bytes(b"1" + TINY["model.safetensors"][1:])
+    assert hub.cached_snapshot("org/tiny", None) is None
+    assert "model.safetensors has sha256" in refusal()
+    hub.download_snapshot("org/tiny", None)
+    assert file.read_bytes() == TINY["model.safetensors"]
+    assert hub.cached_snapshot("org/tiny", None) == snapshot
+
+
+def test_weights_that_nobody_came_to_check_are_not_taken(served):
+    """The library ends and the process is killed: the commit is known, and what is stored is not what was published."""
+    commit = served.commit("org/tiny")
+    served.faults[WEIGHTS] = Fault(flipped=True)
+    huggingface_hub.snapshot_download("org/tiny", revision=commit)
+    assert hub.cached_snapshot("org/tiny", commit) is None
+
+
+@pytest.mark.parametrize("name", ["../../../../mine.json", "{home}/mine.json", "data/../../../../../mine.json"])
+def test_a_listing_cannot_reach_files_outside_the_snapshot(served, tmp_path, name):
+    mine = tmp_path / "mine.json"
+    mine.write_text("precious")
+    name = name.format(home=tmp_path)
+    siblings = [{"rfilename": "model.safetensors"}, {"rfilename": name, "size": 1}]
+    listing = {"id": "org/tiny", "sha": served.commit("org/tiny"), "siblings": siblings}
+    served.faults["org/tiny"] = Fault(body=json.dumps(listing).encode())
+    assert refusal() == f"hub: org/tiny lists files outside itself: {name}; do not use it"
+    assert mine.read_text() == "precious"
+    assert served.downloaded() == []
+
+
 def test_all_damaged_files_are_named_at_once(served):
     served.repositories["org/tiny"]["model-2.safetensors"] = b"more"
     served.faults["org/tiny/*"] = Fault(flipped=True)
