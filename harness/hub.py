@@ -102,15 +102,16 @@ def download_data(repository: str, revision: str | None, patterns: Sequence[str]
 
 
 def cached_data(repository: str, revision: str | None, patterns: Sequence[str]) -> Path | None:
-    """Give the data set's snapshot that is already on this machine; None if there is none."""
+    """Give the data set's snapshot that is already on this machine, undamaged; None if there is none."""
     try:
-        return Path(
+        path = Path(
             snapshot_download(
                 repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns), local_files_only=True
             )
         )
     except (LocalEntryNotFoundError, OSError, ValueError):
         return None
+    return path if all(_is_as_named(file) for file in path.rglob("*") if file.is_file()) else None
 
 
 def unreachable() -> str | None:

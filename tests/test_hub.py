@@ -255,6 +255,13 @@ def test_a_data_set_without_such_files_is_refused_with_what_it_has(served):
     assert served.downloaded() == []
 
 
+def test_a_data_set_that_rotted_on_this_machine_is_not_taken(served):
+    snapshot = hub.download_data("org/rows", None, ["*.parquet"])
+    assert hub.cached_data("org/rows", None, ["*.parquet"]) == snapshot
+    (snapshot / "data" / "test.parquet").resolve().write_bytes(b"PAR2")
+    assert hub.cached_data("org/rows", None, ["*.parquet"]) is None
+
+
 def test_a_model_of_the_same_name_is_no_data_set(served):
     with pytest.raises(BadWeights, match="there is no org/tiny; check the name"):
         hub.download_data("org/tiny", None, ["*.json"])
