@@ -16,7 +16,7 @@ from harness import hub
 from harness.errors import BadConfig
 
 _PATTERNS = ("*.jsonl", "*.json", "*.csv", "*.parquet")
-_SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test"}
+_SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _NOT_ROWS = {"dataset_info.json", "dataset_infos.json"}  # what the datasets library notes of a data set
 _SHOWN = 10  # problems; more are counted
 _Row = tuple[str, dict[str, Any] | str]  # where it stands, and what it holds or what is wrong with it
@@ -118,7 +118,7 @@ def _rows(snapshot: Path, paths: Iterable[Path], problems: list[str]) -> Iterato
 
 
 def _jsonl(path: Path) -> Iterator[_Row]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
         if line.strip():
             try:
                 yield f"line {number}", _object(json.loads(line))
@@ -127,7 +127,7 @@ def _jsonl(path: Path) -> Iterator[_Row]:
 
 
 def _json(path: Path) -> Iterator[_Row]:
-    rows = json.loads(path.read_text(encoding="utf-8"))
+    rows = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(rows, list):
         yield "it", f"is {_kind(rows)}; give a list of objects"
         return

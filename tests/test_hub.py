@@ -213,7 +213,7 @@ def test_weights_that_nobody_came_to_check_are_not_taken(served):
     """The library ends and the process is killed: the commit is known, and what is stored is not what was published."""
     commit = served.commit("org/tiny")
     served.faults[WEIGHTS] = Fault(flipped=True)
-    huggingface_hub.snapshot_download("org/tiny", revision=commit)
+    hub.snapshot_download("org/tiny", revision=commit)
     assert hub.cached_snapshot("org/tiny", commit) is None
 
 
