@@ -116,7 +116,7 @@ def test_files_that_may_be_two_versions_of_a_split_are_not_put_together(put, pat
     put(dict.fromkeys(paths, ""))
     (problem, accepted) = problems()
     assert problem == f"{'valid' if 'dev' in paths[0] else 'train'} could be any of {paths[0]}, {paths[1]}"
-    assert accepted.startswith("accepted: files or folders called train, valid, validation, dev, test;")
+    assert accepted.startswith("accepted: files or folders called train, valid, validation, val, dev, test;")
 
 
 def test_several_files_called_after_no_split_are_refused_by_name(put):
