@@ -10,7 +10,7 @@ DOORS = {
     "pytest": {"plugin", "terminal"},
     "jinja2": {"render"},
     "msgspec": {"codec"},
-    "json": {"modeldir", "texts"},  # config.json and JSON Lines, which are others' formats
+    "json": {"modeldir", "jsonlines"},  # config.json and JSON Lines, which are others' formats
     "tomllib": {"configs"},
     "time": {"meters"},
     "datetime": {"meters"},

@@ -12,11 +12,11 @@ import pytest
 
 from harness import codec, mlxlm
 from harness.configs import read_adapter
+from harness.datasets import Dataset, read_dataset
 from harness.meters import Stopwatch
 from harness.modeldir import tokenizer_sha256
 from harness.plans import AdapterConfig, Job
 from harness.probe import Roof
-from harness.texts import Dataset, read_dataset
 from harness.workloads import training
 from harness.workloads.context import Context, Diverged
 from harness.workloads.rows import Row, tokenised
@@ -128,8 +128,10 @@ def test_tokens_are_counted_in_the_rows_of_each_step(measured, load_nano):
 def test_bytes_are_those_of_what_was_said(nano, tiny_profile, stepping_stopwatch, monkeypatch):
     """Two rows of three letters of two bytes each: 12 bytes in the one steady step."""
     row = {"messages": [{"role": "user", "content": "üü"}, {"role": "assistant", "content": "ä"}]}
-    dataset = Dataset(name="mine", sha256="00", splits=dict.fromkeys(("train", "valid", "test"), (row, row)))
-    monkeypatch.setattr(training, "read_dataset", lambda name: dataset)
+    dataset = Dataset(
+        name="mine", form="chat", sha256="00", splits=dict.fromkeys(("train", "valid", "test"), (row, row))
+    )
+    monkeypatch.setattr(training, "read_dataset", lambda name, split_rows: dataset)
     sample = training.measure(context_for(nano, with_plan(tiny_profile, iters=2), stepping_stopwatch))
     assert one(sample, "train_bytes_per_s") == 12.0
 
@@ -436,11 +438,13 @@ def test_a_masked_prompt_has_no_loss(measured, nano, tiny_profile, stepping_stop
     whole, *_ = measured
     assert sample.series["real_tokens"].y == whole.series["real_tokens"].y
     loaded = load_nano("gpt2")
-    rows = tokenised(loaded.tokenizer, read_dataset("aphorisms").splits["valid"], mask_prompt=True)
+    rows = tokenised(loaded.tokenizer, read_dataset("aphorisms").splits["valid"], form="chat", mask_prompt=True)
     assert all(5 < row.start < len(row.tokens) for row in rows)
     nll = [mlxlm.token_nll(loaded.model, [row.tokens], 1)[0][row.start - 1 :] for row in rows]
     assert one(sample, "val_loss_first") == pytest.approx(mean_nll(nll), rel=1e-5)
-    training_rows = tokenised(loaded.tokenizer, read_dataset("aphorisms").splits["train"], mask_prompt=True)
+    training_rows = tokenised(
+        loaded.tokenizer, read_dataset("aphorisms").splits["train"], form="chat", mask_prompt=True
+    )
     answers = {len(row.tokens): len(row.tokens) - row.start for row in training_rows}
     assert sum(sample.series["loss_tokens"].y) < sum(whole.series["loss_tokens"].y) - 4 * 2 * 4
     assert max(sample.series["loss_tokens"].y) <= 2 * max(answers.values())
