@@ -100,7 +100,7 @@ def test_an_empty_answer_has_no_tokens():
 
 @pytest.mark.parametrize(
     ("name", "opening"),
-    [("tinyllama", "<s>"), ("gemma-270m", "<bos>"), ("llama-1b", "<|begin_of_text|>"), ("qwen", "D"), ("smollm2", "D")],
+    [("tinyllama", "<s>"), ("gemma-270m", "<bos>"), ("llama-1b", "<|begin_of_text|>"), ("qwen", "D")],
 )
 def test_of_a_text_all_that_is_predicted_is_scored_and_nothing_around_it(load_nano, name, opening):
     """Behind a begin of sequence that is all of it; without one, all but what the first token stands for."""
