@@ -299,8 +299,8 @@ ALL = (
         "nat/token",
         _L,
         _LOSS,
-        "Mean negative log-likelihood of every token of a test row after its first: template included, prompts too where "
-        "training masks them; all rows once.",
+        "Mean negative log-likelihood of every token of a test row after its first: template included, prompts too "
+        "where training masks them; all rows once.",
         "own evaluator; comparable only with the same tokenizer",
     ),
     _define("test_perplexity", "1", _L, _LOSS, "exp(test_loss).", "Jelinek et al. (1977)"),
