@@ -27,7 +27,8 @@ from mlx_lm.tuner.datasets import CacheDataset, ChatDataset  # noqa: E402
 from harness import mlxlm  # noqa: E402
 from harness.asking import fetch  # noqa: E402
 from harness.configs import read_adapter, read_model, read_profile  # noqa: E402
-from harness.texts import PLAIN_FAMILY, read_chat_template, read_dataset  # noqa: E402
+from harness.datasets import read_dataset  # noqa: E402
+from harness.texts import PLAIN_FAMILY, read_chat_template  # noqa: E402
 from harness.workloads.rows import tokenised  # noqa: E402
 
 ITERS, WARM_UP = 10, 2
@@ -70,8 +71,8 @@ def main() -> None:
     plan = replace(read_profile("smoke").training, iters=ITERS, val_every=2 * ITERS)
     loaded = mlxlm.load(Path(fetch(read_model("smollm2"), "embedded").directory), read_chat_template(PLAIN_FAMILY))
     mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), loaded.model_type)
-    rows = read_dataset(plan.dataset).splits["train"]
-    tokens = [(row.tokens, row.start) for row in tokenised(loaded.tokenizer, rows, mask_prompt=False)]
+    rows = read_dataset(plan.dataset, plan.split_rows).splits["train"]
+    tokens = [(row.tokens, row.start) for row in tokenised(loaded.tokenizer, rows, form="chat", mask_prompt=False)]
     ratios = []
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "adapters.safetensors"

@@ -299,7 +299,8 @@ ALL = (
         "nat/token",
         _L,
         _LOSS,
-        "Mean negative log-likelihood of every token of a test row after its first, template included; all rows once.",
+        "Mean negative log-likelihood of every token of a test row after its first: template included, prompts too "
+        "where training masks them; all rows once.",
         "own evaluator; comparable only with the same tokenizer",
     ),
     _define("test_perplexity", "1", _L, _LOSS, "exp(test_loss).", "Jelinek et al. (1977)"),
@@ -308,7 +309,8 @@ ALL = (
         "bit/byte",
         _L,
         _LOSS,
-        "Negative log-likelihood of the answers' tokens in bits over the answers' UTF-8 bytes; markup excluded.",
+        "Negative log-likelihood of the answers' tokens in bits over the answers' UTF-8 bytes; markup excluded. Of "
+        "rows of text: of all that is predicted, so without a first token that stands for text.",
         "Gao et al. (2020), arXiv:2101.00027, section 3.1; comparable across tokenizers",
     ),
     _define(

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+_SHOWN = 10  # problems of one file; who has these right sees the others
+
 
 class HarnessError(Exception):
     """Base of every refusal. The command line prints it and exits with 2."""
@@ -21,7 +23,8 @@ class BadConfig(HarnessError):
 
     def __init__(self, where: str, problems: Sequence[str]) -> None:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        super().__init__("\n  ".join([f"{where}: {count}", *problems]))
+        shown = [*problems[:_SHOWN], *([f"and {more} more"] if (more := len(problems) - _SHOWN) > 0 else [])]
+        super().__init__("\n  ".join([f"{where}: {count}", *shown]))
 
 
 class UnknownName(HarnessError):

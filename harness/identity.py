@@ -7,9 +7,10 @@ import hashlib
 from collections.abc import Mapping
 
 from harness import codec
+from harness.datasets import prompts_of, read_dataset
 from harness.plans import Case, Profile, ReadyModel
 from harness.records import Environment
-from harness.texts import PLAIN_FAMILY, SCENARIOS, read_chat_template, read_dataset, read_prompts
+from harness.texts import PLAIN_FAMILY, SCENARIOS, read_chat_template, read_prompts
 
 Identity = dict[str, str]
 _MACHINE = ("processor", "cores", "threads", "cpu_limit_cores", "memory_bytes")
@@ -19,13 +20,13 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
     """Name everything the readings of *case* depend on.
 
     Raises:
-        HarnessError: if the profile names a dataset or a prompt set that does not exist.
+        HarnessError: if the dataset of the case, or a prompt set, does not exist or cannot be read.
     """
     trains = case.suite != "inference" or case.adapter is not None
-    dataset = read_dataset(case.training.dataset)
+    dataset = read_dataset(case.training.dataset, case.training.split_rows)
     prompts = {
         "training": (),
-        "evaluation": read_prompts(f"evaluation-{dataset.name}"),
+        "evaluation": prompts_of(dataset),
         "inference": tuple(prompt for scenario in SCENARIOS for prompt in read_prompts(scenario)),
     }[case.suite]
     work = {
@@ -36,7 +37,7 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
     return {
         "weights": ready.weights.sha256,
         "tokenizer": _digest(ready.tokenizer, read_chat_template(PLAIN_FAMILY)),
-        "data": _digest(dataset.sha256 if trains else None, prompts),
+        "data": _digest(dataset.facts() if trains else None, prompts),
         "config": _digest(case.adapter, case.quantization, case.training if trains else None, work),
         "code": environment.code or "unknown",
         "versions": _digest(

@@ -12,10 +12,11 @@ from typing import Any
 import mlx.core as mx
 
 from harness import bpe, codec, mlxlm
+from harness.datasets import learnable_texts
 from harness.errors import BadWeights
 from harness.modeldir import DRAWN, write_json
 from harness.plans import Chat, ModelConfig, Quantization
-from harness.texts import learnable_texts, read_chat_template
+from harness.texts import read_chat_template
 
 _VERSION = 2  # raise it when a change below changes the stand-ins
 _VOCABULARY = 1024

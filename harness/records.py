@@ -192,6 +192,7 @@ class Sample:
     outputs: tuple[Output, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     notes: tuple[str, ...] = ()
+    data: dict[str, Any] | None = None  # the rows as the model sees them, by split; None where none were used
     invalid: str | None = None  # why these readings cannot be true; None where nothing speaks against them
     started_at: str | None = None  # UTC, ISO 8601, and
     wall_s: float = 0.0  # of the process, as the session saw it
@@ -218,6 +219,7 @@ class Record:
     artifacts: tuple[Artifact, ...] = ()
     notes: tuple[str, ...] = ()
     identity: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] | None = None  # of the first process
 
     @property
     def processes(self) -> int:

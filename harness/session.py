@@ -269,6 +269,7 @@ class Session:
             ),
             notes=tuple(dict.fromkeys([*opened.notes, *(note for sample in samples for note in sample.notes)])),
             identity=self._identity(case),
+            data=samples[0].data if samples else None,
         )
         store.write_record(self.directory, self.run.id, record)
         if opened.failure is None:  # else its good processes are kept, should the run be gone on with

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.configs import read_adapter, read_model, read_profile
+from harness.datasets import check_masking, check_size, on_the_hub, prompts_of, read_dataset
 from harness.errors import BadConfig, UnknownName
 from harness.plans import AdapterConfig, ModelConfig, Profile, Quantization
 from harness.records import RunInfo
@@ -102,6 +103,7 @@ def resolve(
     models = was.text("models", None) if models is None and models_were_named else models
     model_names, configs = _pair(models, configs)
     _check_fit(configs, plan, quantize)
+    _check_data(configs, plan)
     limit = was.options.get("memory_limit_bytes") if memory_limit is None else _bytes("--memory-limit", memory_limit)
     return Settings(
         models=tuple(read_model(name) for name in model_names),
@@ -166,6 +168,20 @@ def _check_fit(adapters: Sequence[AdapterConfig], profile: Profile, quantize: st
             )
     if problems:
         raise BadConfig("--lora", problems)
+
+
+def _check_data(adapters: Sequence[AdapterConfig], profile: Profile) -> None:
+    """Refuse data that cannot be read or do not fit the training, but for those that have to be fetched.
+
+    Raises:
+        HarnessError: naming what is wrong with the first dataset that is refused.
+    """
+    for plan in map(profile.training_of, adapters):
+        if not on_the_hub(plan.dataset):
+            dataset = read_dataset(plan.dataset, plan.split_rows)
+            check_size(dataset, plan.batch_size)
+            check_masking(dataset, mask_prompt=plan.mask_prompt)
+            prompts_of(dataset)
 
 
 def _bytes(option: str, text: str) -> int:

@@ -55,7 +55,7 @@ def sample(job):
     output = Output(
         prompt_id="p", prompt="Why?", text="Because.", finish_reason="stop", prompt_tokens=2, output_tokens=3
     )
-    return Sample(key=key, readings=readings, series=series, outputs=(output,))
+    return Sample(key=key, readings=readings, series=series, outputs=(output,), data={"train": {"rows": 2}})
 
 
 class FakeWorkers:

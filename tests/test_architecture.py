@@ -10,7 +10,7 @@ DOORS = {
     "pytest": {"plugin", "terminal"},
     "jinja2": {"render"},
     "msgspec": {"codec"},
-    "json": {"modeldir", "texts", "hubdata"},  # config.json and JSON Lines, which are others' formats
+    "json": {"modeldir", "jsonlines", "hubdata"},  # config.json and JSON Lines, which are others' formats
     "csv": {"hubdata"},
     "pyarrow": {"hubdata"},
     "tomllib": {"configs"},

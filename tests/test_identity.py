@@ -59,6 +59,11 @@ def test_other_training_data_is_other_data_for_all_that_is_trained():
         assert "data" in changed(identity(case(*its)), identity(case(*its, dataset="mlqa")))
 
 
+def test_other_rows_of_the_same_data_are_other_data():
+    assert "data" in changed(identity(), identity(case(split_rows=(40, 10, 5))))
+    assert changed(identity(case("inference", None)), identity(case("inference", None, split_rows=(40, 10, 5)))) == []
+
+
 def test_a_bare_model_s_speed_does_not_depend_on_how_adapters_are_trained():
     bare = case("inference", None)
     assert identity(bare) == identity(case("inference", None, dataset="mlqa", iters=7))

@@ -492,7 +492,7 @@ def fresh(loaded, plan):
 
 
 def split(loaded, plan=PLAN):
-    rows = tokenised(loaded.tokenizer, TRAINING, mask_prompt=plan.mask_prompt)
+    rows = tokenised(loaded.tokenizer, TRAINING, form="chat", mask_prompt=plan.mask_prompt)
     return mlxlm.Rows(TRAINING, [(row.tokens, row.start) for row in rows])
 
 

@@ -120,6 +120,7 @@ def test_a_measured_case_is_a_readable_record_as_soon_as_it_is_closed(tmp_path):
     assert (record.case, record.status, record.reason) == ("training/tinyllama/qv-r8", Status.OK, None)
     assert record.metrics["train_tokens_per_s"].samples == ((100.0,), (100.0,))
     assert record.notes == ("tinyllama: stand-in weights",)
+    assert record.data == {"train": {"rows": 2}}
     assert set(record.series) >= {"train_loss", "train_loss.2"}
 
 

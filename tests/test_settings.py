@@ -248,3 +248,39 @@ def test_matrices_that_are_trained_themselves_are_not_quantised(tmp_path):
 def test_an_amount_that_cannot_be_is_refused(changes, problem):
     with pytest.raises(HarnessError, match=f"(?s){problem}"):
         resolve(**{**GIVEN, **changes})
+
+
+def test_data_that_cannot_be_read_are_refused_before_anything_is_measured(tmp_path):
+    data = tmp_path / "all.jsonl"
+    data.write_text('{"text": "a"}\n' * 9 + "nonsense\n")
+    with pytest.raises(BadConfig, match=r"all\.jsonl: 1 problem\n  line 10: not JSON"):
+        resolve(**{**GIVEN, "dataset": f"path:{data}"})
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("batch_size = 8", "7 rows to train on, and a batch takes 8"),
+        ("split_rows = [8, 1, 1]", r"8 \+ 1 \+ 1 = 10 rows, and there are 9"),
+        ("mask_prompt = true", "the rows are text and have no prompt"),
+    ],
+)
+def test_data_that_do_not_fit_the_training_are_refused(tmp_path, more, problem):
+    data = tmp_path / "all.jsonl"
+    data.write_text('{"text": "a"}\n' * 9)
+    asked = {**GIVEN, "dataset": f"path:{data}"}
+    assert resolve(**{**asked, "adapters": config(tmp_path, more="[training]\nbatch_size = 7")})
+    with pytest.raises(BadConfig, match=problem):
+        resolve(**{**asked, "adapters": config(tmp_path, more=f"[training]\n{more}")})
+
+
+def test_prompts_that_cannot_be_read_are_refused(tmp_path):
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.jsonl").write_text('{"prompt": "q", "completion": "a"}\n' * 9)
+    (tmp_path / "prompts.jsonl").write_text("nonsense")
+    with pytest.raises(BadConfig, match=r"prompts\.jsonl: 1 problem\n  line 1: not JSON"):
+        resolve(**{**GIVEN, "dataset": f"path:{tmp_path}"})
+
+
+def test_data_that_have_to_be_fetched_are_not_fetched_for_a_look_at_the_options():
+    assert resolve(**{**GIVEN, "dataset": "hf:org/name"}).profile.training_of().dataset == "hf:org/name"

@@ -86,6 +86,7 @@ contents = st.fixed_dictionaries(
         ),
         "notes": st.lists(text, max_size=2).map(tuple),
         "identity": st.dictionaries(text, text, max_size=2),
+        "data": st.none() | facts,
     }
 )
 endings = st.just((Status.OK, None)) | st.tuples(
@@ -200,6 +201,15 @@ def test_a_session_that_goes_on_replaces_its_head(tmp_path):
 
 
 # --- what cannot be read ---
+
+
+def test_a_record_from_before_data_were_described_is_read_as_one_without(tmp_path):
+    directory = store_run(tmp_path)
+    path = directory / "training+tiny+r8.json"
+    old = json.loads(path.read_text())
+    del old["record"]["data"]
+    path.write_text(json.dumps(old))
+    assert [record.data for record in read_run(directory).records if record.case == "training/tiny/r8"] == [None]
 
 
 @pytest.mark.parametrize(

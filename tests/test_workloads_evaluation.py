@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 
@@ -8,36 +9,41 @@ from tokenizers import AddedToken
 
 from harness import mlxlm
 from harness.configs import read_adapter
+from harness.datasets import read_dataset
 from harness.plans import Job
 from harness.probe import Roof
-from harness.texts import Prompt, read_dataset
+from harness.texts import Prompt
 from harness.workloads import evaluation
 from harness.workloads.context import Context
-from harness.workloads.evaluation import ScoredRow, answer, bits_per_byte, scored_row
+from harness.workloads.evaluation import Span, answer, answer_span, bits_per_byte, text_span
 
 TALK = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Därum, 12."}]
 
 
-def row(start, end, answer_bytes):
-    return ScoredRow(tokens=tuple(range(end + 2)), answer=(start, end), answer_bytes=answer_bytes)
+def span(start, end, its_bytes):
+    return Span(start=start, end=end, bytes=its_bytes)
+
+
+def spanned(tokenizer, talk):
+    tokens = mlxlm.conversation_tokens(tokenizer, talk)
+    return tokens, answer_span(tokenizer, talk, tokens)
 
 
 def test_a_model_that_guesses_bytes_needs_eight_bits_a_byte():
     """Each token is a byte and costs ln 256; what stands around the answer costs more and does not count."""
-    rows = [row(3, 8, 5), row(1, 2, 1)]
+    spans = [span(3, 8, 5), span(1, 2, 1)]
     nll = [[99.0, 99.0, *[math.log(256)] * 5, 77.0], [math.log(256), 55.0]]
-    assert bits_per_byte(rows, nll).values == (pytest.approx(8.0),)
+    assert bits_per_byte(spans, nll).values == (pytest.approx(8.0),)
 
 
 def test_bits_are_over_all_bytes_and_not_a_mean_of_rows():
     """16 bits for 4 bytes and 2 bits for 8 bytes are 18 bits for 12 bytes."""
     nll = [[8 * math.log(2), 8 * math.log(2), 0.0], [math.log(2), math.log(2), 0.0]]
-    assert bits_per_byte([row(1, 3, 4), row(1, 3, 8)], nll).values == (pytest.approx(1.5),)
+    assert bits_per_byte([span(1, 3, 4), span(1, 3, 8)], nll).values == (pytest.approx(1.5),)
 
 
 def test_a_row_whose_answer_cannot_be_told_apart_is_named():
-    lost = ScoredRow(tokens=(1, 2), answer=None, answer_bytes=3)
-    readings = bits_per_byte([row(1, 3, 4), lost], [[1.0, 1.0, 1.0], [1.0]])
+    readings = bits_per_byte([span(1, 3, 4), None], [[1.0, 1.0, 1.0], [1.0]])
     assert readings.values == ()
     assert readings.reason.startswith("test row 2: ")
 
@@ -45,19 +51,18 @@ def test_a_row_whose_answer_cannot_be_told_apart_is_named():
 @pytest.mark.parametrize("name", ["smollm2", "tinyllama", "qwen", "gpt2"])
 def test_the_answer_s_tokens_are_the_answer_and_nothing_around_it(load_nano, name):
     tokenizer = load_nano(name).tokenizer
-    scored = scored_row(tokenizer, TALK)
-    start, end = scored.answer
-    assert tokenizer.decode(scored.tokens[start:end]).strip() == "Därum, 12."
-    assert scored.answer_bytes == 11
-    assert scored.tokens[end] in tokenizer.eos_token_ids
+    tokens, its = spanned(tokenizer, TALK)
+    assert tokenizer.decode(tokens[its.start : its.end]).strip() == "Därum, 12."
+    assert its.bytes == 11
+    assert tokens[its.end] in tokenizer.eos_token_ids
 
 
 def test_only_the_last_answer_counts(load_nano):
     tokenizer = load_nano("qwen").tokenizer
     talk = [*TALK, {"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}]
-    scored = scored_row(tokenizer, talk)
-    assert tokenizer.decode(scored.tokens[slice(*scored.answer)]) == "So."
-    assert scored.answer_bytes == 3
+    tokens, its = spanned(tokenizer, talk)
+    assert tokenizer.decode(tokens[its.start : its.end]) == "So."
+    assert its.bytes == 3
 
 
 class Tokenizer:
@@ -78,19 +83,41 @@ class Tokenizer:
 
 
 def test_an_answer_ends_before_the_first_token_that_is_not_text():
-    assert scored_row(Tokenizer(""), [{"content": "ab"}, {"content": "cde"}]).answer == (3, 6)
+    assert spanned(Tokenizer(""), [{"content": "ab"}, {"content": "cde"}])[1] == span(3, 6, 3)
 
 
 def test_an_added_token_that_is_text_does_not_end_an_answer():
-    assert scored_row(Tokenizer(""), [{"content": "ab"}, {"content": "cyd"}]).answer == (3, 6)
+    assert spanned(Tokenizer(""), [{"content": "ab"}, {"content": "cyd"}])[1] == span(3, 6, 3)
 
 
 def test_a_prompt_that_does_not_open_the_conversation_hides_the_answer():
-    assert scored_row(Tokenizer("?"), [{"content": "ab"}, {"content": "cde"}]).answer is None
+    assert spanned(Tokenizer("?"), [{"content": "ab"}, {"content": "cde"}])[1] is None
 
 
 def test_an_empty_answer_has_no_tokens():
-    assert scored_row(Tokenizer(""), [{"content": "ab"}, {"content": ""}]).answer is None
+    assert spanned(Tokenizer(""), [{"content": "ab"}, {"content": ""}])[1] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "opening"),
+    [("tinyllama", "<s>"), ("gemma-270m", "<bos>"), ("llama-1b", "<|begin_of_text|>"), ("qwen", "D")],
+)
+def test_of_a_text_all_that_is_predicted_is_scored_and_nothing_around_it(load_nano, name, opening):
+    """Behind a begin of sequence that is all of it; without one, all but what the first token stands for."""
+    tokenizer, text = load_nano(name).tokenizer, "Därum, twelve of them."
+    tokens = mlxlm.text_tokens(tokenizer, text)
+    its = text_span(tokenizer, text, tokens)
+    assert tokens[-1] == tokenizer.eos_token_id
+    assert (its.start, its.end) == (1, len(tokens) - 1)
+    assert tokenizer.decode(tokens[:1]) == opening
+    assert tokenizer.decode(tokens[its.start : its.end]).strip() == (text[1:] if opening == "D" else text)
+    assert its.bytes == (22 if opening == "D" else 23)
+
+
+def test_a_text_without_anything_to_predict_has_no_bits():
+    """A begin and an end with nothing in between cost nothing and stand for nothing."""
+    assert bits_per_byte([span(1, 1, 0)], [[]]).reason == "no test row has text after its first token"
+    assert bits_per_byte([span(1, 1, 0), span(1, 2, 2)], [[], [2 * math.log(2), 9.0]]).values == (pytest.approx(1.0),)
 
 
 PROMPT = Prompt(id="p-1", text="Why?")
@@ -194,15 +221,38 @@ def test_an_adapter_changes_what_is_measured_and_stands_in_the_key(
         context_for(nano, tiny_profile, stepping_stopwatch, adapter=adapter, adapter_dir=str(tmp_path))[0]
     )
     assert abs(one(sample, "test_loss") - one(base, "test_loss")) > 1e-3
-    assert sample.key.adapter == attached.facts() | {
-        "iters": 4,
-        "learning_rate": 3e-3,
-        "grad_accumulation_steps": 1,
-        "seed": 1,
-    }
+    assert sample.key.adapter == attached.facts() | {"training": tiny_profile.training.facts()}
+    assert sample.key.adapter["training"]["learning_rate"] == 3e-3
 
 
 def test_what_the_machine_can_do_is_told_where_it_was_measured(nano, tiny_profile, stepping_stopwatch):
     context, _ = context_for(nano, tiny_profile, stepping_stopwatch)
     context._roof = Roof(gemm_flops_per_s=3.0, copy_bytes_per_s=2.0, method="made up")
     assert one(evaluation.measure(context), "probe_gemm_flops_per_s") == 3.0
+
+
+def test_texts_are_scored_and_nothing_is_asked(nano, load_nano, tiny_profile, stepping_stopwatch, tmp_path):
+    """The same by another way: the text row by row, without the template of a chat."""
+    said = ["Bread goes stale.", "Canals are dug, rivers are not."]
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in said))
+    plan = replace(tiny_profile.training, dataset=f"path:{tmp_path}")
+    context, progress = context_for(nano, replace(tiny_profile, training=plan), stepping_stopwatch)
+    sample = evaluation.measure(context)
+    loaded = load_nano("tinyllama")
+    losses, inside = [], []
+    for text in said:
+        tokens = [*loaded.tokenizer.encode(text), loaded.tokenizer.eos_token_id]
+        logits = loaded.model(mx.array([tokens]))[0, :-1]
+        chosen = mx.take_along_axis(logits, mx.array(tokens[1:])[:, None], axis=-1)[:, 0]
+        its = (mx.logsumexp(logits, axis=-1) - chosen).tolist()
+        losses, inside = losses + its, inside + its[:-1]
+    assert one(sample, "test_loss") == pytest.approx(sum(losses) / len(losses), rel=1e-6)
+    assert one(sample, "bits_per_byte") == pytest.approx(sum(inside) / math.log(2) / (17 + 31), rel=1e-6)
+    for name in ("eos_rate", "response_words"):
+        assert sample.readings[name].reason == "the rows are text, so nothing is asked"
+    assert (sample.outputs, progress, sample.key.settings["prompts"]) == ((), [], 0)
+    assert sample.key.dataset["form"] == "text"
+    assert (sample.data["test"]["rows"], sample.data["test"]["text_bytes"]) == (2, 48)
+    assert sample.data["test"]["targets"] == len(losses)
+    assert sample.data["test"]["truncated_rows"] == 0

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 import pytest
 
 from harness.configs import known
+from harness.datasets import read_dataset
 from harness.errors import BadData
-from harness.texts import read_dataset
 from harness.workloads import examining
-from harness.workloads.rows import Row, tokenised
+from harness.workloads.rows import tokenised
 
 
 @pytest.fixture
@@ -19,10 +19,8 @@ def read(tokenizer, plan, **splits):
     """Rows as they were read and as tokens; text rows as mlx-lm makes them."""
 
     def row(raw):
-        if "messages" in raw:
-            return tokenised(tokenizer, [raw], mask_prompt=plan.mask_prompt)[0]
-        tokens = tokenizer.encode(raw["text"])
-        return Row(tokens=(*tokens, tokenizer.eos_token_id), start=0, text_bytes=1)
+        form = "chat" if "messages" in raw else "text"
+        return tokenised(tokenizer, [raw], form=form, mask_prompt=plan.mask_prompt)[0]
 
     return {split: [(raw, row(raw)) for raw in rows] for split, rows in splits.items()}
 

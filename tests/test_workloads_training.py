@@ -12,11 +12,12 @@ import pytest
 
 from harness import codec, mlxlm
 from harness.configs import read_adapter
+from harness.datasets import Dataset, read_dataset
+from harness.errors import BadConfig
 from harness.meters import Stopwatch
 from harness.modeldir import tokenizer_sha256
 from harness.plans import AdapterConfig, Job
 from harness.probe import Roof
-from harness.texts import Dataset, read_dataset
 from harness.workloads import training
 from harness.workloads.context import Context, Diverged
 from harness.workloads.rows import Row, tokenised
@@ -128,10 +129,38 @@ def test_tokens_are_counted_in_the_rows_of_each_step(measured, load_nano):
 def test_bytes_are_those_of_what_was_said(nano, tiny_profile, stepping_stopwatch, monkeypatch):
     """Two rows of three letters of two bytes each: 12 bytes in the one steady step."""
     row = {"messages": [{"role": "user", "content": "üü"}, {"role": "assistant", "content": "ä"}]}
-    dataset = Dataset(name="mine", sha256="00", splits=dict.fromkeys(("train", "valid", "test"), (row, row)))
-    monkeypatch.setattr(training, "read_dataset", lambda name: dataset)
+    dataset = Dataset(
+        name="mine", form="chat", sha256="00", splits=dict.fromkeys(("train", "valid", "test"), (row, row))
+    )
+    monkeypatch.setattr(training, "read_dataset", lambda name, split_rows: dataset)
     sample = training.measure(context_for(nano, with_plan(tiny_profile, iters=2), stepping_stopwatch))
     assert one(sample, "train_bytes_per_s") == 12.0
+
+
+def test_the_rows_are_told_as_the_model_sees_them(measured, load_nano):
+    sample, *_ = measured
+    tokenizer, dataset = load_nano("gpt2").tokenizer, read_dataset("aphorisms")
+    for split, count in (("train", 80), ("valid", 15)):
+        tokens = [len(mlxlm.conversation_tokens(tokenizer, row["messages"])) for row in dataset.splits[split]]
+        its = sample.data[split]
+        assert (its["rows"], its["tokens"], its["longest_tokens"]) == (count, sum(tokens), max(tokens))
+        assert (its["truncated_rows"], its["targets"]) == (0, sum(tokens) - count)
+    assert set(sample.data) == {"train", "valid"}
+
+
+def test_rows_that_do_not_fill_a_batch_are_refused(nano, tiny_profile, stepping_stopwatch):
+    profile = with_plan(tiny_profile, split_rows=(1, 15, 5))
+    with pytest.raises(BadConfig, match="1 rows to train on, and a batch takes 2"):
+        training.measure(context_for(nano, profile, stepping_stopwatch))
+
+
+def test_texts_are_trained_on_as_asked(nano, tiny_profile, stepping_stopwatch, tmp_path):
+    (tmp_path / "all.jsonl").write_text("".join(f'{{"text": "canal number {n}"}}\n' for n in range(9)))
+    profile = with_plan(tiny_profile, dataset=f"path:{tmp_path}/all.jsonl", split_rows=(4, 2, 1))
+    sample = training.measure(context_for(nano, profile, stepping_stopwatch))
+    assert [sample.data[split]["rows"] for split in ("train", "valid")] == [4, 2]
+    assert (sample.key.dataset["form"], sample.key.dataset["split_rows"]) == ("text", [4, 2, 1])
+    assert sample.data["train"]["text_bytes"] == 4 * len("canal number 0")
 
 
 def test_there_are_at_least_as_many_padded_as_real_and_more_real_than_loss_tokens(measured):
@@ -436,11 +465,13 @@ def test_a_masked_prompt_has_no_loss(measured, nano, tiny_profile, stepping_stop
     whole, *_ = measured
     assert sample.series["real_tokens"].y == whole.series["real_tokens"].y
     loaded = load_nano("gpt2")
-    rows = tokenised(loaded.tokenizer, read_dataset("aphorisms").splits["valid"], mask_prompt=True)
+    rows = tokenised(loaded.tokenizer, read_dataset("aphorisms").splits["valid"], form="chat", mask_prompt=True)
     assert all(5 < row.start < len(row.tokens) for row in rows)
     nll = [mlxlm.token_nll(loaded.model, [row.tokens], 1)[0][row.start - 1 :] for row in rows]
     assert one(sample, "val_loss_first") == pytest.approx(mean_nll(nll), rel=1e-5)
-    training_rows = tokenised(loaded.tokenizer, read_dataset("aphorisms").splits["train"], mask_prompt=True)
+    training_rows = tokenised(
+        loaded.tokenizer, read_dataset("aphorisms").splits["train"], form="chat", mask_prompt=True
+    )
     answers = {len(row.tokens): len(row.tokens) - row.start for row in training_rows}
     assert sum(sample.series["loss_tokens"].y) < sum(whole.series["loss_tokens"].y) - 4 * 2 * 4
     assert max(sample.series["loss_tokens"].y) <= 2 * max(answers.values())

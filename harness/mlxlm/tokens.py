@@ -1,4 +1,4 @@
-"""Conversations to tokens, through the model's own chat template."""
+"""Conversations to tokens, through the model's own chat template, and plain texts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +12,12 @@ def prompt_tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list
 def conversation_tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
     """The tokens of a finished conversation, through the model's chat template."""
     return _tokens(tokenizer, messages, add_generation_prompt=False)
+
+
+def text_tokens(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a text, with what the tokenizer puts before it, and an end of sequence."""
+    tokens = list(tokenizer.encode(text))
+    return tokens if tokens[-1:] == [tokenizer.eos_token_id] else [*tokens, tokenizer.eos_token_id]
 
 
 def _tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool) -> list[int]:

@@ -6,99 +6,135 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import mlxlm
+from harness.datasets import prompts_of, read_dataset
 from harness.records import Output, Readings, Sample
-from harness.texts import Prompt, read_dataset, read_prompts
+from harness.texts import Prompt
 from harness.workloads import fusing
 from harness.workloads.context import Context
+from harness.workloads.rows import statistics, tokenised
 from harness.workloads.validation import mean_nll
 
 _BATCH = 4  # rows at a time; nothing but memory depends on it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredRow:
-    """A test row as tokens. *answer* is the span of the answer's own tokens; None if it cannot be told apart."""
+_NO_ANSWERS = "the rows are text, so nothing is asked"
 
-    tokens: tuple[int, ...]
-    answer: tuple[int, int] | None
-    answer_bytes: int
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The tokens of a row that are scored in bits, from *start* to before *end*, and the UTF-8 bytes they stand for."""
+
+    start: int
+    end: int
+    bytes: int
 
 
 def measure(context: Context) -> Sample:
     """Measure loss, perplexity and bits per byte on the test split, then answer every prompt."""
     plan = context.profile.training
-    dataset = read_dataset(plan.dataset)
+    dataset = read_dataset(plan.dataset, plan.split_rows)
     with context.memory.phase("load"):
         loaded, adapter = context.load_with_adapter(check=True)
     context.roof(loaded)
-    rows = [scored_row(loaded.tokenizer, row["messages"]) for row in dataset.splits["test"]]
+    test = dataset.splits["test"]
+    rows = tokenised(loaded.tokenizer, test, form=dataset.form, mask_prompt=False)
+    tokens = [row.tokens for row in rows]
+    spans = [_span(loaded.tokenizer, row, its) for row, its in zip(test, tokens, strict=True)]
     with context.memory.phase("evaluate"):
-        nll = mlxlm.token_nll(loaded.model, [row.tokens for row in rows], _BATCH)
-    prompts = read_prompts(f"evaluation-{dataset.name}")
+        nll = mlxlm.token_nll(loaded.model, tokens, _BATCH)
+    outputs = _answers(context, loaded, prompts_of(dataset))
+    fuse_readings, fuse_notes = fusing.measure(context, loaded, tokens)
+    loss = mean_nll(nll)
+    readings = {
+        "test_loss": Readings(values=(loss,)),
+        "test_perplexity": Readings(values=(math.exp(loss),)),
+        "bits_per_byte": bits_per_byte(spans, nll),
+        **_of_answers(outputs),
+        **fuse_readings,
+        **context.readings(),
+    }
+    settings = {
+        "max_answer_tokens": context.profile.max_answer_tokens,
+        "prompts": len(outputs),
+    }
+    trained = adapter and adapter | {"training": plan.facts()}
+    return Sample(
+        key=context.key(loaded, adapter=trained, dataset=dataset.facts(), settings=settings),
+        readings=readings,
+        outputs=outputs,
+        notes=fuse_notes,
+        data={"test": statistics(rows, max(map(len, tokens)))},
+    )
+
+
+def _answers(context: Context, loaded: mlxlm.Loaded, prompts: Sequence[Prompt]) -> tuple[Output, ...]:
     outputs = []
     with context.memory.phase("generate"):
         for number, prompt in enumerate(prompts, start=1):
             outputs.append(answer(loaded, prompt, context.profile.max_answer_tokens))
             context.progress(number, len(prompts), "answers")
-    fuse_readings, fuse_notes = fusing.measure(context, loaded, [row.tokens for row in rows])
-    loss = mean_nll(nll)
-    readings = {
-        "test_loss": Readings(values=(loss,)),
-        "test_perplexity": Readings(values=(math.exp(loss),)),
-        "bits_per_byte": bits_per_byte(rows, nll),
+    return tuple(outputs)
+
+
+def _of_answers(outputs: Sequence[Output]) -> dict[str, Readings]:
+    """What is read off the answers; nothing where there are none."""
+    if not outputs:
+        return dict.fromkeys(("eos_rate", "response_words"), Readings(values=(), reason=_NO_ANSWERS))
+    return {
         "eos_rate": Readings(values=(sum(its.finish_reason == "stop" for its in outputs) / len(outputs),)),
         "response_words": Readings(values=tuple(float(len(its.text.split())) for its in outputs)),
-        **fuse_readings,
-        **context.readings(),
     }
-    trained = {
-        "iters": plan.iters,
-        "learning_rate": plan.learning_rate,
-        "grad_accumulation_steps": plan.grad_accumulation_steps,
-        "seed": plan.seed,
-    }
-    settings = {
-        "max_answer_tokens": context.profile.max_answer_tokens,
-        "prompts": len(prompts),
-    }
-    return Sample(
-        key=context.key(loaded, adapter=adapter and adapter | trained, dataset=dataset.facts(), settings=settings),
-        readings=readings,
-        outputs=tuple(outputs),
-        notes=fuse_notes,
+
+
+def _span(tokenizer: Any, row: dict[str, Any], tokens: Sequence[int]) -> Span | None:
+    return (
+        answer_span(tokenizer, row["messages"], tokens)
+        if "messages" in row
+        else text_span(tokenizer, row["text"], tokens)
     )
 
 
-def scored_row(tokenizer: Any, messages: Sequence[dict[str, str]]) -> ScoredRow:
-    """Tokenise a conversation and find its last answer in it.
+def answer_span(tokenizer: Any, messages: Sequence[dict[str, str]], tokens: Sequence[int]) -> Span | None:
+    """The last answer's own tokens among those of the conversation; None if they cannot be told apart.
 
-    The answer starts where the prompt's tokens end, if they are a prefix of the whole, and ends before
-    the first token that is not text.
+    They start where the prompt's tokens end, if these are a prefix of the whole, and end before the first
+    token that is not text.
     """
-    tokens = mlxlm.conversation_tokens(tokenizer, messages)
     prompt = mlxlm.prompt_tokens(tokenizer, messages[:-1])
-    span = None
-    if tokens[: len(prompt)] == prompt:
-        closing = mlxlm.closing_tokens(tokenizer)
-        end = next((i for i in range(len(prompt), len(tokens)) if tokens[i] in closing), len(tokens))
-        span = (len(prompt), end) if end > len(prompt) else None
-    return ScoredRow(tokens=tuple(tokens), answer=span, answer_bytes=len(messages[-1]["content"].encode()))
+    if list(tokens[: len(prompt)]) != prompt:
+        return None
+    closing = mlxlm.closing_tokens(tokenizer)
+    end = next((i for i in range(len(prompt), len(tokens)) if tokens[i] in closing), len(tokens))
+    return Span(start=len(prompt), end=end, bytes=len(messages[-1]["content"].encode())) if end > len(prompt) else None
 
 
-def bits_per_byte(rows: Sequence[ScoredRow], nll: Sequence[Sequence[float]]) -> Readings:
-    """Bits per byte of the answers. *nll* holds a value, in nats, for every token after a row's first.
+def text_span(tokenizer: Any, text: str, tokens: Sequence[int]) -> Span:
+    """A text's own tokens, without the first of all and without the end of sequence.
+
+    Nothing predicts the first token. Where that is not the begin of sequence, the bytes it stands for do not count.
+    """
+    unpredicted = "" if tokens[0] == tokenizer.bos_token_id else tokenizer.decode(tokens[:1])
+    end = len(tokens) - (tokens[-1] == tokenizer.eos_token_id)
+    return Span(start=1, end=max(1, end), bytes=len(text.encode()) - len(unpredicted.encode()))
+
+
+def bits_per_byte(spans: Sequence[Span | None], nll: Sequence[Sequence[float]]) -> Readings:
+    """Bits per byte of the spans. *nll* holds a value, in nats, for every token after a row's first.
 
     Source: Gao et al. (2020), arXiv:2101.00027, section 3.1.
     """
     nats: list[float] = []
-    for number, (row, its) in enumerate(zip(rows, nll, strict=True), start=1):
-        if row.answer is None:
+    scored_bytes = 0
+    for number, (span, its) in enumerate(zip(spans, nll, strict=True), start=1):
+        if span is None:
             return Readings(
                 values=(), reason=f"test row {number}: the answer's tokens cannot be told from the template's"
             )
-        start, end = row.answer
-        nats += its[start - 1 : end - 1]
-    return Readings(values=(math.fsum(nats) / math.log(2) / sum(row.answer_bytes for row in rows),))
+        nats += its[span.start - 1 : span.end - 1]
+        scored_bytes += span.bytes
+    if not scored_bytes:
+        return Readings(values=(), reason="no test row has text after its first token")
+    return Readings(values=(math.fsum(nats) / math.log(2) / scored_bytes,))
 
 
 def answer(loaded: mlxlm.Loaded, prompt: Prompt, max_tokens: int) -> Output:

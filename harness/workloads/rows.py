@@ -1,10 +1,13 @@
-"""Rows of a dataset as a training sees them: tokens, and which of them are targets."""
+"""Rows of a dataset as a model sees them: tokens, and which of them are targets."""
 
+import statistics as numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness import mlxlm
+from harness.errors import BadConfig
+from harness.forms import TEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +36,42 @@ class Row:
         return values[self.first_target - 1 :]
 
 
-def tokenised(tokenizer: Any, rows: Sequence[Mapping[str, Any]], *, mask_prompt: bool) -> list[Row]:
-    """Every row through the model's chat template; with *mask_prompt*, only the last answer has a loss."""
+def tokenised(tokenizer: Any, rows: Sequence[Mapping[str, Any]], *, form: str, mask_prompt: bool) -> list[Row]:
+    """Every row as mlx-lm tokenises it; with *mask_prompt*, only the last answer of a chat has a loss.
+
+    Raises:
+        BadConfig: if the prompts of texts are to be masked.
+    """
+    if form == TEXT and mask_prompt:
+        raise BadConfig("mask_prompt", ["rows of text have no prompt; leave it out, or give rows with messages"])
     return [
-        Row(
-            tokens=tuple(mlxlm.conversation_tokens(tokenizer, row["messages"])),
-            start=len(mlxlm.prompt_tokens(tokenizer, row["messages"][:-1])) if mask_prompt else 0,
-            text_bytes=sum(len(message["content"].encode()) for message in row["messages"]),
-        )
+        _text(tokenizer, row["text"]) if form == TEXT else _chat(tokenizer, row["messages"], mask_prompt)
         for row in rows
     ]
+
+
+def _text(tokenizer: Any, text: str) -> Row:
+    return Row(tokens=tuple(mlxlm.text_tokens(tokenizer, text)), start=0, text_bytes=len(text.encode()))
+
+
+def _chat(tokenizer: Any, messages: Sequence[Mapping[str, str]], mask_prompt: bool) -> Row:  # noqa: FBT001 - of a row
+    return Row(
+        tokens=tuple(mlxlm.conversation_tokens(tokenizer, messages)),
+        start=len(mlxlm.prompt_tokens(tokenizer, messages[:-1])) if mask_prompt else 0,
+        text_bytes=sum(len(message["content"].encode()) for message in messages),
+    )
+
+
+def statistics(rows: Sequence[Row], longest: int) -> dict[str, Any]:
+    """What a split is to the model: tokens of whole rows, and targets of what is left of them at *longest* tokens."""
+    lengths = [len(row.tokens) for row in rows]
+    return {
+        "rows": len(rows),
+        "tokens": sum(lengths),
+        "shortest_tokens": min(lengths),
+        "median_tokens": numbers.median(lengths),
+        "longest_tokens": max(lengths),
+        "targets": sum(row.targets(longest) for row in rows),
+        "truncated_rows": sum(length > longest for length in lengths),
+        "text_bytes": sum(row.text_bytes for row in rows),
+    }

@@ -8,16 +8,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import costs, mlxlm
+from harness.datasets import Dataset, check_size, read_dataset
 from harness.plans import TrainingPlan
 from harness.records import Artifact, Readings, Sample
-from harness.texts import Dataset, read_dataset
 from harness.workloads import examining, steps
 from harness.workloads.attaching import watched
 from harness.workloads.context import Context
 from harness.workloads.keeping import keep
-from harness.workloads.rows import Row, tokenised
+from harness.workloads.rows import Row, statistics, tokenised
 from harness.workloads.steps import Step, Steps
 from harness.workloads.usage import UNKNOWN_SHAPE
 from harness.workloads.validation import Validation
@@ -43,6 +44,11 @@ class _Setup:
     def in_place(self) -> bool:
         """Whether the model's own matrices are trained, not an adapter beside them."""
         return self.adapter.config.kind == "full"
+
+    def data(self) -> dict[str, Any]:
+        """What the rows are to this model, split by split."""
+        splits = {"train": self.rows, "valid": self.validation_rows}
+        return {split: statistics(rows, self.plan.max_seq_length) for split, rows in splits.items()}
 
     def mfu(self, taken: Steps) -> Readings:
         """Model FLOP of the steady steps over their time, as a share of what the machine can do."""
@@ -92,7 +98,7 @@ def measure(context: Context) -> Sample:
 
     Raises:
         Diverged: if the loss stops being a number.
-        BadConfig: if the adapter does not fit the model.
+        BadConfig: if the adapter does not fit the model, or the rows do not fill a batch.
     """
     setup = _set_up(context)
     with tempfile.TemporaryDirectory() as scratch:
@@ -110,13 +116,15 @@ def measure(context: Context) -> Sample:
         series=steps.step_series(trained.steps) | trained.validation.series(),
         artifacts=trained.artifacts,
         notes=tuple(_notes(setup, trained)),
+        data=setup.data(),
     )
 
 
 def _set_up(context: Context) -> _Setup:
     """Load the model, measure the machine, attach the adapter and tokenise the rows."""
     plan = context.profile.training
-    dataset = read_dataset(plan.dataset)
+    dataset = read_dataset(plan.dataset, plan.split_rows)
+    check_size(dataset, plan.batch_size)
     with context.memory.phase("load"):
         loaded = context.load()
     context.roof(loaded)
@@ -126,7 +134,8 @@ def _set_up(context: Context) -> _Setup:
     with watched(loaded, context.doubts, doubt_about):
         adapter = mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
     splits = {
-        split: tokenised(loaded.tokenizer, rows, mask_prompt=plan.mask_prompt) for split, rows in dataset.splits.items()
+        split: tokenised(loaded.tokenizer, rows, form=dataset.form, mask_prompt=plan.mask_prompt)
+        for split, rows in dataset.splits.items()
     }
     read = {split: list(zip(dataset.splits[split], rows, strict=True)) for split, rows in splits.items()}
     notes = examining.check(loaded.tokenizer, read, plan)
