@@ -92,7 +92,7 @@ def measure(context: Context) -> Sample:
 
     Raises:
         Diverged: if the loss stops being a number.
-        BadConfig: if the adapter does not fit the model.
+        BadConfig: if the adapter does not fit the model, or the plan does not fit the trainer.
     """
     setup = _set_up(context)
     with tempfile.TemporaryDirectory() as scratch:
@@ -116,6 +116,7 @@ def measure(context: Context) -> Sample:
 def _set_up(context: Context) -> _Setup:
     """Load the model, measure the machine, attach the adapter and tokenise the rows."""
     plan = context.profile.training
+    mlxlm.check_trainer(plan)
     dataset = read_dataset(plan.dataset)
     with context.memory.phase("load"):
         loaded = context.load()
