@@ -200,7 +200,9 @@ def test_memory_is_counted_where_mlx_keeps_its_counters(monkeypatch, homes):
 
 def test_an_mlx_that_does_not_count_is_refused(monkeypatch):
     counting(monkeypatch, of_mlx=False, of_metal=False)
-    with pytest.raises(HarnessError, match=r"mlx\.core has no get_active_memory: memory cannot be measured; update MLX"):
+    with pytest.raises(
+        HarnessError, match=r"mlx\.core has no get_active_memory: memory cannot be measured; update MLX"
+    ):
         mlxlm.allocator()
 
 
