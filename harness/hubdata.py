@@ -18,7 +18,6 @@ from harness.errors import BadConfig
 _PATTERNS = ("*.jsonl", "*.json", "*.csv", "*.parquet")
 _SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _NOT_ROWS = {"dataset_info.json", "dataset_infos.json"}  # what the datasets library notes of a data set
-_SHOWN = 10  # problems; more are counted
 _Row = tuple[str, dict[str, Any] | str]  # where it stands, and what it holds or what is wrong with it
 
 
@@ -55,8 +54,7 @@ def fetch_rows(name: str) -> HubRows:
     splits = {split: tuple(_rows(snapshot, files[split], problems)) for split in files}
     problems += [f"{split} has no rows" for split, rows in splits.items() if not rows and not problems]
     if problems:
-        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise BadConfig(where, problems[:_SHOWN] + more)
+        raise BadConfig(where, problems)
     return HubRows(repository=repository, revision=snapshot.name, splits=splits)
 
 

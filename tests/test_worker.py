@@ -103,10 +103,12 @@ def in_a_process(job, tmp_path):
 
 
 def test_counting_gives_the_facts(tmp_path):
-    job = Job(work="count", model=read_model("qwen"), adapter=read_adapter("all-r8"))
+    odd = replace(read_model("gpt2"), name="odd", config={})
+    job = Job(work="count", models=(read_model("qwen"), odd), adapter=read_adapter("all-r8"))
     message, log = in_a_process(job, tmp_path)
-    assert message.facts["total_parameters"] == 1_543_714_304
-    assert message.facts["trainable_parameters"] == 5_275_648
+    assert message.facts["qwen"]["total_parameters"] == 1_543_714_304
+    assert message.facts["qwen"]["trainable_parameters"] == 5_275_648
+    assert "its sizes are not in the registry" in message.facts["odd"]["problem"]
     assert log is None
 
 

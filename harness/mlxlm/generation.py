@@ -67,8 +67,9 @@ def generate_batch(
     """
     try:
         yield from _batch_steps(model, prompts, max_tokens)
-    except (AttributeError, ImportError, NotImplementedError, ValueError) as error:
-        raise CannotBatch(f"mlx-lm does not generate in batches here: {type(error).__name__}: {error}") from error
+    except (AttributeError, ImportError, NotImplementedError, TypeError, ValueError) as error:
+        said = str(error).partition("\n")[0]  # where an argument does not fit, MLX goes on with all that would
+        raise CannotBatch(f"mlx-lm does not generate in batches here: {type(error).__name__}: {said}") from error
 
 
 def _batch_steps(
@@ -79,10 +80,13 @@ def _batch_steps(
     try:
         ids = batch.insert([list(prompt) for prompt in prompts], [max_tokens] * len(prompts))
         places = {its_id: place for place, its_id in enumerate(ids)}
-        while answers := batch.next_generated():
+        # Where a batch also tells how reading the prompts goes on, it is asked for what it generated alone.
+        advance = batch.next_generated if hasattr(batch, "next_generated") else batch.next
+        while answers := advance():
             yield tuple((places[answer.uid], int(answer.token)) for answer in answers)
     finally:
-        batch.close()
+        if hasattr(batch, "close"):  # older ones hold nothing that would have to be given back
+            batch.close()
         mx.synchronize(generation_stream)
 
 
