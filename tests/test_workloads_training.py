@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
+from features import accumulating
 
 from harness import codec, mlxlm
 from harness.configs import read_adapter
@@ -244,6 +245,7 @@ def test_the_memory_that_is_needed_is_estimated_from_the_longest_batch(measured,
     assert one(sample, "estimated_peak_bytes") == weights + 4 * 4 * 16_384 + 2 * 4 * positions * 1024
 
 
+@accumulating
 def test_gradients_are_accumulated_and_an_incomplete_window_is_noted(nano, tiny_profile, stepping_stopwatch):
     """Five iterations, two an update: the fifth batch changes nothing."""
     profile = with_plan(tiny_profile, iters=5, val_every=2, grad_accumulation_steps=2)
@@ -256,6 +258,7 @@ def test_gradients_are_accumulated_and_an_incomplete_window_is_noted(nano, tiny_
     assert losses[5.0] == losses[4.0] != losses[2.0] != losses[0.0]
 
 
+@accumulating
 def test_a_window_that_ends_with_the_training_loses_nothing(nano, tiny_profile, stepping_stopwatch):
     sample = training.measure(context_for(nano, with_plan(tiny_profile, grad_accumulation_steps=2), stepping_stopwatch))
     assert (one(sample, "train_iterations"), one(sample, "train_updates")) == (4.0, 2.0)

@@ -16,7 +16,7 @@ from harness.mlxlm.quantising import quantise
 from harness.mlxlm.scoring import padded_nll, token_nll
 from harness.mlxlm.sizes import bits_per_weight, shape_of, total_parameters
 from harness.mlxlm.tokens import closing_tokens, conversation_tokens, prompt_tokens, text_tokens
-from harness.mlxlm.training import Losses, Rows, TrainingWatcher, padded_length, seed_everything, train
+from harness.mlxlm.training import Losses, Rows, TrainingWatcher, check_trainer, padded_length, seed_everything, train
 
 __all__ = [
     "AttachedAdapter",
@@ -31,6 +31,7 @@ __all__ = [
     "bits_per_weight",
     "build",
     "check_tensors",
+    "check_trainer",
     "closing_tokens",
     "conversation_tokens",
     "doubt_about_fresh",

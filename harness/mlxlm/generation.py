@@ -79,10 +79,13 @@ def _batch_steps(
     try:
         ids = batch.insert([list(prompt) for prompt in prompts], [max_tokens] * len(prompts))
         places = {its_id: place for place, its_id in enumerate(ids)}
-        while answers := batch.next_generated():
+        # Where a batch also tells how reading the prompts goes on, it is asked for what it generated alone.
+        advance = batch.next_generated if hasattr(batch, "next_generated") else batch.next
+        while answers := advance():
             yield tuple((places[answer.uid], int(answer.token)) for answer in answers)
     finally:
-        batch.close()
+        if hasattr(batch, "close"):  # older ones hold nothing that would have to be given back
+            batch.close()
         mx.synchronize(generation_stream)
 
 

@@ -1,5 +1,6 @@
 """mlx-lm's own training loop, watched step by step."""
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from mlx_lm.tuner import trainer
 from mlx_lm.tuner.callbacks import TrainingCallback
 from mlx_lm.tuner.datasets import CacheDataset
 
+from harness.errors import BadConfig
 from harness.mlxlm.optimizers import optimizer
 from harness.plans import TrainingPlan
 
@@ -74,6 +76,32 @@ def seed_everything(seed: int) -> None:
     mx.random.seed(seed)
 
 
+def check_trainer(plan: TrainingPlan) -> None:
+    """Refuse a plan that this mlx-lm's trainer cannot follow, before a model is loaded for it.
+
+    Raises:
+        BadConfig: if the trainer does not accumulate gradients, or MLX lacks the optimizer or what it is asked.
+    """
+    optimizer(plan)
+    _accumulation(plan)
+
+
+def _accumulation(plan: TrainingPlan) -> dict[str, int]:
+    """What the trainer is told of accumulated gradients: nothing where it knows none and none are wanted."""
+    if "grad_accumulation_steps" in inspect.signature(trainer.TrainingArgs).parameters:
+        return {"grad_accumulation_steps": plan.grad_accumulation_steps}
+    if plan.grad_accumulation_steps == 1:
+        return {}
+    found = f"grad_accumulation_steps = {plan.grad_accumulation_steps}: this mlx-lm's trainer accumulates no gradients"
+    raise BadConfig("training", [f"{found}; give 1, or update it: pip install -U mlx-lm"])
+
+
+def _no_validation() -> dict[str, Any]:
+    """The validation rows of a trainer that insists on some. With `val_batches=0` it reads none of them."""
+    rows = inspect.signature(trainer.train).parameters["val_dataset"]
+    return {"val_dataset": ()} if rows.default is inspect.Parameter.empty else {}
+
+
 def train(
     model: Any, rows: Rows, validation_rows: int, plan: TrainingPlan, adapter_file: Path, watcher: TrainingWatcher
 ) -> None:
@@ -105,15 +133,18 @@ def train(
         model=model,
         optimizer=optimizer(plan),
         train_dataset=rows,
+        **_no_validation(),
         args=trainer.TrainingArgs(
             batch_size=plan.batch_size,
             iters=plan.iters,
+            val_batches=0,
+            steps_per_eval=plan.iters + 1,
             steps_per_report=1,
             steps_per_save=plan.iters + 1,
             max_seq_length=plan.max_seq_length,
             adapter_file=str(adapter_file),
             grad_checkpoint=plan.grad_checkpoint,
-            grad_accumulation_steps=plan.grad_accumulation_steps,
+            **_accumulation(plan),
         ),
         loss=_trainer_loss,
         iterate_batches=batches,

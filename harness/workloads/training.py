@@ -98,7 +98,7 @@ def measure(context: Context) -> Sample:
 
     Raises:
         Diverged: if the loss stops being a number.
-        BadConfig: if the adapter does not fit the model, or the rows do not fill a batch.
+        BadConfig: if the adapter does not fit the model, the plan the trainer, or the rows do not fill a batch.
     """
     setup = _set_up(context)
     with tempfile.TemporaryDirectory() as scratch:
@@ -123,6 +123,7 @@ def measure(context: Context) -> Sample:
 def _set_up(context: Context) -> _Setup:
     """Load the model, measure the machine, attach the adapter and tokenise the rows."""
     plan = context.profile.training
+    mlxlm.check_trainer(plan)
     dataset = read_dataset(plan.dataset, plan.split_rows)
     check_size(dataset, plan.batch_size)
     with context.memory.phase("load"):
