@@ -77,9 +77,14 @@ def roofline(stopwatch: Stopwatch) -> dict[str, Any]:
 
 def device() -> dict[str, Any]:
     """The device MLX computes on, as it describes itself."""
-    described = mx.default_device()
-    facts = mx.device_info(described) if hasattr(mx, "device_info") else {}
-    return {"type": _device_type(), **{k: v for k, v in facts.items() if v is not None}}
+    return {"type": _device_type(), **{name: value for name, value in _told().items() if value is not None}}
+
+
+def _told() -> dict[str, Any]:
+    """What MLX tells of the device. Older releases know about Metal's alone."""
+    if hasattr(mx, "device_info"):
+        return dict(mx.device_info(mx.default_device()))
+    return dict(mx.metal.device_info()) if _device_type() == "gpu" and mx.metal.is_available() else {}
 
 
 def device_memory_bytes() -> int | None:

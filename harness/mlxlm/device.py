@@ -1,18 +1,33 @@
 """The device's memory counters and its queue."""
 
+from typing import Any
+
 import mlx.core as mx
 
+from harness.errors import HarnessError
 from harness.memory import Allocator
 
 
 def allocator() -> Allocator:
-    """The counters of MLX's allocator."""
+    """The counters of MLX's allocator.
+
+    Raises:
+        HarnessError: if this MLX does not count.
+    """
     return Allocator(
-        active=mx.get_active_memory,
-        peak=mx.get_peak_memory,
-        cache=mx.get_cache_memory,
-        reset_peak=mx.reset_peak_memory,
+        active=_counter("get_active_memory"),
+        peak=_counter("get_peak_memory"),
+        cache=_counter("get_cache_memory"),
+        reset_peak=_counter("reset_peak_memory"),
     )
+
+
+def _counter(name: str) -> Any:
+    """A function of MLX's allocator; it was one of Metal's before other devices had any."""
+    for home in (mx, mx.metal):
+        if hasattr(home, name):
+            return getattr(home, name)
+    raise HarnessError(f"mlx.core has no {name}: memory cannot be measured; update MLX: pip install -U mlx")
 
 
 def has_memory_of_its_own() -> bool:

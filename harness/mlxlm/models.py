@@ -8,7 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
-from mlx_lm.utils import load_config, load_model, load_tokenizer
+from mlx_lm.utils import load_model, load_tokenizer
 
 from harness.errors import BadWeights
 from harness.mlxlm.drawing import draw
@@ -62,7 +62,9 @@ def load(directory: Path, chat_template: str | None) -> Loaded:
         model = _drawn(config, read_json(directory / DRAWN)["seed"], mx.float32 if on_cpu else mx.bfloat16)
     else:
         model = load_model(directory)[0]
-    tokenizer = load_tokenizer(directory, eos_token_ids=load_config(directory).get("eos_token_id"))
+    tokenizer = load_tokenizer(directory, eos_token_ids=_ends_of_text(directory, config))
+    if tokenizer.eos_token_id is not None:  # not every mlx-lm adds the tokenizer's own to those of the config
+        tokenizer.eos_token_ids.add(tokenizer.eos_token_id)
     if on_cpu:
         model.set_dtype(mx.float32)
     mx.eval(model.parameters())
@@ -70,6 +72,13 @@ def load(directory: Path, chat_template: str | None) -> Loaded:
     if chat_template is not None and not getattr(tokenizer, "chat_template", None):
         tokenizer.chat_template = chat_template
     return Loaded(model=model, tokenizer=tokenizer, model_type=config["model_type"], dtype=_dtype(model))
+
+
+def _ends_of_text(directory: Path, config: Mapping[str, Any]) -> int | list[int] | None:
+    """The tokens that end a text, as the files of generation say, which older releases of mlx-lm do not read."""
+    generation = directory / "generation_config.json"
+    told = read_json(generation).get("eos_token_id") if generation.is_file() else None
+    return told or config.get("eos_token_id")
 
 
 def load_lazily(directory: Path) -> Any:
