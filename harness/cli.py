@@ -155,14 +155,13 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _gate(arguments: argparse.Namespace) -> int:
-    from harness import gate, listings, lookup, store  # noqa: PLC0415
+    from harness import gate, listings, lookup, store, versions  # noqa: PLC0415
 
-    runs = (
-        store.read_run(lookup.locate(name, arguments.results_dir)) for name in (arguments.baseline, arguments.candidate)
-    )
-    rows = gate.gate(*runs)
+    names = (arguments.baseline, arguments.candidate)
+    baseline, candidate = (store.read_run(lookup.locate(name, arguments.results_dir)) for name in names)
+    rows = gate.gate(baseline, candidate)
     verdict = gate.overall(rows)
-    sys.stdout.write(listings.gate(rows, verdict))
+    sys.stdout.write(listings.gate(rows, verdict, versions.version_warnings((baseline, candidate))))
     return gate.exit_code(verdict)
 
 

@@ -12,6 +12,7 @@ from harness.measured import Judged, answers, judge_suite, memory, metric_sectio
 from harness.metrics import DEFINITIONS
 from harness.records import Bundle, Record, Status
 from harness.tables import Section, Table, columns_of, inert_list
+from harness.versions import version_warnings
 
 KIND = "comparison"
 
@@ -102,6 +103,7 @@ def _banners(bundles: Sequence[Bundle], records: Sequence[Record]) -> tuple[str,
         )
     if any(bundle.run.git and bundle.run.git.get("dirty") for bundle in bundles):
         banners.append("DIRTY GIT TREE: the code that measured is not the commit that is named.")
+    banners += [f"VERSIONS DIFFER: {inert(warning)}." for warning in version_warnings(bundles)]
     warnings = dict.fromkeys(warning for bundle in bundles for warning in bundle.run.warnings)
     return (*banners, *(f"Warning: {inert(warning)}" for warning in warnings))
 

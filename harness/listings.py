@@ -45,14 +45,15 @@ def run(bundle: Bundle) -> str:
     return "\n".join(map(_plain, lines)) + "\n\n" + _grid(("case", "figures"), rows)
 
 
-def gate(rows: Sequence[GateRow], verdict: GateVerdict) -> str:
-    """Every row that is not a pass, the passes counted, and the verdict on all."""
+def gate(rows: Sequence[GateRow], verdict: GateVerdict, warnings: Sequence[str] = ()) -> str:
+    """Every row that is not a pass, the passes counted, what to be wary of, and the verdict on all."""
     shown = [
         (row.verdict.value, row.case, row.metric, row.reason) for row in rows if row.verdict is not GateVerdict.PASS
     ]
     passed = len(rows) - len(shown)
     table = _grid(("verdict", "case", "metric", "reason"), shown) + "\n" if shown else ""
-    return f"{table}{passed} of {len(rows)} metrics pass\nverdict: {verdict.value}\n"
+    wary = "".join(f"warning: {_plain(warning)}\n" for warning in warnings)
+    return f"{table}{passed} of {len(rows)} metrics pass\n{wary}verdict: {verdict.value}\n"
 
 
 def models(configs: Sequence[ModelConfig], counted: Mapping[str, Mapping[str, Any]]) -> str:

@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -236,6 +237,13 @@ def test_a_gate_exits_with_what_it_found(here, capsys, candidate, code, verdict)
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.splitlines()[-1] == f"verdict: {verdict}"
+
+
+def test_a_gate_between_versions_of_a_library_says_so(here, capsys):
+    newer = replace(speed("after", *(20.0,) * 6), environment=environment(packages={"mlx": "0.32.0"}))
+    stored(here / "results", speed("before", *(20.0,) * 6), newer)
+    assert main(["gate", "before", "after"]) == 0
+    assert "warning: different versions of mlx: before 0.31.0, after 0.32.0;" in capsys.readouterr().out
 
 
 def test_a_gate_without_a_baseline_is_refused_and_no_pass(here, capsys):

@@ -288,6 +288,11 @@ def test_a_gate_lists_what_is_no_pass_and_counts_the_rest():
     ]
 
 
+def test_a_gate_says_what_to_be_wary_of_before_the_verdict():
+    text = listings.gate([], GateVerdict.PASS, ["different\x1b[2J", "odd"])
+    assert text.splitlines()[1:] == ["warning: different?[2J", "warning: odd", "verdict: pass"]
+
+
 def test_a_gate_that_passes_lists_nothing():
     rows = [GateRow(case="a", metric="ttft_s", verdict=GateVerdict.PASS, reason="equal")]
     assert listings.gate(rows, GateVerdict.PASS) == "1 of 1 metrics pass\nverdict: pass\n"
