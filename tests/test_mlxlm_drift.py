@@ -56,8 +56,8 @@ class Trainer:
         for iteration in range(1, args.iters + 1):
             if iteration == 1 or iteration % args.steps_per_eval == 0 or iteration == args.iters:
                 self.validated_on.append(val_dataset)
-                total = min(len(val_dataset) // args.batch_size, args.val_batches)
-                self.scored += [batch for _, batch in zip(range(total), iterate_batches(val_dataset), strict=False)]
+                batches = zip(range(args.val_batches), iterate_batches(val_dataset), strict=False)
+                self.scored += [batch for _, batch in batches]
 
     def _new(
         self, model, optimizer, train_dataset, val_dataset=None, args=None, loss=None, iterate_batches=None,
@@ -167,6 +167,18 @@ def test_a_batch_is_asked_for_tokens_by_the_name_it_knows(monkeypatch, kind):
     monkeypatch.setattr(library, "BatchGenerator", kind)
     assert list(mlxlm.generate_batch(None, [[1], [2]], 2)) == [((1, 40), (0, 30))] * 2
     assert getattr(kind, "closed", 1) == 1
+
+
+def test_an_architecture_that_counts_no_positions_in_a_batch_cannot_batch(monkeypatch):
+    """As GPT-2's in 0.28: its positions begin at a number, and a batch has one for each row."""
+
+    class Unfit(OldBatch):
+        def next(self):
+            mx.arange(SimpleNamespace())
+
+    monkeypatch.setattr(importlib.import_module("mlx_lm.generate"), "BatchGenerator", Unfit)
+    with pytest.raises(mlxlm.CannotBatch, match=r"here: TypeError: arange\(\): incompatible function arguments[^\n]*$"):
+        list(mlxlm.generate_batch(None, [[1]], 2))
 
 
 def test_a_token_is_greedy_without_a_word_on_temperature_or_sampler(monkeypatch):

@@ -43,5 +43,7 @@ def test_equal_runs_and_a_run_alone_have_nothing_to_tell():
 
 
 def test_a_report_of_different_versions_has_a_banner():
-    (banner,) = compare([run("a", mlx="0.31.0"), run("b", mlx="0.32.0")]).banners
+    smoke = bundle(record(), id="b", environment=environment(packages={"mlx": "0.32.0"}), profile="smoke")
+    other, banner = compare([run("a", mlx="0.31.0"), smoke]).banners
+    assert other.startswith("SMOKE SIZE:")
     assert banner.startswith("VERSIONS DIFFER: different versions of mlx: a 0.31.0, b 0.32.0;")

@@ -67,8 +67,9 @@ def generate_batch(
     """
     try:
         yield from _batch_steps(model, prompts, max_tokens)
-    except (AttributeError, ImportError, NotImplementedError, ValueError) as error:
-        raise CannotBatch(f"mlx-lm does not generate in batches here: {type(error).__name__}: {error}") from error
+    except (AttributeError, ImportError, NotImplementedError, TypeError, ValueError) as error:
+        said = str(error).partition("\n")[0]  # where an argument does not fit, MLX goes on with all that would
+        raise CannotBatch(f"mlx-lm does not generate in batches here: {type(error).__name__}: {said}") from error
 
 
 def _batch_steps(
