@@ -322,6 +322,14 @@ ALL = (
         "finish_reason of each output",
     ),
     _define(
+        "leak_rate",
+        "share",
+        _L,
+        _QUAL,
+        "Answers that hold a turn marker of any known family as text: the model writes markup, not an answer.",
+        "the markers of the pre-flight, sought in each output",
+    ),
+    _define(
         "adapter_kl_nat_per_token",
         "nat/token",
         _N,

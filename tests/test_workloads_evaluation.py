@@ -190,8 +190,8 @@ def test_the_bare_model_is_scored_on_every_test_row(nano, load_nano, tiny_profil
 def test_every_prompt_has_one_answer_and_the_readings_are_those_of_the_answers(
     nano, tiny_profile, stepping_stopwatch, monkeypatch
 ):
-    """Of five answers two stop by themselves; their words are counted between blanks."""
-    texts = iter([" one  two\nthree", "", "four", " five six", "seven"])
+    """Of five answers two stop by themselves, one writes markup; their words are counted between blanks."""
+    texts = iter([" one  two\nthree", "", "four", " five <|im_end|>", "seven"])
     stops = iter([True, False, False, True, False])
 
     def scripted(loaded, prompt, max_tokens):
@@ -203,7 +203,7 @@ def test_every_prompt_has_one_answer_and_the_readings_are_those_of_the_answers(
     monkeypatch.setattr(evaluation, "answer", scripted)
     sample = evaluation.measure(context_for(nano, tiny_profile, stepping_stopwatch)[0])
     assert len({its.prompt_id for its in sample.outputs}) == 5
-    assert one(sample, "eos_rate") == 0.4
+    assert (one(sample, "eos_rate"), one(sample, "leak_rate")) == (0.4, 0.2)
     assert sample.readings["response_words"].values == (3.0, 0.0, 1.0, 2.0, 1.0)
 
 
@@ -249,7 +249,7 @@ def test_texts_are_scored_and_nothing_is_asked(nano, load_nano, tiny_profile, st
         losses, inside = losses + its, inside + its[:-1]
     assert one(sample, "test_loss") == pytest.approx(sum(losses) / len(losses), rel=1e-6)
     assert one(sample, "bits_per_byte") == pytest.approx(sum(inside) / math.log(2) / (17 + 31), rel=1e-6)
-    for name in ("eos_rate", "response_words"):
+    for name in ("eos_rate", "leak_rate", "response_words"):
         assert sample.readings[name].reason == "the rows are text, so nothing is asked"
     assert (sample.outputs, progress, sample.key.settings["prompts"]) == ((), [], 0)
     assert sample.key.dataset["form"] == "text"

@@ -30,7 +30,7 @@ def refuse_other_tensors(model_dir: Path, adapter: AdapterConfig, file: Path) ->
     """Refuse an adapter file that is not, tensor by tensor, what *adapter* makes of the model. Builds it lazily.
 
     Raises:
-        BadConfig: naming up to ten of the tensors that differ.
+        BadConfig: naming the tensors that differ.
     """
     config = read_config(model_dir)
     model = mlxlm.build(config)

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import mlxlm
 from harness.datasets import prompts_of, read_dataset
+from harness.preflight import leaked_markers
 from harness.records import Output, Readings, Sample
 from harness.texts import Prompt
 from harness.workloads import fusing
@@ -15,8 +16,6 @@ from harness.workloads.rows import statistics, tokenised
 from harness.workloads.validation import mean_nll
 
 _BATCH = 4  # rows at a time; nothing but memory depends on it
-
-
 _NO_ANSWERS = "the rows are text, so nothing is asked"
 
 
@@ -79,9 +78,10 @@ def _answers(context: Context, loaded: mlxlm.Loaded, prompts: Sequence[Prompt]) 
 def _of_answers(outputs: Sequence[Output]) -> dict[str, Readings]:
     """What is read off the answers; nothing where there are none."""
     if not outputs:
-        return dict.fromkeys(("eos_rate", "response_words"), Readings(values=(), reason=_NO_ANSWERS))
+        return dict.fromkeys(("eos_rate", "leak_rate", "response_words"), Readings(values=(), reason=_NO_ANSWERS))
     return {
         "eos_rate": Readings(values=(sum(its.finish_reason == "stop" for its in outputs) / len(outputs),)),
+        "leak_rate": Readings(values=(sum(bool(leaked_markers(its.text)) for its in outputs) / len(outputs),)),
         "response_words": Readings(values=tuple(float(len(its.text.split())) for its in outputs)),
     }
 
