@@ -132,9 +132,9 @@ def test_a_name_that_no_repository_can_have_is_refused_by_name(served):
 @pytest.mark.parametrize(
     ("where", "fault", "wanted"),
     [
-        ("org/tiny", Fault(status=500), "500 Internal Server Error"),
-        (WEIGHTS, Fault(status=503), "503 Service Unavailable"),
-        (WEIGHTS, Fault(download_status=502), "502 Bad Gateway"),
+        ("org/tiny", Fault(status=500), "500 .*Internal Server Error"),
+        (WEIGHTS, Fault(status=503), "503 .*Service Unavailable"),
+        (WEIGHTS, Fault(download_status=502), "502 .*Bad Gateway"),
         ("org/tiny", Fault(body=b"<html>Log in to this network</html>"), "Expecting value"),
         ("org/tiny", Fault(body=b"{}"), "id"),
     ],
@@ -161,7 +161,7 @@ def test_a_hub_that_is_too_slow_is_given_up(served, monkeypatch):
     ("fault", "wanted"),
     [
         (Fault(short_by=3), r"model\.safetensors did not arrive whole \(.* of size 100 but has size 97 .*run it again"),
-        (Fault(cut_by=3), r"model\.safetensors did not arrive whole \(.*received 97 bytes, expected 100.*run it again"),
+        (Fault(cut_by=3), r"model\.safetensors did not arrive whole \(.*97 .*run it again"),
         (Fault(flipped=True), rf"(?s)run it again.*\n  model\.safetensors has sha256 \w+, not {SHA256_OF_TINY}$"),
     ],
 )
