@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -167,10 +168,11 @@ def _in_files(place: Path) -> _Found:
     return _Found(form=form.name, sha256=digest.hexdigest(), splits=splits)
 
 
+@cache  # a process asks the hub once, however many cases it has on these rows
 def _on_the_hub(name: str) -> _Found:
     hub = import_module("harness.hubdata")  # only where it is needed: it brings a library of its own
     fetched = hub.fetch_rows(name.removeprefix(_HUB))
-    splits = {"valid" if split == "validation" else split: rows for split, rows in fetched.splits.items()}
+    splits = fetched.splits
     wanted = ["train"] if list(splits) == ["train"] else SPLITS
     if missing := [split for split in wanted if split not in splits]:
         remedy = f"it has {', '.join(fetched.splits) or 'none'}; save its rows to files and give path:FILE_OR_DIR"

@@ -287,8 +287,9 @@ class Hub:
 
 @pytest.fixture
 def hub(monkeypatch):
-    its = Hub({"train": tuple(numbered(5)), "validation": tuple(numbered(2, 5)), "test": tuple(numbered(1, 9))}, [])
+    its = Hub({"train": tuple(numbered(5)), "valid": tuple(numbered(2, 5)), "test": tuple(numbered(1, 9))}, [])
     monkeypatch.setitem(sys.modules, "harness.hubdata", its)
+    datasets._on_the_hub.cache_clear()
     return its
 
 
@@ -299,8 +300,10 @@ def test_rows_of_the_hub_are_known_by_their_revision(hub):
     facts = dataset.facts()
     assert (facts["name"], facts["revision"], facts["split_rows"]) == ("hf:org/name@v1", "c0ffee", [3, 2, 1])
     assert re.fullmatch("[0-9a-f]{64}", facts["sha256"])
+    assert read_dataset("hf:org/name@v1").splits["train"][0] == {"text": "t0"}
+    assert hub.asked == ["org/name@v1"]  # once, however often it is read
     hub.splits["test"] = ({"text": "other"},)
-    assert read_dataset("hf:org/name@v1").sha256 != facts["sha256"]
+    assert read_dataset("hf:org/name@v2").sha256 != facts["sha256"]
 
 
 def test_rows_of_the_hub_without_splits_are_split(hub):
@@ -311,12 +314,12 @@ def test_rows_of_the_hub_without_splits_are_split(hub):
 
 def test_a_split_that_the_hub_lacks_is_named_with_those_it_has(hub):
     del hub.splits["test"]
-    with pytest.raises(BadConfig, match=r"hf:org/name: 1 problem\n  there is no split test; it has train, validation;"):
+    with pytest.raises(BadConfig, match=r"hf:org/name: 1 problem\n  there is no split test; it has train, valid;"):
         read_dataset("hf:org/name")
 
 
 def test_an_unreadable_row_of_the_hub_is_named_by_split_and_number(hub):
-    hub.splits["validation"] = ({"text": "t"}, {"text": None})
+    hub.splits["valid"] = ({"text": "t"}, {"text": None})
     with pytest.raises(BadConfig, match=r"hf:org/name: 1 problem\n  valid row 2: text is None"):
         read_dataset("hf:org/name")
 
