@@ -10,7 +10,7 @@ import mlx_lm
 import numpy as np
 import pytest
 
-from harness import hub, weights
+from harness import hub, mlxlm, weights
 from harness.configs import read_model
 from harness.errors import BadConfig, BadWeights
 from harness.hub import HubUnreachable
@@ -332,3 +332,21 @@ def test_groups_that_do_not_divide_a_matrix_are_refused_and_leave_nothing(source
 def test_a_number_of_bits_that_mlx_does_not_know_is_refused():
     with pytest.raises(BadConfig, match="quantize: 1 problem\n  this MLX cannot: "):
         weights.prepare(read_model("gpt2"), "embedded", Quantization(bits=7))
+
+
+@pytest.mark.parametrize("bits", [None, 4])
+def test_a_directory_that_mlx_lm_s_converter_made_is_measured_as_it_is(nano, tmp_path, bits):
+    """Whole in half precision, and quantised in groups of 32: the harness adds nothing to it."""
+    how = {"quantize": True, "q_bits": bits, "q_group_size": 32} if bits else {"dtype": "float16"}
+    mlx_lm.convert(nano("qwen").directory, mlx_path=str(tmp_path / "made"), **how)
+    before = sorted(path.name for path in (tmp_path / "made").iterdir())
+    ready = weights.prepare(read_model(f"path:{tmp_path / 'made'}"), "auto")
+    assert (ready.weights.source, ready.directory) == ("path", str(tmp_path / "made"))
+    quantization = ready.quantization or {"bits": None}
+    assert quantization["bits"] == bits
+    loaded = mlxlm.load(Path(ready.directory), None)
+    assert mlxlm.total_parameters(loaded.model) == mlxlm.total_parameters(
+        mlxlm.load_lazily(Path(nano("qwen").directory))
+    )
+    assert mx.isfinite(loaded.model(mx.array([[1, 2, 3]]))).all().item()
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == before
