@@ -1,10 +1,21 @@
+import hashlib
+from pathlib import Path
+
 import pytest
 
 from harness import configs
 from harness.configs import known, read_adapter, read_model, read_profile
 from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
-from harness.plans import AdapterConfig, InferencePlan, ModelConfig, PypiWeights, TrainingPlan
+from harness.plans import (
+    AdapterConfig,
+    InferencePlan,
+    ModelConfig,
+    PypiWeights,
+    Quantization,
+    Schedule,
+    TrainingPlan,
+)
 
 ADAPTER = {"rank": "8", "scale": "20.0", "dropout": "0.05", "layers": "16", "keys": '["q_proj"]'}
 PROFILE = """
@@ -388,3 +399,110 @@ def test_a_directory_holds_a_model_if_it_holds_a_config(tmp_path):
 def test_an_unknown_model_is_refused_with_every_way_to_name_one(name):
     with pytest.raises(UnknownName, match=r"unknown model .*gpt2, llama-1b, qwen.*hf:ORG/REPO and path:DIR work too"):
         read_model(name)
+
+
+# --- what is more than the shape of an adapter ---
+
+
+def text_file(directory, text, name="mine"):
+    path = directory / f"{name}.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def refusal(path):
+    with pytest.raises(BadConfig) as refused:
+        read_adapter(path)
+    return [line.strip() for line in str(refused.value).splitlines()[1:]]
+
+
+def test_alpha_is_converted_for_who_gave_it(tmp_path):
+    path = adapter_file(tmp_path, rank="16", alpha="32")
+    assert refusal(path) == ["'alpha' is not used here: mlx-lm scales B @ A by 'scale'; write scale = alpha / rank = 2"]
+
+
+def test_a_full_fine_tune_has_no_shape_and_no_quantised_base(tmp_path):
+    assert read_adapter(text_file(tmp_path, 'kind = "full"\nlayers = 2\n')) == AdapterConfig(
+        name="mine", kind="full", layers=2
+    )
+    path = text_file(tmp_path, 'kind = "full"\nlayers = 2\nrank = 8\nkeys = "qv"\nquantize = 4\n')
+    assert refusal(path) == [
+        "rank: a full fine-tune has none; leave it out",
+        "keys: a full fine-tune has none; leave it out",
+        "quantize: quantised weights have no gradient; use kind lora or dora, or leave it out",
+    ]
+
+
+def test_a_quantised_base_is_given_by_its_bits_or_in_full(tmp_path):
+    assert read_adapter(adapter_file(tmp_path, quantize="8")).quantization == Quantization(bits=8)
+    given = read_adapter(adapter_file(tmp_path, quantize='{ bits = 4, group_size = 32, mode = "affine" }'))
+    assert given.quantization == Quantization(bits=4, group_size=32)
+    assert refusal(adapter_file(tmp_path, quantize='{ bits = 0, mode = "odd", size = 3 }')) == [
+        "unknown key 'quantize.size'; known: bits, group_size, mode",
+        "quantize.bits is 0; give a whole number of 1 or more",
+        "quantize.mode is 'odd'; give one of affine, mxfp4, mxfp8, nvfp4",
+    ]
+
+
+def test_an_adapter_to_resume_is_looked_for_beside_the_config_and_known_by_its_weights(tmp_path):
+    (tmp_path / "earlier").mkdir()
+    path = adapter_file(tmp_path, resume='"earlier"')
+    (problem,) = refusal(path)
+    assert problem == (
+        f"resume: there is no {tmp_path / 'earlier' / 'adapters.safetensors'}; give a directory that holds an adapter"
+    )
+    (tmp_path / "earlier" / "adapters.safetensors").write_bytes(b"weights")
+    adapter = read_adapter(path)
+    assert adapter.resume == str(tmp_path / "earlier")
+    assert adapter.resume_sha256 == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_a_config_s_training_comes_in_the_types_of_a_plan(tmp_path):
+    table = """
+[training]
+iters = 7
+split_rows = [40, 10, 5]
+accept = ["bos"]
+optimizer = "adamw"
+optimizer_options = { weight_decay = 0.1 }
+schedule = { name = "step_decay", arguments = [0.5, 10], warmup = 3 }
+"""
+    adapter = read_adapter(text_file(tmp_path, Path(adapter_file(tmp_path)).read_text() + table))
+    assert adapter.training == {
+        "iters": 7,
+        "split_rows": (40, 10, 5),
+        "accept": ("bos",),
+        "optimizer": "adamw",
+        "optimizer_options": {"weight_decay": 0.1},
+        "schedule": Schedule(name="step_decay", arguments=(0.5, 10.0), warmup=3),
+    }
+
+
+def test_every_problem_of_the_training_table_is_named_with_its_place(tmp_path):
+    table = """
+[training]
+iter = 7
+batch_size = 0
+split_rows = [1, 2]
+optimizer = "adamm"
+mask_prompt = 1
+accept = ["boss"]
+schedule = { name = "exponential_decay", warmup = -1 }
+"""
+    known_rules = "no-template, turn-end, foreign-markers, bos, prompt-prefix, no-targets, truncated, contaminated"
+    problems = refusal(text_file(tmp_path, Path(adapter_file(tmp_path)).read_text() + table))
+    assert problems[0].startswith("unknown key 'training.iter'; known: dataset, split_rows, iters")
+    assert problems[1:] == [
+        "training.split_rows is [1, 2]; give three numbers of rows: to train, validate and test on",
+        "training.batch_size is 0; give a whole number of 1 or more",
+        "training.optimizer is 'adamm'; give one of adam, adamw, adafactor, muon, sgd",
+        "training.mask_prompt is 1; give true or false",
+        f"training.accept is ['boss']; give a list of rules of the pre-flight: {known_rules}",
+        "training.schedule.warmup is -1; give a whole number of 0 or more",
+        "training.schedule.arguments is missing: exponential_decay does not know how far to go without",
+    ]
+
+
+@pytest.mark.parametrize("preset", ["qv", "attention", "mlp", "all"])
+def test_a_preset_is_kept_by_its_name(tmp_path, preset):
+    assert read_adapter(adapter_file(tmp_path, keys=f'"{preset}"')).keys == preset

@@ -284,3 +284,8 @@ def test_prompts_that_cannot_be_read_are_refused(tmp_path):
 
 def test_data_that_have_to_be_fetched_are_not_fetched_for_a_look_at_the_options():
     assert resolve(**{**GIVEN, "dataset": "hf:org/name"}).profile.training_of().dataset == "hf:org/name"
+
+
+def test_as_many_iterations_as_one_update_takes_are_enough(tmp_path):
+    path = config(tmp_path, more="[training]\ngrad_accumulation_steps = 32")
+    assert resolve(**{**GIVEN, "adapters": path, "iters": 32}).adapters[0].name == "mine"

@@ -91,3 +91,7 @@ def test_a_rank_may_be_as_large_as_the_smaller_side_and_no_larger():
     assert refusal(config("qv", rank=17), "llama", LLAMA) == (
         "adapter mine: 1 problem\n  rank 17 is above the smaller side of self_attn.v_proj (16 x 64); give 16 or less"
     )
+
+
+def test_a_gate_of_a_feed_forward_layer_is_no_query():
+    assert resolve(config("qv"), "odd", {"mlp.query": (16, 16), "attn.query": (16, 16)}) == ("attn.query",)

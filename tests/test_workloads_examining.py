@@ -131,3 +131,11 @@ def test_a_template_that_knows_no_system_still_tells_its_markers():
 
     tokenizer = SimpleNamespace(added_tokens_decoder={7: "<end_of_turn>"}, apply_chat_template=apply)
     assert examining.own_markers(tokenizer) == {"<start_of_turn>", "<end_of_turn>"}
+
+
+def test_an_answer_without_any_end_of_text_stops_the_training(load_nano, plan):
+    tokenizer = load_nano("tinyllama").tokenizer
+    ((raw, row),) = read(tokenizer, plan, train=[talk("Why?", " ")])["train"]
+    blank = tuple(tokenizer.encode(" " * 4, add_special_tokens=False))
+    with pytest.raises(BadData, match=r"\[turn-end\] train row 1: "):
+        examining.check(tokenizer, {"train": [(raw, replace(row, tokens=(*blank, *blank)))]}, plan)

@@ -265,3 +265,14 @@ def test_the_footprint_of_a_device_with_memory_of_its_own_is_not_that_of_the_mac
     assert footprint.values == ()
     assert "the memory of the device is not read" in footprint.reason
     assert sample.readings["peak_active_bytes"].values
+
+
+def test_weights_without_a_file_have_no_loading_time_and_no_size(nano, tiny_profile, stepping_stopwatch):
+    context = context_for(nano, tiny_profile, stepping_stopwatch)
+    drawn = replace(context.ready, weights=replace(context.ready.weights, source="random", bytes=0))
+    context.job = replace(context.job, ready=drawn)
+    readings = inference.measure(context).readings
+    for name in ("load_s", "disk_bytes"):
+        assert readings[name].values == ()
+        assert readings[name].reason == "random weights are drawn in memory: there is no file to load"
+    assert readings["peak_active_bytes"].labels == ("load", "generate", "context", "batch")

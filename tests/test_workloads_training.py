@@ -549,3 +549,21 @@ def test_gradient_checkpointing_changes_no_loss(measured, nano, tiny_profile, st
     assert done.returncode == 0, done.stderr.decode()
     losses = json.loads(done.stdout.splitlines()[-1])
     assert losses == pytest.approx(measured[0].series["train_loss"].y, rel=1e-5)
+
+
+def test_accumulated_gradients_are_kept_beside_the_new_ones(measured, nano, tiny_profile, stepping_stopwatch):
+    """A number more for each of 16,384 parameters."""
+    sample = training.measure(context_for(nano, with_plan(tiny_profile, grad_accumulation_steps=2), stepping_stopwatch))
+    difference = one(sample, "estimated_peak_bytes") - one(measured[0], "estimated_peak_bytes")
+    assert difference == 4 * 16_384
+
+
+def test_parameters_trained_in_place_cost_their_own_gradient_and_nothing_else(nano, tiny_profile, stepping_stopwatch):
+    """2 FLOP a token for each of the last two blocks' parameters, besides forward and backward to the activations."""
+    sample = training.measure(context_for(nano, tiny_profile, stepping_stopwatch, adapter=FULL))
+    tokens = sum(sample.series["real_tokens"].y[1:])
+    block, head = 12 * 128 * 128, 1024 * 128
+    by_token = 2 * (4 * block + head + 2 * block + head) + 2 * one(sample, "trainable_parameters")
+    attention = one(sample, "mfu") * 3.0 * 1e9 - by_token * tokens
+    assert 0 < attention < 2 * 128 * 8 * tokens**2
+    assert attention % (2 * 128 * 8) == pytest.approx(0, abs=1)  # squares of whole numbers

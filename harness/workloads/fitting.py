@@ -24,7 +24,6 @@ def check(ready: ReadyModel, trials: Sequence[tuple[AdapterConfig, TrainingPlan]
     for adapter, plan in trials:
         try:
             mlxlm.attach_adapter(mlxlm.load_lazily(directory), adapter, read_config(directory)["model_type"])
-            mlxlm.optimizer(plan)
             mlxlm.check_trainer(plan)
         except HarnessError as error:
             problems.append(f"{ready.config.name}: {error}")
