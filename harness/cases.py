@@ -1,5 +1,6 @@
 """Models x adapters to cases with stable ids. Pure."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -55,9 +56,20 @@ def _of_model(
     ]
     if suite != "training":
         bare = Case(suite=suite, model=model, adapter=None, training=profile.training_of(), quantization=quantization)
-        bases = [_base_of(its, bare) for its in tuned] or [bare]
-        yield from {base.variant: base for base in bases}.values()
+        yield from _told_apart([_base_of(its, bare) for its in tuned] or [bare])
     yield from tuned
+
+
+def _told_apart(bases: Sequence[Case]) -> list[Case]:
+    """Each base once. Where two that differ would be called the same, all of that name carry a part of a hash."""
+    each = list(dict.fromkeys((base.variant, base.training.dataset, base.quantization) for base in bases))
+    names = Counter(variant for variant, *_ in each)
+    found: dict[str, Case] = {}
+    for base in bases:
+        what = f"{base.training.dataset} {base.quantization}"
+        ending = f"-{hashlib.sha256(what.encode()).hexdigest()[:6]}" if names[base.variant] > 1 else ""
+        found[base.variant + ending] = replace(base, variant=base.variant + ending)
+    return list(found.values())
 
 
 def _base_of(tuned: Case, usual: Case) -> Case:
@@ -67,7 +79,8 @@ def _base_of(tuned: Case, usual: Case) -> Case:
         its = tuned.training
         training = replace(training, dataset=its.dataset, split_rows=its.split_rows)
         if its.dataset != usual.training.dataset:
-            variant += f"-{re.sub(r'[^a-z0-9._-]+', '-', its.dataset.rpartition('/')[2].lower())}"
+            name = its.dataset.rstrip("/").rpartition("/")[2].rpartition(":")[2]
+            variant += f"-{re.sub(r'[^a-z0-9._-]+', '-', name.lower())}"
         if its.split_rows is not None and its.split_rows != usual.training.split_rows:
             variant += "".join(f"-{rows}" for rows in its.split_rows)
     if tuned.quantization is not None and tuned.quantization != usual.quantization:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from harness.cases import SUITES
 from harness.evenness import latency, steadiness
 from harness.facts import configuration, environments, not_ok, notes_of, runs
-from harness.judge import STAND_INS
 from harness.markdown import inert
 from harness.measured import Judged, answers, judge_suite, memory, metric_section, trajectory
 from harness.metrics import DEFINITIONS
@@ -15,6 +14,13 @@ from harness.tables import Section, Table, columns_of, inert_list
 from harness.versions import version_warnings
 
 KIND = "comparison"
+
+_NOT_REAL = {
+    "nano": "STAND-IN WEIGHTS ({}): a shrunk model with random weights was measured. "
+    "Its speed, memory, losses and texts say nothing about the real one.",
+    "random": "RANDOM WEIGHTS ({}): the model in its full size was measured with random weights. "
+    "Speed, memory and parameter counts hold; losses and texts say nothing about the real one.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +83,10 @@ def _headline(records: Sequence[Record], suites: Iterable[Judged]) -> str:
 
 def _banners(bundles: Sequence[Bundle], records: Sequence[Record]) -> tuple[str, ...]:
     banners = []
-    stand_ins = sorted(
-        {record.key.model for record in records if record.key and record.key.weights.source in STAND_INS}
-    )
-    if stand_ins:
-        names = ", ".join(inert_list(stand_ins))
-        banners.append(
-            f"STAND-IN WEIGHTS ({names}): a shrunk model with random weights was measured. "
-            "Its speed, memory, losses and texts say nothing about the real one."
-        )
+    for source, words in _NOT_REAL.items():
+        models = sorted({its.key.model for its in records if its.key and its.key.weights.source == source})
+        if models:
+            banners.append(words.format(", ".join(inert_list(models))))
     if any(bundle.run.profile == "smoke" for bundle in bundles):
         banners.append("SMOKE SIZE: enough work to see that everything runs; too little for a verdict.")
     if any(bundle.environment and bundle.environment.device.get("type") == "cpu" for bundle in bundles):

@@ -26,6 +26,7 @@ from harness.plans import (
 )
 
 ADAPTER_WEIGHTS = "adapters.safetensors"  # in a directory that mlx-lm's trainer leaves
+_ALPHA = ("alpha", "lora_alpha")  # what other tools scale by
 _OF_AN_ADAPTER = ("rank", "scale", "dropout", "keys")  # what a full fine-tune has not
 _MAY_BE_MISSING = {
     "adapter": ("kind", "dropout", "quantize", "models", "resume", "training"),
@@ -78,9 +79,11 @@ def read_adapter(name: str) -> AdapterConfig:
 
 def _adapter_problems(table: dict[str, Any]) -> list[str]:
     full = table["kind"] == "full"
-    given = {key: value for key, value in table.items() if key != "alpha"}
+    given = {key: value for key, value in table.items() if key not in _ALPHA}
     optional = [*_MAY_BE_MISSING["adapter"], *(_OF_AN_ADAPTER if full else ())]
-    problems = [_conversion(table)] if "alpha" in table else []
+    alpha = next((key for key in _ALPHA if key in table), None)
+    problems = [] if alpha is None else [_conversion(alpha, table)]
+    optional += [] if alpha is None else ["scale"]
     problems += rules.problems(given, rules.ADAPTER, optional=optional)
     if isinstance(table.get("quantize"), dict):
         problems += rules.problems(
@@ -95,12 +98,12 @@ def _adapter_problems(table: dict[str, Any]) -> list[str]:
     return problems
 
 
-def _conversion(table: dict[str, Any]) -> str:
+def _conversion(alpha: str, table: dict[str, Any]) -> str:
     """What to write in place of alpha. Source: Hu et al. (2021), arXiv:2106.09685, section 4.1."""
     instead = "scale = alpha / rank"
     with suppress(KeyError, TypeError, ZeroDivisionError):  # the rule of the rank says what is wrong with it
-        instead += f" = {table['alpha'] / table['rank']:g}"
-    return f"'alpha' is not used here: mlx-lm scales B @ A by 'scale'; write {instead}"
+        instead += f" = {table[alpha] / table['rank']:g}"
+    return f"{alpha!r} is not used here: mlx-lm scales B @ A by 'scale'; write {instead}"
 
 
 def _resumed(table: dict[str, Any], path: Path) -> tuple[Path | None, str | None]:
@@ -178,8 +181,8 @@ def read_model(name: str) -> ModelConfig:
             raise BadConfig(name, [f"{repository!r} is no repository; give hf:ORG/REPO or hf:ORG/REPO@REV"])
         return ModelConfig(name=name, repository=repository, revision=revision or None)
     if kind == "path" and rest:
-        directory = Path(rest).expanduser().resolve()
-        if not (directory / "config.json").is_file():
+        directory = Path(rest.replace("\0", "?")).expanduser().resolve()
+        if "\0" in rest or not (directory / "config.json").is_file():
             raise BadConfig(name, [f"{directory} holds no config.json; give a directory saved by mlx-lm"])
         return ModelConfig(name=name, directory=str(directory))
     path = known("models").get(name)

@@ -23,6 +23,7 @@ _HUB, _PATH = "hf:", "path:"
 _PROMPTS = "prompts.jsonl"
 
 _Splits = dict[str, tuple[Row, ...]]
+_Numbered = dict[str, tuple[tuple[int, Row], ...]]
 _SplitRows = tuple[int, int, int]
 
 
@@ -34,6 +35,7 @@ class Dataset:
     form: str  # chat or text
     sha256: str  # of all there is, before it is split or shortened
     splits: _Splits
+    numbers: dict[str, tuple[int, ...]]  # of each row where it came from: its line, or its place in a split of the hub
     split_rows: _SplitRows | None = None  # as asked for
     split_seed: int | None = None  # None where the splits were given
     revision: str | None = None  # of a dataset from the hub
@@ -63,12 +65,14 @@ def read_dataset(name: str, split_rows: _SplitRows | None = None) -> Dataset:
     """
     found = _on_the_hub(name) if on_the_hub(name) else _in_files(_place(name))
     whole = list(found.splits) == ["train"]
-    splits = _split(name, found.splits["train"], split_rows) if whole else _first(name, found.splits, split_rows)
+    numbered = {split: tuple(enumerate(rows, start=1)) for split, rows in found.splits.items()}
+    splits = _split(name, numbered["train"], split_rows) if whole else _first(name, numbered, split_rows)
     return Dataset(
         name=name,
         form=found.form,
         sha256=found.sha256,
-        splits=splits,
+        splits={split: tuple(row for _, row in rows) for split, rows in splits.items()},
+        numbers={split: tuple(number for number, _ in rows) for split, rows in splits.items()},
         split_rows=split_rows,
         split_seed=SPLIT_SEED if whole else None,
         revision=found.revision,
@@ -78,6 +82,17 @@ def read_dataset(name: str, split_rows: _SplitRows | None = None) -> Dataset:
 def on_the_hub(name: str) -> bool:
     """Whether a dataset of this name has to be fetched."""
     return name.startswith(_HUB)
+
+
+def pinned(name: str) -> str:
+    """The name of a dataset with the commit it is of now; as it is where that does not apply.
+
+    Raises:
+        HarnessError: if it cannot be had.
+    """
+    if not on_the_hub(name):
+        return name
+    return f"{name.partition('@')[0]}@{_on_the_hub(name).revision}"
 
 
 def check_size(dataset: Dataset, batch_size: int) -> None:
@@ -183,7 +198,7 @@ def _on_the_hub(name: str) -> _Found:
     return _Found(form=form.name, sha256=digest.hexdigest(), splits=read, revision=fetched.revision)
 
 
-def _first(name: str, splits: _Splits, split_rows: _SplitRows | None) -> _Splits:
+def _first(name: str, splits: _Numbered, split_rows: _SplitRows | None) -> _Numbered:
     """The first *split_rows* rows of each split."""
     if split_rows is None:
         return splits
@@ -198,7 +213,7 @@ def _first(name: str, splits: _Splits, split_rows: _SplitRows | None) -> _Splits
     return {split: splits[split][:count] for split, count in wanted.items()}
 
 
-def _split(name: str, rows: Sequence[Row], split_rows: _SplitRows | None) -> _Splits:
+def _split(name: str, rows: Sequence[tuple[int, Row]], split_rows: _SplitRows | None) -> _Numbered:
     """Shuffle and split; without *split_rows*, 80, 15 and 5 % of the rows, and at least one to each."""
     if len(rows) < len(SPLITS):
         remedy = f"give {len(SPLITS)} or more: to train, validate and test on"

@@ -227,11 +227,12 @@ ALL = (
         "parameter",
         _N,
         _EXACT,
-        "Parameters of the adapter: the sum of r(d_in + d_out).",
-        "arXiv:2106.09685, section 4",
+        "Parameters that are trained: of LoRA the sum of r(d_in + d_out), of DoRA d_out more for each matrix, of a "
+        "full fine-tune all of the blocks it trains.",
+        "arXiv:2106.09685, section 4; arXiv:2402.09353, section 4",
     ),
     _define(
-        "adapter_bytes", "byte", _L, _EXACT, "Size of the saved adapter file.", "float32, so about 4 bytes a parameter"
+        "adapter_bytes", "byte", _L, _EXACT, "Size of the saved adapter file.", "about 4 bytes a parameter in float32"
     ),
     _define(
         "peak_active_bytes", "byte", _L, _MEM, "High-water mark of live arrays, reset at the start of each phase.", _MLX
@@ -274,8 +275,8 @@ ALL = (
         "byte",
         _N,
         _EXACT,
-        "Estimated before training: weights, adapter with gradient and two Adam moments, logits of the longest "
-        "batch with their gradient. Activations come on top.",
+        "Estimated before training: weights, what is trained with its gradient and the optimizer's moments, logits "
+        "of the longest batch with their gradient. Activations come on top.",
         "closed form; see docs/roofline.md",
     ),
     _define(

@@ -41,8 +41,9 @@ class UnknownName(HarnessError):
 class BadData(HarnessError):
     """Rows that a model cannot learn from, or would learn the wrong thing from."""
 
-    def __init__(self, findings: Sequence[str]) -> None:
-        accept = "a config accepts a rule's findings with accept = [...] under [training]"
+    def __init__(self, findings: Sequence[str], rules: Sequence[str]) -> None:
+        named = ", ".join(f'"{rule}"' for rule in rules)
+        accept = f"to train all the same: accept = [{named}] under [training] of the config"
         super().__init__("\n  ".join(["the pre-flight stops this training", *findings, accept]))
 
 

@@ -65,12 +65,15 @@ def _key_facts(record: Record) -> dict[str, str]:
         "weights sha256": key.weights.sha256[:_SHORT_HASH],
         "weight files": format_value(key.weights.bytes, "byte"),
         "stored as": key.weights.origin_quantization,
+        "quantised": key.quantization,
         "computed in": key.dtype,
         "tokenizer sha256": key.tokenizer[:_SHORT_HASH],
         "device": key.device,
     }
     for name, value in (key.adapter or {}).items():
-        facts[f"adapter {name}"] = value
+        if name == "training":  # the rows of the training suite say it
+            continue
+        facts[f"adapter {name}"] = len(value) if name == "modules" and isinstance(value, list) else value
     for name, value in (key.dataset or {}).items():
         facts[f"dataset {name}"] = str(value)[:_SHORT_HASH] if name == "sha256" else value
     for name, value in key.settings.items():

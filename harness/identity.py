@@ -10,7 +10,7 @@ from harness import codec
 from harness.datasets import prompts_of, read_dataset
 from harness.plans import Case, Profile, ReadyModel
 from harness.records import Environment
-from harness.texts import PLAIN_FAMILY, SCENARIOS, read_chat_template, read_prompts
+from harness.texts import PLAIN_FAMILY, SCENARIOS, Prompt, read_chat_template, read_prompts
 
 Identity = dict[str, str]
 _MACHINE = ("processor", "cores", "threads", "cpu_limit_cores", "memory_bytes")
@@ -23,12 +23,12 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
         HarnessError: if the dataset of the case, or a prompt set, does not exist or cannot be read.
     """
     trains = case.suite != "inference" or case.adapter is not None
-    dataset = read_dataset(case.training.dataset, case.training.split_rows)
-    prompts = {
-        "training": (),
-        "evaluation": prompts_of(dataset),
-        "inference": tuple(prompt for scenario in SCENARIOS for prompt in read_prompts(scenario)),
-    }[case.suite]
+    dataset = read_dataset(case.training.dataset, case.training.split_rows) if trains else None
+    prompts: tuple[Prompt, ...] = ()
+    if case.suite == "evaluation" and dataset is not None:
+        prompts = prompts_of(dataset)
+    if case.suite == "inference":
+        prompts = tuple(prompt for scenario in SCENARIOS for prompt in read_prompts(scenario))
     work = {
         "training": None,
         "evaluation": profile.max_answer_tokens,
@@ -37,7 +37,7 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
     return {
         "weights": ready.weights.sha256,
         "tokenizer": _digest(ready.tokenizer, read_chat_template(PLAIN_FAMILY)),
-        "data": _digest(dataset.facts() if trains else None, prompts),
+        "data": _digest(None if dataset is None else dataset.facts(), prompts),
         "config": _digest(case.adapter, case.quantization, case.training if trains else None, work),
         "code": environment.code or "unknown",
         "versions": _digest(

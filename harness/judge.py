@@ -109,20 +109,24 @@ def _without_numbers(verdict: Verdict, reason: str) -> Judgement:
 
 
 _ANY = ("device", "dtype", "quantization", "dataset", "settings")
+_FOLLOWS = {"quantization.bits_per_weight"}  # from how a model is quantised and from its sizes
 
 
 def obstacles(a: Key | None, b: Key | None, metric: Metric) -> list[str]:
     """Name what keeps two cases from being compared in *metric*; [] if nothing does.
 
     Model and adapter may differ: they are what is compared. Weights that stand in for others compare
-    with nothing but themselves, and in losses and quality not even with those.
+    with nothing but themselves, and in losses and quality not even with those; random ones of full size
+    have the speed and memory of their models, and compare in these with each other.
     """
     if a is None or b is None:
         return ["the case did not get far enough to be identified"]
-    found = [name for part in _ANY for name in _differing(part, getattr(a, part), getattr(b, part))]
+    differing = (name for part in _ANY for name in _differing(part, getattr(a, part), getattr(b, part)))
+    found = [name for name in differing if name not in _FOLLOWS]
     sources = {a.weights.source, b.weights.source}
     of_the_model_itself = metric.kind in {Kind.LOSS, Kind.QUALITY} or a.weights.sha256 != b.weights.sha256
-    if sources & STAND_INS and of_the_model_itself:
+    full_size = sources == {"random"} and metric.kind not in {Kind.LOSS, Kind.QUALITY}
+    if sources & STAND_INS and of_the_model_itself and not full_size:
         found.insert(0, "stand-in weights")
     counts_tokens = "token" in metric.unit or metric.unit == "1"
     if counts_tokens and a.tokenizer != b.tokenizer:

@@ -15,8 +15,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.errors import Unwritable
-from harness.paths import cache_dir
+from harness.errors import BadWeights, Unwritable
+from harness.paths import cache_dir, without_home
 
 DRAWN = "tunebench-random.json"  # in place of weights: the seed they are drawn with when the model is loaded
 _MANIFEST = "tunebench-manifest.json"
@@ -87,8 +87,19 @@ def tokenizer_sha256(directory: Path) -> str:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """Read config.json of a model directory."""
-    return read_json(directory / "config.json")
+    """Read config.json of a model directory.
+
+    Raises:
+        BadWeights: if it is none.
+    """
+    path = directory / "config.json"
+    try:
+        config = read_json(path)
+    except (OSError, TypeError, ValueError) as error:
+        raise BadWeights(f"{without_home(str(path))} cannot be read: {error}; give a model's directory") from error
+    if not isinstance(config.get("model_type"), str):
+        raise BadWeights(f"{without_home(str(path))} names no model_type; give a directory saved by mlx-lm")
+    return config
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -142,7 +142,7 @@ class TrainingPlan:
 
     def facts(self) -> dict[str, Any]:
         """What two trainings must have in common to be comparable, the data aside."""
-        left_out = {"dataset", "split_rows", "val_every", "checkpoint_every", "accept"}
+        left_out = {"dataset", "split_rows", "checkpoint_every", "accept"}  # mlx-lm draws when it validates
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 

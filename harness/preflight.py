@@ -13,16 +13,17 @@ MARKERS = {
     "ChatML": ("<|im_start|>", "<|im_end|>"),
     "Zephyr": ("<|user|>", "<|assistant|>", "<|system|>"),
     "Llama 2, Mistral": ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"),
-    "Llama 3": ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"),
+    "Llama 3": ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"),
+    "Llama 3 text": ("<|begin_of_text|>", "<|end_of_text|>"),
     "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>"),
     "Gemma": ("<start_of_turn>", "<end_of_turn>"),
-    "Phi": ("<|end|>",),
+    "Phi": ("<|end|>", "<|im_sep|>"),
     "GPT": ("<|endoftext|>",),
-    "Harmony": ("<|start|>", "<|message|>", "<|channel|>"),
+    "Harmony": ("<|start|>", "<|message|>", "<|channel|>", "<|return|>"),
     "Command R": ("<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
     "DeepSeek": ("<｜User｜>", "<｜Assistant｜>"),
-    "Alpaca": ("### Instruction:", "### Response:"),
-    "sentence": ("<s>", "</s>"),
+    "Granite": ("<|start_of_role|>", "<|end_of_role|>"),
+    "sentence": ("</s>",),  # not <s>, which strikes text out in HTML
 }
 _NAMED = 5  # rows of a finding
 
@@ -39,7 +40,7 @@ class RowFacts:
     """What is known of one row as tokens. A fact that its form does not have is None."""
 
     split: str
-    number: int  # in its split, counted from 1
+    number: int  # where it came from: its line in a file
     tokens: int
     targets: int  # tokens with a loss, after masking and cutting
     leading_bos: int
@@ -58,6 +59,7 @@ class Circumstances:
     adds_bos: bool  # whether its tokenizer opens a text with one
     mask_prompt: bool
     longest: int
+    positions: int | None = None  # how many the model was made for; None where its config does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,9 +173,21 @@ def _truncated(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding
         [row for row in rows if row.tokens > its.longest],
         rows,
         "truncated",
-        Severity.NOTE,
+        Severity.STOP,
         f"cut at {its.longest} tokens, their end of turn with the rest",
         "raise max_seq_length, or leave them out",
+    )
+
+
+def _beyond_positions(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+    positions = its.positions or its.longest
+    yield from _of(
+        [row for row in rows if min(row.tokens, its.longest) > positions],
+        rows,
+        "beyond-positions",
+        Severity.STOP,
+        f"longer than the {positions} positions of the model",
+        "lower max_seq_length",
     )
 
 
@@ -196,6 +210,7 @@ RULES: dict[str, Callable[[Sequence[RowFacts], Circumstances], Iterator[Finding]
     "prompt-prefix": _prompt_prefix,
     "no-targets": _no_targets,
     "truncated": _truncated,
+    "beyond-positions": _beyond_positions,
     "contaminated": _contaminated,
 }
 

@@ -3,8 +3,8 @@
 One row a key: what holds for it, and how to say so. What no row names is unknown, and said to be.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from harness import preflight
@@ -14,6 +14,7 @@ from harness.targets import PRESETS
 Rules = Mapping[str, tuple[Callable[[Any], bool], str]]
 OPTIMIZERS = ("adam", "adamw", "adafactor", "muon", "sgd")
 SCHEDULES = ("cosine_decay", "exponential_decay", "linear_schedule", "step_decay")
+_LARGE = 1e300  # of a number; above it a float ends
 _MODES = ("affine", "mxfp4", "mxfp8", "nvfp4")
 
 
@@ -35,7 +36,7 @@ def _rising(value: object, *, least: int) -> bool:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGE
 
 
 def _number_above_0(value: object) -> bool:
@@ -59,7 +60,7 @@ def _keys_by_type(value: object) -> bool:
 
 
 def _split(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 3 and all(map(_count_or_0, value)) and value[0] > 0  # noqa: PLR2004
+    return isinstance(value, list) and len(value) == 3 and all(map(_count, value))  # noqa: PLR2004
 
 
 def _table(value: object) -> bool:
@@ -115,7 +116,7 @@ TRAINING: Rules = {
     "mask_prompt": _FLAG,
     "checkpoint_every": _COUNT,
     "accept": (
-        lambda v: isinstance(v, list) and all(rule in preflight.RULES for rule in v),
+        lambda v: isinstance(v, list) and all(_text(rule) and rule in preflight.RULES for rule in v),
         f"a list of rules of the pre-flight: {', '.join(preflight.RULES)}",
     ),
 }
@@ -170,12 +171,17 @@ PYPI: Rules = dict.fromkeys(
 )
 
 
+def _instead(key: str, rules: Rules) -> str:
+    close = get_close_matches(key, list(rules), n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(rules)}"
+
+
 def problems(table: object, rules: Rules, *, part: str = "", optional: Sequence[str] = ()) -> list[str]:
     """Everything that is wrong with one table of a file. *part* is its name there; *optional* keys may be missing."""
     if not isinstance(table, dict):
         return []  # the rule of its key, one level up, says that it has to be a table
     prefix = f"{part}." if part else ""
-    found = [f"unknown key {prefix + key!r}; known: {', '.join(rules)}" for key in sorted(table.keys() - rules)]
+    found = [f"unknown key {prefix + key!r}; {_instead(key, rules)}" for key in sorted(table.keys() - rules)]
     for key, (holds, accepted) in rules.items():
         if key not in table:
             found += [] if key in optional else [f"{prefix}{key} is missing; give {accepted}"]

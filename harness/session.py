@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import process, schedule, store
+from harness.datasets import check_masking, check_size, pinned, read_dataset
 from harness.errors import HarnessError
 from harness.head import Head, open_head
 from harness.identity import Identity, identify
@@ -17,7 +18,7 @@ from harness.merging import merge_readings, merge_series
 from harness.messages import Failure, Message, Progress
 from harness.meters import monotonic_s, pause_s, utc_now
 from harness.paths import without_home
-from harness.plans import Case, Job, Quantization, ReadyModel
+from harness.plans import Case, Job, Profile, Quantization, ReadyModel
 from harness.records import Bundle, Record, RunInfo, Sample, Status
 from harness.resuming import leftovers, others_of, read_identity, why_again, write_identity
 from harness.schedule import Turn
@@ -128,6 +129,10 @@ class Session:
     def _prepare(self, workers: Workers, cases: Sequence[Case], say: Callable[[str], None]) -> None:
         """Look at the machine, get the weights, and see whether what is to be trained fits them."""
         self.head.look(workers.look(), workers.memory_limit_bytes)
+        for plan in [case.training for case in cases if case.adapter is not None]:
+            dataset = read_dataset(plan.dataset, plan.split_rows)
+            check_size(dataset, plan.batch_size)
+            check_masking(dataset, mask_prompt=plan.mask_prompt)
         for base in dict.fromkeys(map(_base_of, cases)):
             alike = [case for case in cases if _base_of(case) == base]
             model, quantization = alike[0].model, alike[0].quantization
@@ -234,7 +239,7 @@ class Session:
             ready=self._ready[_base_of(case)],
             adapter=case.adapter,
             adapter_dir=self._adapter_dir_for(turn, opened),
-            profile=replace(self.settings.profile, training=case.training),
+            profile=self._profile_of(case),
         )
         self.head.take_turn(turn.id)
         started_at, start_s = utc_now(), monotonic_s()
@@ -318,7 +323,7 @@ class Session:
                 ready=self._ready[_base_of(case)],
                 adapter=case.adapter,
                 adapter_dir=str(directory),
-                profile=replace(self.settings.profile, training=case.training),
+                profile=self._profile_of(case),
             )
             message = self._worker(job, turn, f"{case.id}-adapter")
             if message.failure is not None:
@@ -331,6 +336,11 @@ class Session:
     def _worker(self, job: Job, turn: Turn, name: str) -> Message:
         assert self._workers is not None, "the session has not started"
         return self._workers.measure(job, name, lambda progress: self.on_progress(turn, progress))
+
+    def _profile_of(self, case: Case) -> Profile:
+        """What the worker gets: the plan of the case, its rows of the commit that all processes of the session read."""
+        plan = case.training
+        return replace(self.settings.profile, training=replace(plan, dataset=pinned(plan.dataset)))
 
     def _failure_of(self, case: Case) -> Failure | None:
         """How a case of this session failed; None if it did not, or is not part of it."""

@@ -13,6 +13,7 @@ from harness.plans import AdapterConfig
 _QUERY_OR_VALUE = {"q_proj", "v_proj", "wq", "wv", "q_lin", "v_lin", "query", "value"}
 _QUERY_OR_VALUE |= {"c_attn", "qkv_proj", "Wqkv", "query_key_value", "qkv"}
 _ATTENTION = {"self_attn", "attn", "attention", "self_attention", "temporal_block"}
+_CLOSE = 0.85  # of 1; chosen: a letter or two of a name
 _MLP = {"mlp", "feed_forward", "ffn", "block_sparse_moe", "feedforward"}
 
 
@@ -71,6 +72,6 @@ def _matches_none(model_type: str, matrices: Collection[str]) -> str:
 
 def _guess(name: str, matrices: Collection[str]) -> str:
     """A full path is the usual mistake: names are relative to the block."""
-    close = next((its for its in matrices if name.endswith(f".{its}")), None)
-    close = close or next(iter(get_close_matches(name, list(matrices), n=1)), None)
+    close = next((its for its in matrices if name.endswith(f".{its}") or its.endswith(f".{name}")), None)
+    close = close or next(iter(get_close_matches(name, list(matrices), n=1, cutoff=_CLOSE)), None)
     return f". Did you mean {close!r}?" if close else ""

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -133,3 +134,24 @@ def test_an_adapter_on_other_data_is_compared_with_the_base_on_these_data():
 def test_a_case_trains_what_its_config_says_and_its_base_does_not():
     base, its = matrix("evaluation", models("tiny"), [tuned("r8", training={"iters": 7})], SMOKE)
     assert (base.training.iters, its.training.iters) == (SMOKE.training.iters, 7)
+
+
+def test_bases_that_differ_are_never_called_the_same():
+    """Two files of one name, two kinds of four bits: each adapter has its own base to compare with."""
+    its = [
+        tuned("a", training={"dataset": "path:/x/one/train.jsonl"}),
+        tuned("b", training={"dataset": "path:/x/two/train.jsonl"}),
+        tuned("c", training={"dataset": "path:/x/one/"}, quantization=Quantization(bits=4)),
+        tuned("d", training={"dataset": "path:/x/one/"}, quantization=Quantization(bits=4, group_size=32)),
+    ]
+    bases = matrix("evaluation", models("tiny"), its, SMOKE)[:4]
+    assert [(base.training.dataset, base.quantization) for base in bases] == [
+        (case.training.get("dataset"), case.quantization) for case in its
+    ]
+    assert [re.sub("[0-9a-f]{6}$", "HASH", base.variant) for base in bases] == [
+        "base-train.jsonl-HASH",
+        "base-train.jsonl-HASH",
+        "base-one-4bit-HASH",
+        "base-one-4bit-HASH",
+    ]
+    assert len({base.id for base in bases}) == 4

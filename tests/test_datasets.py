@@ -329,7 +329,7 @@ def test_an_unreadable_row_of_the_hub_is_named_by_split_and_number(hub):
 
 def of(form, rows=(), **fields):
     splits = {split: tuple(rows) for split in ("train", "valid", "test")}
-    return Dataset(**{"name": "mine", "form": form, "sha256": "00", "splits": splits, **fields})
+    return Dataset(**{"name": "mine", "form": form, "sha256": "00", "splits": splits, "numbers": {}, **fields})
 
 
 def test_a_batch_is_no_larger_than_the_rows_to_train_on():
@@ -372,3 +372,14 @@ def test_else_the_last_questions_of_the_first_test_rows_are_asked(tmp_path):
 def test_nothing_is_asked_about_texts(directory, tmp_path):
     (tmp_path / "prompts.jsonl").write_text('{"id": "p", "prompt": "mine"}\n')
     assert prompts_of(read_dataset(directory)) == ()
+
+
+def test_rows_keep_the_numbers_of_their_lines(tmp_path):
+    """A finding about a row is of use only where the row can be found."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"text": f"line {number}"}) + "\n" for number in range(1, 21)))
+    dataset = read_dataset(f"path:{path}")
+    for split, rows in dataset.splits.items():
+        assert [row["text"] for row in rows] == [f"line {number}" for number in dataset.numbers[split]]
+    assert sorted(number for numbers in dataset.numbers.values() for number in numbers) == list(range(1, 21))
+    assert read_dataset("aphorisms", (3, 2, 1)).numbers == {"train": (1, 2, 3), "valid": (1, 2), "test": (1,)}

@@ -63,7 +63,7 @@ def test_several_scenarios_are_the_median_of_their_medians():
 def test_what_is_missing_is_not_measured_and_never_a_number():
     metrics = {
         "ttft_s": metric("ttft_s", None, reason="it broke"),
-        "peak_active_bytes": metric("peak_active_bytes", ((5.0,),), labels=("load",)),
+        "peak_active_bytes": metric("peak_active_bytes", ((5.0,),), labels=("probe",)),
     }
     assert headline_cells(record("inference", metrics)) == {
         "TTFT": "not measured",
@@ -77,3 +77,8 @@ def test_what_is_missing_is_not_measured_and_never_a_number():
 def test_a_case_that_failed_says_why_in_place_of_its_figures(status):
     failed = record("inference", {"ttft_s": metric("ttft_s", ((1.0,),))}, status, "no memory left")
     assert headline(failed) == f"{status.value}: no memory left"
+
+
+def test_the_peak_is_that_of_the_phase_that_takes_most_and_not_of_the_probe():
+    its = metric("peak_active_bytes", ((5.0, 7.0, 6.0, 99.0),), labels=("load", "fuse", "generate", "probe"))
+    assert headline_cells(record("evaluation", {"peak_active_bytes": its}))["peak"] == "7 B"

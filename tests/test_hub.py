@@ -20,7 +20,7 @@ from harness.errors import BadWeights
 from harness.hub import HubUnreachable
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-TINY = {"config.json": b"{}", "model.safetensors": b"0123456789" * 10}
+TINY = {"config.json": b'{"model_type": "llama"}', "model.safetensors": b"0123456789" * 10}
 SHA256_OF_TINY = "9cfe7faff7054298ca87557e15a10262de8d3eee77827417fbdfea1c41b9ec23"  # sha256sum
 WEIGHTS = "org/tiny/model.safetensors"
 
@@ -179,7 +179,7 @@ def test_a_file_of_another_size_than_the_hub_s_is_deleted_with_what_it_links_to(
     file = snapshot / "config.json"
     stored = file.resolve()
     stored.write_bytes(b"{} ")
-    assert refusal().endswith("\n  config.json has 3 bytes, not 2")
+    assert refusal().endswith("\n  config.json has 3 bytes, not 23")
     assert not file.is_symlink()
     assert not stored.exists()
 

@@ -237,11 +237,13 @@ def test_models_weights_and_adapters_are_what_is_compared():
 
 
 @pytest.mark.parametrize("source", ["nano", "random"])
-def test_stand_in_weights_compare_with_nothing_but_themselves(source):
+def test_stand_in_weights_compare_with_nothing_but_their_kind(source):
     stand_in, other = (replace(KEY, weights=Weights(source=source, sha256=its, bytes=1)) for its in ("nn", "mm"))
     assert obstacles(KEY, stand_in, metric(STEADY)) == ["stand-in weights"]
     assert obstacles(stand_in, KEY, metric(STEADY)) == ["stand-in weights"]
-    assert obstacles(stand_in, other, metric(STEADY)) == ["stand-in weights"]
+    of_two_models = [] if source == "random" else ["stand-in weights"]  # random ones have the speed of their models
+    assert obstacles(stand_in, other, metric(STEADY)) == of_two_models
+    assert obstacles(stand_in, other, metric(STEADY, kind=Kind.LOSS)) == ["stand-in weights"]
     assert obstacles(stand_in, replace(stand_in, adapter={"rank": 8}), metric(STEADY)) == []
 
 
@@ -327,3 +329,13 @@ def test_the_label_reaches_the_judge():
 def test_a_winner_needs_someone_to_win_against(names):
     with pytest.raises(ValueError, match="two contenders"):
         winner([contender(name, STEADY) for name in names])
+
+
+def test_how_many_bits_a_weight_takes_on_average_keeps_no_two_models_apart():
+    """It follows from their sizes: 8 bits in groups of 64 are the same quantisation of both."""
+    eight = {"bits": 8, "group_size": 64, "mode": "affine"}
+    one, other = (replace(KEY, quantization={**eight, "bits_per_weight": its}) for its in (9.02, 9.01))
+    assert obstacles(one, other, metric(STEADY)) == []
+    assert obstacles(one, replace(other, quantization={**eight, "group_size": 32}), metric(STEADY)) == [
+        "quantization.group_size"
+    ]

@@ -78,7 +78,7 @@ def test_a_warm_up_longer_than_the_training_is_refused(plan):
 
 
 def test_arguments_it_does_not_take_are_refused(plan):
-    with pytest.raises(BadConfig, match=r"training\.schedule: 1 problem\n  exponential_decay\(init"):
+    with pytest.raises(BadConfig, match=r"exponential_decay takes decay_rate after the rate; given: 1\.0, 2\.0"):
         optimizer(replace(plan, schedule=Schedule(name="exponential_decay", arguments=(1.0, 2.0, 3.0))))
 
 

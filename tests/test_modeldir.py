@@ -208,7 +208,22 @@ def test_a_json_file_is_written_with_its_keys_in_order_and_read_back(tmp_path):
     path = tmp_path / "config.json"
     modeldir.write_json(path, {"b": "ü", "a": 1})
     assert path.read_text(encoding="utf-8") == '{\n "a": 1,\n "b": "ü"\n}\n'
-    assert modeldir.read_config(tmp_path) == {"a": 1, "b": "ü"}
+    assert modeldir.read_json(path) == {"a": 1, "b": "ü"}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "cannot be read: .*; give a model's directory"),
+        ("[1]", "cannot be read"),
+        ("{}", "names no model_type"),
+        ('{"model_type": 1}', "names no model_type"),
+    ],
+)
+def test_a_config_that_is_none_is_refused_by_name(tmp_path, content, problem):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(BadWeights, match=f"config\\.json {problem}"):
+        modeldir.read_config(tmp_path)
 
 
 def test_files_are_whole_after_they_were_dropped_from_the_page_cache(tmp_path, monkeypatch):

@@ -43,7 +43,8 @@ def test_a_row_of_plain_text_has_no_turns_to_be_wrong():
         ({"prompt_is_prefix": False}, {}, ("prompt-prefix", Severity.NOTE)),
         ({"prompt_is_prefix": False}, {"mask_prompt": True}, ("prompt-prefix", Severity.STOP)),
         ({"targets": 0}, {}, ("no-targets", Severity.STOP)),
-        ({"tokens": 33}, {}, ("truncated", Severity.NOTE)),
+        ({"tokens": 33}, {}, ("truncated", Severity.STOP)),
+        ({"tokens": 32}, {"positions": 31}, ("beyond-positions", Severity.STOP)),
         ({"seen_in_training": True}, {}, ("contaminated", Severity.NOTE)),
         ({}, {"own_template": False}, ("no-template", Severity.NOTE)),
     ],
@@ -57,7 +58,7 @@ def test_each_fault_has_its_rule(row, changes, finding):
     [
         ({"leading_bos": 1}, {"adds_bos": True}),
         ({"targets": 1}, {}),
-        ({"tokens": 32}, {}),
+        ({"tokens": 32}, {"positions": 32}),
         ({"closed": None, "prompt_is_prefix": None}, {"own_template": False, "conversations": False}),
     ],
 )
@@ -76,9 +77,9 @@ def test_a_finding_names_the_first_five_rows_of_a_split_and_counts_the_rest():
 
 
 def test_what_is_to_be_noted_of_all_rows_is_one_note():
-    its = [*rows(3, tokens=99), replace(FINE, split="valid", tokens=99)]
+    its = [*rows(3, seen_in_training=True), replace(FINE, split="valid", seen_in_training=True)]
     (finding,) = examine(its, USUAL)
-    assert finding.text == "every row: cut at 32 tokens, their end of turn with the rest"
+    assert finding.text == "every row: the same text is a training row"
 
 
 def test_all_foreign_markers_of_a_split_are_named():
@@ -96,7 +97,7 @@ def test_a_row_that_is_masked_and_cut_away_is_told_how():
 def test_what_stops_comes_first_and_only_what_is_not_accepted_stops():
     findings = examine([replace(FINE, tokens=33, closed=False, targets=0)], USUAL)
     assert [its.rule for its in findings] == ["turn-end", "no-targets", "truncated"]
-    assert [its.rule for its in stopping(findings, ("turn-end",))] == ["no-targets"]
+    assert [its.rule for its in stopping(findings, ("turn-end",))] == ["no-targets", "truncated"]
     assert stopping(findings, tuple(RULES)) == []
 
 
@@ -108,6 +109,7 @@ def test_what_stops_comes_first_and_only_what_is_not_accepted_stops():
         ("[INST] Again? [/INST]", ("[INST]", "[/INST]")),
         ("The capital of France is Paris.", ()),
         ("x < y and y > z | w", ()),
+        ("### Response: <s>struck out", ()),
     ],
 )
 def test_a_marker_of_any_family_in_an_answer_has_leaked(text, leaked):

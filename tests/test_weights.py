@@ -47,7 +47,7 @@ def the_hub(monkeypatch, tmp_path):
     directory = tmp_path / "snapshots" / COMMIT
     directory.mkdir(parents=True)
     (directory / "model.safetensors").write_bytes(b"from the hub")
-    (directory / "config.json").write_text("{}")
+    (directory / "config.json").write_text('{"model_type": "llama"}')
     fake = Hub(directory)
     monkeypatch.setattr(hub, "cached_snapshot", fake.cached_snapshot)
     monkeypatch.setattr(hub, "download_snapshot", fake.download_snapshot)
@@ -131,7 +131,7 @@ def test_a_model_without_embedded_weights_is_refused_with_the_way_out():
 
 @pytest.mark.parametrize("source", ["auto", "hub", "embedded"])
 def test_a_directory_is_measured_as_it_is_whatever_the_source(the_hub, tmp_path, source):
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     for name, content in (("model-1.safetensors", b"12345"), ("model-2.safetensors", b"678")):
         (tmp_path / name).write_bytes(content)
     ready = weights.prepare(ModelConfig(name=f"path:{tmp_path}", directory=str(tmp_path)), source)

@@ -22,7 +22,9 @@ def read(tokenizer, plan, **splits):
         form = "chat" if "messages" in raw else "text"
         return tokenised(tokenizer, [raw], form=form, mask_prompt=plan.mask_prompt)[0]
 
-    return {split: [(raw, row(raw)) for raw in rows] for split, rows in splits.items()}
+    return {
+        split: [(number, raw, row(raw)) for number, raw in enumerate(rows, start=1)] for split, rows in splits.items()
+    }
 
 
 def talk(question, answer):
@@ -57,7 +59,7 @@ def test_markup_of_another_family_in_finished_text_stops_the_training(load_nano,
         "  [foreign-markers] valid row 1",
     ]
     assert "<|im_end|>, <|im_start|>" in findings[0]
-    assert "accept = [...] under [training]" in accept
+    assert 'accept = ["foreign-markers"] under [training]' in accept
 
 
 def test_a_family_s_own_markup_in_finished_text_passes(load_nano, plan):
@@ -82,20 +84,20 @@ def test_what_a_config_accepts_is_noted_and_does_not_stop(load_nano, plan):
 def test_two_beginnings_stop_the_training(load_nano, plan):
     """The template writes one, and a tokenizer that adds its own to the finished text another."""
     tokenizer = load_nano("llama-1b").tokenizer
-    (raw, row), *_ = read(tokenizer, plan, train=[talk("Why?", "So.")])["train"]
+    (_, raw, row), *_ = read(tokenizer, plan, train=[talk("Why?", "So.")])["train"]
     doubled = replace(row, tokens=(tokenizer.bos_token_id, *row.tokens))
     with pytest.raises(BadData, match=r"\[bos\] train row 1: more than one beginning-of-text token"):
-        examining.check(tokenizer, {"train": [(raw, doubled)]}, plan)
+        examining.check(tokenizer, {"train": [(1, raw, doubled)]}, plan)
 
 
 def test_an_answer_that_is_not_closed_stops_the_training(load_nano, plan):
     tokenizer = load_nano("qwen").tokenizer
     rows = read(tokenizer, plan, train=[talk("Why?", "So.")])["train"]
-    (raw, row), *_ = rows
+    (_, raw, row), *_ = rows
     ends = [place for place, token in enumerate(row.tokens) if token in tokenizer.eos_token_ids]
     for tokens in (row.tokens[: ends[-1]], (*row.tokens, *tokenizer.encode("more"))):
         with pytest.raises(BadData, match=r"\[turn-end\] train row 1: "):
-            examining.check(tokenizer, {"train": [(raw, replace(row, tokens=tokens))]}, plan)
+            examining.check(tokenizer, {"train": [(1, raw, replace(row, tokens=tokens))]}, plan)
     examining.check(tokenizer, {"train": rows}, plan)  # with the line break after it
 
 
@@ -135,7 +137,7 @@ def test_a_template_that_knows_no_system_still_tells_its_markers():
 
 def test_an_answer_without_any_end_of_text_stops_the_training(load_nano, plan):
     tokenizer = load_nano("tinyllama").tokenizer
-    ((raw, row),) = read(tokenizer, plan, train=[talk("Why?", " ")])["train"]
+    ((_, raw, row),) = read(tokenizer, plan, train=[talk("Why?", " ")])["train"]
     blank = tuple(tokenizer.encode(" " * 4, add_special_tokens=False))
     with pytest.raises(BadData, match=r"\[turn-end\] train row 1: "):
-        examining.check(tokenizer, {"train": [(raw, replace(row, tokens=(*blank, *blank)))]}, plan)
+        examining.check(tokenizer, {"train": [(1, raw, replace(row, tokens=(*blank, *blank)))]}, plan)

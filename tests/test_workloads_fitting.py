@@ -33,7 +33,7 @@ def test_everything_that_does_not_fit_is_named_at_once(nano, tiny_profile):
     assert lines == [
         "tinyllama: adapter typo: 1 problem",
         "tinyllama: adapter large: 2 problems",
-        "tinyllama: training.optimizer_options: 1 problem",
+        "tinyllama: adapter odd: training.optimizer_options: 1 problem",
     ]
     assert "Did you mean 'self_attn.q_proj'?" in str(refusal.value)
 
@@ -41,5 +41,5 @@ def test_everything_that_does_not_fit_is_named_at_once(nano, tiny_profile):
 def test_weights_of_another_architecture_are_refused_whatever_is_to_be_trained(nano, tmp_path):
     path = shutil.copytree(nano("tinyllama").directory, tmp_path / "odd")
     write_json(path / "config.json", read_config(Path(nano("qwen").directory)))
-    with pytest.raises(BadWeights, match="the weights are not those of a 'qwen2' model"):
+    with pytest.raises(BadWeights, match=r"config\.json and weights do not make a 'qwen2' model"):
         fitting.check(replace(nano("tinyllama"), directory=str(path)), [])

@@ -130,8 +130,13 @@ def test_tokens_are_counted_in_the_rows_of_each_step(measured, load_nano):
 def test_bytes_are_those_of_what_was_said(nano, tiny_profile, stepping_stopwatch, monkeypatch):
     """Two rows of three letters of two bytes each: 12 bytes in the one steady step."""
     row = {"messages": [{"role": "user", "content": "üü"}, {"role": "assistant", "content": "ä"}]}
+    splits = ("train", "valid", "test")
     dataset = Dataset(
-        name="mine", form="chat", sha256="00", splits=dict.fromkeys(("train", "valid", "test"), (row, row))
+        name="mine",
+        form="chat",
+        sha256="00",
+        splits=dict.fromkeys(splits, (row, row)),
+        numbers=dict.fromkeys(splits, (1, 2)),
     )
     monkeypatch.setattr(training, "read_dataset", lambda name, split_rows: dataset)
     sample = training.measure(context_for(nano, with_plan(tiny_profile, iters=2), stepping_stopwatch))
@@ -371,6 +376,7 @@ def test_a_record_s_key_says_what_was_trained_on_what(measured, nano, tiny_profi
         "batch_size": 2,
         "learning_rate": 3e-3,
         "max_seq_length": 512,
+        "val_every": 3,
         "warmup_iters": 1,
         "grad_accumulation_steps": 1,
         "seed": 1,
@@ -396,9 +402,9 @@ def test_rows_that_are_too_long_are_cut_and_counted_as_they_were_trained_on(
     nano, tiny_profile, stepping_stopwatch, load_nano
 ):
     """Cut to 8 tokens, a row of 9 or more has 7 inputs and 7 targets: 14 of each a step, none of them padding."""
-    profile = with_plan(tiny_profile, iters=2, max_seq_length=8)
+    profile = with_plan(tiny_profile, iters=2, max_seq_length=8, accept=("truncated",))
     sample = training.measure(context_for(nano, profile, stepping_stopwatch))
-    assert any(note.startswith("[truncated] every row: cut at 8 tokens") for note in sample.notes)
+    assert any(note.startswith("accepted: [truncated] train row") for note in sample.notes)
     assert sample.series["real_tokens"].y == sample.series["padded_tokens"].y == (14.0, 14.0)
     assert one(sample, "train_loss_tokens_per_s") == 14.0
     assert sample.readings["train_bytes_per_s"].values == ()

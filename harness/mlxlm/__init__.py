@@ -1,7 +1,7 @@
 """The one door to mlx-lm: loading, adapters, its trainer and its generator.
 
 Everything that is known of mlx-lm's names and habits stands here; what a number means does not.
-Read against mlx-lm 0.32.2.
+Works with mlx-lm from 0.28.0 on, by looking for what a release has; see docs/decisions/0013.
 """
 
 from harness.mlxlm.adapters import AttachedAdapter, attach_adapter, load_adapter, save_adapter
@@ -14,7 +14,7 @@ from harness.mlxlm.models import Loaded, build, load, load_lazily, parameter_sha
 from harness.mlxlm.optimizers import moments, optimizer
 from harness.mlxlm.quantising import quantise
 from harness.mlxlm.scoring import padded_nll, token_nll
-from harness.mlxlm.sizes import bits_per_weight, shape_of, total_parameters
+from harness.mlxlm.sizes import bits_per_weight, positions, shape_of, total_parameters
 from harness.mlxlm.tokens import closing_tokens, conversation_tokens, prompt_tokens, text_tokens
 from harness.mlxlm.training import Losses, Rows, TrainingWatcher, check_trainer, padded_length, seed_everything, train
 
@@ -52,6 +52,7 @@ __all__ = [
     "padded_length",
     "padded_nll",
     "parameter_shapes",
+    "positions",
     "prompt_tokens",
     "quantise",
     "save_adapter",

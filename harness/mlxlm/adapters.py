@@ -13,12 +13,10 @@ from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
 from harness.configs import ADAPTER_WEIGHTS
 from harness.errors import BadConfig
 from harness.mlxlm.attaching import check_tensors
-from harness.mlxlm.sizes import is_packed, sides
+from harness.mlxlm.sizes import EXPERTS, is_packed, sides
 from harness.modeldir import write_json
 from harness.plans import AdapterConfig
 from harness.targets import resolve
-
-_EXPERTS = {"SwitchLinear", "QuantizedSwitchLinear"}  # mlx_lm.models.switch_layers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +104,7 @@ def _matrices(model: Any, layers: int) -> dict[str, tuple[int, int]]:
         name: sides(module)
         for block in model.layers[-layers:]
         for name, module in block.named_modules()
-        if isinstance(module, nn.Linear | nn.QuantizedLinear) or type(module).__name__ in _EXPERTS
+        if isinstance(module, nn.Linear | nn.QuantizedLinear) or type(module).__name__ in EXPERTS
     }
 
 

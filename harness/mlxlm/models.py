@@ -88,13 +88,19 @@ def load_lazily(directory: Path) -> Any:
         BadWeights: if the weights are not those of the architecture that config.json names.
     """
     config = read_config(directory)
-    if (directory / DRAWN).is_file():
-        return build(config)
     try:
+        if (directory / DRAWN).is_file():
+            model = build(config)
+            return model if mx.default_device() == mx.cpu else _cast(model, mx.bfloat16)
         return load_model(directory, lazy=True)[0]
-    except ValueError as error:
-        what = f"{without_home(str(directory))}: the weights are not those of a {config.get('model_type')!r} model"
-        raise BadWeights(f"{what} of these sizes: {_shortened(str(error))}") from error
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        what = f"{without_home(str(directory))}: config.json and weights do not make a {config['model_type']!r} model"
+        raise BadWeights(f"{what} that mlx-lm knows: {_shortened(f'{type(error).__name__}: {error}')}") from error
+
+
+def _cast(model: Any, dtype: Any) -> Any:
+    model.set_dtype(dtype)
+    return model
 
 
 def _drawn(config: Mapping[str, Any], seed: int, dtype: Any) -> Any:

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+import mlx.core as mx
 import mlx.optimizers
 
 from harness.errors import BadConfig
@@ -27,6 +28,21 @@ def optimizer(plan: TrainingPlan) -> Any:
     return kind(learning_rate=rate, **plan.optimizer_options)
 
 
+def try_out(plan: TrainingPlan) -> None:
+    """Make one update of a small matrix with the optimizer of *plan*.
+
+    Raises:
+        BadConfig: if it cannot: an option of a wrong type is noticed only in use.
+    """
+    its, weights = optimizer(plan), {"matrix": mx.ones((2, 2))}
+    try:
+        its.init(weights)
+        mx.eval(its.apply_gradients(weights, weights))
+    except (AttributeError, TypeError, ValueError, IndexError) as error:
+        given = ", ".join(f"{name} = {value!r}" for name, value in plan.optimizer_options.items())
+        raise BadConfig("training.optimizer_options", [f"{plan.optimizer} cannot use {given}: {error}"]) from error
+
+
 def moments(plan: TrainingPlan) -> int:
     """How many numbers the optimizer keeps for each trained parameter."""
     if plan.optimizer == "sgd":
@@ -43,14 +59,19 @@ def _schedule(plan: TrainingPlan, its: Schedule) -> Any:
     schedule = _found(mlx.optimizers, its.name, f"schedule {its.name!r}")
     updates = plan.iters // plan.grad_accumulation_steps
     if its.warmup >= updates:
-        raise BadConfig("training.schedule", [f"a warm-up of {its.warmup} updates in a training of {updates}"])
+        raise BadConfig(
+            "training.schedule",
+            [f"a warm-up of {its.warmup} updates in a training of {updates} ({plan.iters} iterations)"],
+        )
     rest = updates - its.warmup
     given = {"cosine_decay": (rest,), "linear_schedule": (0.0, rest)}.get(its.name, ()) if not its.arguments else ()
     arguments = [int(value) if value == int(value) and value >= 1 else value for value in (*its.arguments, *given)]
     try:
         main = schedule(plan.learning_rate, *arguments)
     except (TypeError, ValueError) as error:
-        raise BadConfig("training.schedule", [f"{its.name}{inspect.signature(schedule)}: {error}"]) from error
+        takes = ", ".join([*inspect.signature(schedule).parameters][1:])
+        listed = ", ".join(map(str, its.arguments)) or "none"
+        raise BadConfig("training.schedule", [f"{its.name} takes {takes} after the rate; given: {listed}"]) from error
     if not its.warmup:
         return main
     rising = mlx.optimizers.linear_schedule(its.warmup_init, plan.learning_rate, its.warmup)

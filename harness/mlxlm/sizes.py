@@ -13,7 +13,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from harness.costs import ModelShape
 
-_EXPERTS = {"SwitchLinear", "QuantizedSwitchLinear"}  # mlx_lm.models.switch_layers
+EXPERTS = {"SwitchLinear", "QuantizedSwitchLinear"}  # mlx_lm.models.switch_layers
 _MATRICES, _TABLES = (nn.Linear, nn.QuantizedLinear), (nn.Embedding, nn.QuantizedEmbedding)
 
 
@@ -56,7 +56,7 @@ def shape_of(model: Any) -> ModelShape | None:
     tables = _modules(model, *_TABLES)
     outside = [its for its in _modules(model, *_MATRICES) if all(its is not matrix for matrix in matrices)]
     heads = [its for its in (*outside, *tables) if sides(its)[0] == vocabulary]  # a table where they are tied
-    experts = any(type(module).__name__ in _EXPERTS for module in model.modules())
+    experts = any(type(module).__name__ in EXPERTS for module in model.modules())
     if keys is None or query_heads is None or not heads or experts:
         return None
     _, kv_heads, _, head_size = keys.shape
@@ -83,6 +83,12 @@ def _query_heads(args: Any) -> int | None:
     """The number of query heads, under the name the architecture's config gives it."""
     names = ("num_attention_heads", "n_head", "n_heads", "num_heads")
     return next((int(getattr(args, name)) for name in names if hasattr(args, name)), None)
+
+
+def positions(model: Any) -> int | None:
+    """How many positions a model was made for; None where its config does not say."""
+    names = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+    return next((int(its) for name in names if (its := getattr(model.args, name, None))), None)
 
 
 def sides(module: Any) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from mlx_lm.tuner.callbacks import TrainingCallback
 from mlx_lm.tuner.datasets import CacheDataset
 
 from harness.errors import BadConfig
-from harness.mlxlm.optimizers import optimizer
+from harness.mlxlm.optimizers import optimizer, try_out
 from harness.plans import TrainingPlan
 
 _PAD_TO = 32  # trainer.iterate_batches: a multiple of this, and one more for the last target
@@ -82,7 +82,7 @@ def check_trainer(plan: TrainingPlan) -> None:
     Raises:
         BadConfig: if the trainer does not accumulate gradients, or MLX lacks the optimizer or what it is asked.
     """
-    optimizer(plan)
+    try_out(plan)
     _accumulation(plan)
 
 

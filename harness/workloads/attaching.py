@@ -32,9 +32,8 @@ def refuse_other_tensors(model_dir: Path, adapter: AdapterConfig, file: Path) ->
     Raises:
         BadConfig: naming the tensors that differ.
     """
-    config = read_config(model_dir)
-    model = mlxlm.build(config)
-    mlxlm.attach_adapter(model, replace(adapter, resume=None), config["model_type"])
+    model = mlxlm.load_lazily(model_dir)
+    mlxlm.attach_adapter(model, replace(adapter, resume=None), read_config(model_dir)["model_type"])
     if problems := mlxlm.check_tensors(model, file):
         where = f"{file}: of another model or config than {adapter.name}; train it again, or give the config it is of"
         raise BadConfig(where, problems)

@@ -1,6 +1,7 @@
 """The facts of a pre-flight: what a tokenizer makes of every row, gathered for `preflight` to judge."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness import mlxlm
@@ -14,22 +15,27 @@ _TURNS = (("system", "a"), ("user", "b"), ("assistant", "c"))
 
 
 def check(
-    tokenizer: Any, splits: Mapping[str, Sequence[tuple[Mapping[str, Any], Row]]], plan: TrainingPlan
+    tokenizer: Any,
+    splits: Mapping[str, Sequence[tuple[int, Mapping[str, Any], Row]]],
+    plan: TrainingPlan,
+    positions: int | None = None,
 ) -> tuple[str, ...]:
-    """What is to be noted of the rows of *splits*, each as it was read and as tokens.
+    """What is to be noted of the rows of *splits*, for a model of *positions*.
+
+    A row is its number where it came from, what was read there, and the same as tokens.
 
     Raises:
         BadData: if rows are found that *plan* does not accept, naming all of them.
     """
-    own, learnt = own_markers(tokenizer), {_plain(raw) for raw, _ in splits.get("train", ())}
+    own, learnt = own_markers(tokenizer), {_plain(raw) for _, raw, _ in splits.get("train", ())}
     facts = [
         _facts(tokenizer, split, number, raw, row, plan, own, learnt)
         for split, rows in splits.items()
-        for number, (raw, row) in enumerate(rows, start=1)
+        for number, raw, row in rows
     ]
-    findings = examine(facts, _circumstances(tokenizer, splits, plan))
+    findings = examine(facts, replace(_circumstances(tokenizer, splits, plan), positions=positions))
     if stops := stopping(findings, plan.accept):
-        raise BadData(list(map(str, stops)))
+        raise BadData(list(map(str, stops)), list(dict.fromkeys(its.rule for its in stops)))
     return tuple(f"accepted: {finding}" if finding.severity is Severity.STOP else str(finding) for finding in findings)
 
 
@@ -80,7 +86,7 @@ def _circumstances(tokenizer: Any, splits: Mapping[str, Sequence[Any]], plan: Tr
     opened = tokenizer.encode("a")
     return Circumstances(
         own_template=tokenizer.chat_template != read_chat_template(PLAIN_FAMILY),
-        conversations=any("messages" in raw for rows in splits.values() for raw, _ in rows),
+        conversations=any("messages" in raw for rows in splits.values() for _, raw, _ in rows),
         adds_bos=tokenizer.bos_token_id is not None and opened[:1] == [tokenizer.bos_token_id],
         mask_prompt=plan.mask_prompt,
         longest=plan.max_seq_length,

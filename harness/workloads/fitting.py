@@ -4,6 +4,7 @@ Nothing is read into memory: the weights are looked at lazily, and the adapter's
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from harness import mlxlm
@@ -20,12 +21,18 @@ def check(ready: ReadyModel, trials: Sequence[tuple[AdapterConfig, TrainingPlan]
     """
     directory = Path(ready.directory)
     mlxlm.load_lazily(directory)
+    model_type = read_config(directory)["model_type"]
     problems = []
     for adapter, plan in trials:
-        try:
-            mlxlm.attach_adapter(mlxlm.load_lazily(directory), adapter, read_config(directory)["model_type"])
-            mlxlm.check_trainer(plan)
-        except HarnessError as error:
-            problems.append(f"{ready.config.name}: {error}")
+        checks = (
+            partial(mlxlm.attach_adapter, mlxlm.load_lazily(directory), adapter, model_type),
+            partial(mlxlm.check_trainer, plan),
+        )
+        for check in checks:
+            try:
+                check()
+            except HarnessError as error:
+                where = "" if str(error).startswith(f"adapter {adapter.name}") else f"adapter {adapter.name}: "
+                problems.append(f"{ready.config.name}: {where}{error}")
     if problems:
         raise HarnessError("\n".join(problems))

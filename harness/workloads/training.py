@@ -138,8 +138,11 @@ def _set_up(context: Context) -> _Setup:
         split: tokenised(loaded.tokenizer, rows, form=dataset.form, mask_prompt=plan.mask_prompt)
         for split, rows in dataset.splits.items()
     }
-    read = {split: list(zip(dataset.splits[split], rows, strict=True)) for split, rows in splits.items()}
-    notes = examining.check(loaded.tokenizer, read, plan)
+    read = {
+        split: list(zip(dataset.numbers[split], dataset.splits[split], rows, strict=True))
+        for split, rows in splits.items()
+    }
+    notes = examining.check(loaded.tokenizer, read, plan, positions=mlxlm.positions(loaded.model))
     return _Setup(
         context=context,
         plan=plan,
