@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import configs
+from harness import configs, preflight
 from harness.configs import known, read_adapter, read_model, read_profile
 from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
@@ -489,19 +489,7 @@ mask_prompt = 1
 accept = ["boss"]
 schedule = { name = "exponential_decay", warmup = -1 }
 """
-    known_rules = ", ".join(
-        [
-            "no-template",
-            "turn-end",
-            "foreign-markers",
-            "bos",
-            "prompt-prefix",
-            "no-targets",
-            "truncated",
-            "beyond-positions",
-            "contaminated",
-        ]
-    )
+    known_rules = ", ".join(preflight.RULES)
     problems = refusal(text_file(tmp_path, Path(adapter_file(tmp_path)).read_text() + table))
     assert problems[0] == "unknown key 'training.iter'; did you mean 'iters'?"
     assert problems[1:] == [

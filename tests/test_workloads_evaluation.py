@@ -114,6 +114,18 @@ def test_of_a_text_all_that_is_predicted_is_scored_and_nothing_around_it(load_na
     assert its.bytes == (22 if opening == "D" else 23)
 
 
+@pytest.mark.parametrize(("text", "skipped", "scored_bytes"), [("漢字 and more", 3, 12), ("漢", 3, 0), ("D", 1, 0)])
+def test_a_first_token_that_is_part_of_a_character_is_left_out_with_the_rest_of_it(
+    load_nano, text, skipped, scored_bytes
+):
+    """The stand-in knows no Chinese: a token a byte, three a character. 6 + 9 bytes less the first 3."""
+    tokenizer = load_nano("qwen").tokenizer
+    tokens = mlxlm.text_tokens(tokenizer, text)
+    its = text_span(tokenizer, text, tokens)
+    assert (its.start, its.end, its.bytes) == (skipped, len(tokens) - 1, scored_bytes)
+    assert tokenizer.decode(tokens[its.start : its.end]) == text[1:]
+
+
 def test_a_text_without_anything_to_predict_has_no_bits():
     """A begin and an end with nothing in between cost nothing and stand for nothing."""
     assert bits_per_byte([span(1, 1, 0)], [[]]).reason == "no test row has text after its first token"

@@ -66,3 +66,20 @@ def test_statistics_are_of_whole_rows_and_targets_of_what_is_left_of_them():
         "truncated_rows": 1,
         "text_bytes": 32,
     }
+
+
+def test_every_row_that_the_chat_template_refuses_is_named(load_nano):
+    """As the published template of Gemma does with roles that do not take turns."""
+    tokenizer = load_nano("qwen").tokenizer
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system here') }}{% endif %}"
+        "{{ m.content }}{% endfor %}"
+    )
+    system = {"messages": [{"role": "system", "content": "Be brief."}, *TALK]}
+    with pytest.raises(BadConfig) as refusal:
+        tokenised(tokenizer, [system, {"messages": TALK}, system], form="chat", mask_prompt=False, split="valid")
+    first, *problems = str(refusal.value).splitlines()
+    assert first == "the rows as the model reads them: 2 problems"
+    assert [problem.partition(";")[0] for problem in problems] == [
+        f"  valid row {number}: the chat template refuses it: no system here" for number in (1, 3)
+    ]

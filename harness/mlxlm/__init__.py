@@ -15,7 +15,7 @@ from harness.mlxlm.optimizers import moments, optimizer
 from harness.mlxlm.quantising import quantise
 from harness.mlxlm.scoring import padded_nll, token_nll
 from harness.mlxlm.sizes import bits_per_weight, positions, shape_of, total_parameters
-from harness.mlxlm.tokens import closing_tokens, conversation_tokens, prompt_tokens, text_tokens
+from harness.mlxlm.tokens import TemplateRefused, closing_tokens, conversation_tokens, prompt_tokens, text_tokens
 from harness.mlxlm.training import Losses, Rows, TrainingWatcher, check_trainer, padded_length, seed_everything, train
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Losses",
     "ReadContext",
     "Rows",
+    "TemplateRefused",
     "TrainingWatcher",
     "allocator",
     "attach_adapter",

@@ -3,6 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jinja2 import TemplateError
+
+from harness.errors import HarnessError
+
+
+class TemplateRefused(HarnessError, ValueError):
+    """A conversation that the model's chat template does not write."""
+
 
 def prompt_tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
     """The tokens of a conversation that the model is to answer, through its chat template."""
@@ -21,7 +29,13 @@ def text_tokens(tokenizer: Any, text: str) -> list[int]:
 
 
 def _tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool) -> list[int]:
-    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=add_generation_prompt)
+    try:
+        text = tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+        )
+    except TemplateError as error:  # some know no system, others want the roles to take turns
+        remedy = "give conversations as this model knows them, or take another model"
+        raise TemplateRefused(f"the chat template refuses it: {error}; {remedy}") from error
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 

@@ -16,6 +16,7 @@ from harness.workloads.rows import statistics, tokenised
 from harness.workloads.validation import mean_nll
 
 _BATCH = 4  # rows at a time; nothing but memory depends on it
+_PART = "\ufffd"  # what a part of a character is decoded to
 _NO_ANSWERS = "the rows are text, so nothing is asked"
 
 
@@ -36,7 +37,7 @@ def measure(context: Context) -> Sample:
         loaded, adapter = context.load_with_adapter(check=True)
     context.roof(loaded)
     test = dataset.splits["test"]
-    rows = tokenised(loaded.tokenizer, test, form=dataset.form, mask_prompt=False)
+    rows = tokenised(loaded.tokenizer, test, form=dataset.form, mask_prompt=False, split="test")
     tokens = [row.tokens for row in rows]
     spans = [_span(loaded.tokenizer, row, its) for row, its in zip(test, tokens, strict=True)]
     with context.memory.phase("evaluate"):
@@ -111,11 +112,16 @@ def answer_span(tokenizer: Any, messages: Sequence[dict[str, str]], tokens: Sequ
 def text_span(tokenizer: Any, text: str, tokens: Sequence[int]) -> Span:
     """A text's own tokens, without the first of all and without the end of sequence.
 
-    Nothing predicts the first token. Where that is not the begin of sequence, the bytes it stands for do not count.
+    Nothing predicts the first token. Where that is not the begin of sequence, the bytes it stands for do not count,
+    nor, where it is a part of a character, does the rest of that character.
     """
-    unpredicted = "" if tokens[0] == tokenizer.bos_token_id else tokenizer.decode(tokens[:1])
-    end = len(tokens) - (tokens[-1] == tokenizer.eos_token_id)
-    return Span(start=1, end=max(1, end), bytes=len(text.encode()) - len(unpredicted.encode()))
+    end = max(1, len(tokens) - (tokens[-1] == tokenizer.eos_token_id))
+    if tokens[0] == tokenizer.bos_token_id:
+        return Span(start=1, end=end, bytes=len(text.encode()))
+    whole = (place for place in range(1, end) if not tokenizer.decode(tokens[:place]).endswith(_PART))
+    if (start := next(whole, end)) == end:
+        return Span(start=end, end=end, bytes=0)
+    return Span(start=start, end=end, bytes=len(text.encode()) - len(tokenizer.decode(tokens[:start]).encode()))
 
 
 def bits_per_byte(spans: Sequence[Span | None], nll: Sequence[Sequence[float]]) -> Readings:

@@ -8,6 +8,7 @@ from typing import Any
 from harness import mlxlm
 from harness.errors import BadConfig
 from harness.forms import TEXT
+from harness.jsonlines import read_each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +37,22 @@ class Row:
         return values[self.first_target - 1 :]
 
 
-def tokenised(tokenizer: Any, rows: Sequence[Mapping[str, Any]], *, form: str, mask_prompt: bool) -> list[Row]:
+def tokenised(
+    tokenizer: Any, rows: Sequence[Mapping[str, Any]], *, form: str, mask_prompt: bool, split: str = ""
+) -> list[Row]:
     """Every row as mlx-lm tokenises it; with *mask_prompt*, only the last answer of a chat has a loss.
 
     Raises:
-        BadConfig: if the prompts of texts are to be masked.
+        BadConfig: if the prompts of texts are to be masked; or naming every row of *split* that the model's chat
+            template refuses.
     """
     if form == TEXT and mask_prompt:
         raise BadConfig("mask_prompt", ["rows of text have no prompt; leave it out, or give rows with messages"])
-    return [
-        _text(tokenizer, row["text"]) if form == TEXT else _chat(tokenizer, row["messages"], mask_prompt)
-        for row in rows
-    ]
+
+    def its_tokens(row: Mapping[str, Any]) -> Row:
+        return _text(tokenizer, row["text"]) if form == TEXT else _chat(tokenizer, row["messages"], mask_prompt)
+
+    return list(read_each("the rows as the model reads them", f"{split} row".lstrip(), rows, its_tokens))
 
 
 def _text(tokenizer: Any, text: str) -> Row:

@@ -135,7 +135,7 @@ def _set_up(context: Context) -> _Setup:
     with watched(loaded, context.doubts, doubt_about):
         adapter = mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
     splits = {
-        split: tokenised(loaded.tokenizer, rows, form=dataset.form, mask_prompt=plan.mask_prompt)
+        split: tokenised(loaded.tokenizer, rows, form=dataset.form, mask_prompt=plan.mask_prompt, split=split)
         for split, rows in dataset.splits.items()
     }
     read = {
