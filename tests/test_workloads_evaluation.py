@@ -10,6 +10,7 @@ from tokenizers import AddedToken
 from harness import mlxlm
 from harness.configs import read_adapter
 from harness.datasets import read_dataset
+from harness.errors import BadConfig
 from harness.plans import Job
 from harness.probe import Roof
 from harness.texts import Prompt
@@ -197,6 +198,15 @@ def test_the_bare_model_is_scored_on_every_test_row(nano, load_nano, tiny_profil
     assert sample.key.adapter is None
     assert sample.key.settings == {"max_answer_tokens": 4, "prompts": 5}
     assert sample.key.dataset["name"] == "aphorisms"
+
+
+def test_a_test_row_that_the_chat_template_refuses_is_named(nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    def refusing(*_):
+        raise mlxlm.TemplateRefused("no")
+
+    monkeypatch.setattr(mlxlm, "conversation_tokens", refusing)
+    with pytest.raises(BadConfig, match=r"5 problems\n  test row 1: no\n"):
+        evaluation.measure(context_for(nano, tiny_profile, stepping_stopwatch)[0])
 
 
 def test_every_prompt_has_one_answer_and_the_readings_are_those_of_the_answers(

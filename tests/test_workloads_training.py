@@ -573,3 +573,19 @@ def test_parameters_trained_in_place_cost_their_own_gradient_and_nothing_else(na
     attention = one(sample, "mfu") * 3.0 * 1e9 - by_token * tokens
     assert 0 < attention < 2 * 128 * 8 * tokens**2
     assert attention % (2 * 128 * 8) == pytest.approx(0, abs=1)  # squares of whole numbers
+
+
+def test_a_row_that_the_chat_template_refuses_is_named_with_its_split(
+    nano, tiny_profile, stepping_stopwatch, monkeypatch
+):
+    refused = read_dataset("aphorisms").splits["valid"][1]["messages"]
+    real = mlxlm.conversation_tokens
+
+    def refusing(tokenizer, messages):
+        if messages == refused:
+            raise mlxlm.TemplateRefused("no")
+        return real(tokenizer, messages)
+
+    monkeypatch.setattr(mlxlm, "conversation_tokens", refusing)
+    with pytest.raises(BadConfig, match=r"1 problem\n  valid row 2: no$"):
+        training.measure(context_for(nano, tiny_profile, stepping_stopwatch))
