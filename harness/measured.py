@@ -26,7 +26,7 @@ _ROWS = {
         "estimated_peak_bytes", "memory_growth_bytes_per_step", "swap_growth_bytes",
     ),
     "evaluation": (
-        "test_loss", "test_perplexity", "bits_per_byte", "eos_rate", "response_words",
+        "test_loss", "test_perplexity", "bits_per_byte", "eos_rate", "leak_rate", "response_words",
         "adapter_kl_nat_per_token", "fused_kl_nat_per_token", "fused_top1_agreement",
     ),
     "inference": (
