@@ -90,7 +90,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     """Read config.json of a model directory.
 
     Raises:
-        BadWeights: if it is none.
+        BadWeights: if it is none, or names Python of the directory's own: mlx-lm 0.30.6 to 0.31.3 run that unasked.
     """
     path = directory / "config.json"
     try:
@@ -99,6 +99,9 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise BadWeights(f"{without_home(str(path))} cannot be read: {error}; give a model's directory") from error
     if not isinstance(config.get("model_type"), str):
         raise BadWeights(f"{without_home(str(path))} names no model_type; give a directory saved by mlx-lm")
+    if (code := config.get("model_file")) is not None:
+        found = f"{without_home(str(path))}: model_file is {code!r}: a model's own Python is never run"
+        raise BadWeights(f"{found}; use a model of an architecture that mlx-lm has")
     return config
 
 

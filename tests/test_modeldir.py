@@ -8,6 +8,7 @@ import pytest
 from harness import modeldir
 from harness.errors import BadWeights, Unwritable
 from harness.modeldir import cached_model
+from harness.paths import without_home
 
 MANIFEST = "tunebench-manifest.json"
 
@@ -224,6 +225,15 @@ def test_a_config_that_is_none_is_refused_by_name(tmp_path, content, problem):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(BadWeights, match=f"config\\.json {problem}"):
         modeldir.read_config(tmp_path)
+
+
+def test_a_model_that_brings_python_of_its_own_is_refused(tmp_path):
+    """Some releases of mlx-lm would run it, others leave it out and build something else."""
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "model_file": "own.py"}')
+    with pytest.raises(BadWeights) as refusal:
+        modeldir.read_config(tmp_path)
+    found = f"{without_home(str(tmp_path / 'config.json'))}: model_file is 'own.py': a model's own Python is never run"
+    assert str(refusal.value) == f"{found}; use a model of an architecture that mlx-lm has"
 
 
 def test_files_are_whole_after_they_were_dropped_from_the_page_cache(tmp_path, monkeypatch):

@@ -18,13 +18,23 @@ def pairs(rows):
     return [(list(row.tokens), row.start) for row in rows]
 
 
+def theirs(dataset, tokenizer, row, messages, *, mask_prompt):
+    """A row as mlx-lm tokenises it, masked as it does today.
+
+    Up to 0.28.3 the answer's opening was no part of the prompt; up to 0.30.7 a completion's prompt was no conversation.
+    """
+    tokens, start = dataset.process(row)
+    if mask_prompt:
+        start = len(tokenizer.apply_chat_template(messages[:-1], add_generation_prompt=True, return_dict=False))
+    return list(tokens), start
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("mask_prompt", [False, True])
 def test_a_chat_is_to_the_token_what_mlx_lm_trains_on(load_nano, name, mask_prompt):
     tokenizer, row = load_nano(name).tokenizer, {"messages": TALK}
-    theirs = ChatDataset([row], tokenizer, mask_prompt=mask_prompt).process(row)
     ours = tokenised(tokenizer, [row], form="chat", mask_prompt=mask_prompt)
-    assert pairs(ours) == [(list(theirs[0]), theirs[1])]
+    assert pairs(ours) == [theirs(ChatDataset([row], tokenizer), tokenizer, row, TALK, mask_prompt=mask_prompt)]
     assert ours[0].text_bytes == 4 + 7 + 4 + 3
 
 
@@ -32,18 +42,18 @@ def test_a_chat_is_to_the_token_what_mlx_lm_trains_on(load_nano, name, mask_prom
 @pytest.mark.parametrize("mask_prompt", [False, True])
 def test_a_completion_is_to_the_token_what_mlx_lm_trains_on(load_nano, name, mask_prompt):
     tokenizer, row = load_nano(name).tokenizer, {"prompt": "Why?", "completion": "Därum."}
-    theirs = CompletionsDataset([row], tokenizer, "prompt", "completion", mask_prompt).process(row)
+    dataset = CompletionsDataset([row], tokenizer, "prompt", "completion", mask_prompt=False)
     ours = tokenised(tokenizer, [Form().read(row)], form="chat", mask_prompt=mask_prompt)
-    assert pairs(ours) == [(list(theirs[0]), theirs[1])]
+    assert pairs(ours) == [theirs(dataset, tokenizer, row, TALK[:2], mask_prompt=mask_prompt)]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_text_is_to_the_token_what_mlx_lm_trains_on(load_nano, name):
     tokenizer = load_nano(name).tokenizer
     rows = [{"text": "Därum, 12."}, {"text": f"closed{tokenizer.eos_token}"}]
-    theirs = TextDataset(rows, tokenizer)
+    dataset = TextDataset(rows, tokenizer)
     ours = tokenised(tokenizer, rows, form="text", mask_prompt=False)
-    assert pairs(ours) == [(list(tokens), start) for tokens, start in map(theirs.process, rows)]
+    assert pairs(ours) == [(list(tokens), start) for tokens, start in map(dataset.process, rows)]
     assert ours[0].text_bytes == 11
     assert [row.tokens[1:].count(tokenizer.eos_token_id) for row in ours] == [1, 1]
 

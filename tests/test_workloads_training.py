@@ -557,6 +557,7 @@ def test_gradient_checkpointing_changes_no_loss(measured, nano, tiny_profile, st
     assert losses == pytest.approx(measured[0].series["train_loss"].y, rel=1e-5)
 
 
+@accumulating
 def test_accumulated_gradients_are_kept_beside_the_new_ones(measured, nano, tiny_profile, stepping_stopwatch):
     """A number more for each of 16,384 parameters."""
     sample = training.measure(context_for(nano, with_plan(tiny_profile, grad_accumulation_steps=2), stepping_stopwatch))
