@@ -76,6 +76,17 @@ def test_a_stand_in_speaks_with_the_chat_template_of_its_family(load_nano, name)
     assert question == CHATS[name].split("Ho")[0].rstrip(" ")
 
 
+def test_what_gemma_is_told_as_a_system_opens_the_first_turn_of_the_user(load_nano):
+    turns = [("system", "Be brief"), ("user", "Hi"), ("assistant", "Ho"), ("user", "Hm")]
+    text = load_nano("gemma-1b").tokenizer.apply_chat_template(
+        [{"role": role, "content": content} for role, content in turns], tokenize=False, add_generation_prompt=True
+    )
+    assert text == (
+        "<bos><start_of_turn>user\nBe brief\n\nHi<end_of_turn>\n<start_of_turn>model\nHo<end_of_turn>\n"
+        "<start_of_turn>user\nHm<end_of_turn>\n<start_of_turn>model\n"
+    )
+
+
 @pytest.mark.parametrize(("name", "end"), [("smollm2", 2), ("tinyllama", 2), ("qwen", 2), ("gpt2", 0)])
 def test_the_end_of_a_turn_is_the_same_token_for_the_config_and_the_tokenizer(nano, load_nano, name, end):
     """Counted in the `special` list of the model's file, which comes first in the vocabulary."""
