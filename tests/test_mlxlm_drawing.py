@@ -1,3 +1,4 @@
+import gc
 import math
 import shutil
 from dataclasses import asdict, replace
@@ -12,6 +13,8 @@ from harness import mlxlm
 from harness import nano as stand_ins
 from harness.configs import read_model
 from harness.errors import BadWeights
+from harness.mlxlm import models
+from harness.mlxlm.sizes import stored_bytes
 from harness.modeldir import read_config, write_json
 from harness.plans import Quantization
 
@@ -98,6 +101,39 @@ def test_drawn_weights_are_quantised_as_the_config_says(directory):
     step = 2 * 0.02 * math.sqrt(3) / 15  # the whole range in 15 steps
     assert mx.abs(plain - again).max().item() < step
     assert mlxlm.total_parameters(model) == mlxlm.total_parameters(whole)
+
+
+def test_what_is_no_matrix_of_a_quantised_layer_is_drawn_as_ever(directory):
+    path = directory(Quantization(bits=8), name="qwen")
+    packed = mlxlm.load(path, None).model.model.layers[0].self_attn.q_proj
+    assert packed.weight.shape == (192, 192 // 4)  # four to a word
+    assert np.array(packed.bias).tolist() == [0.0] * 192
+
+
+def test_drawn_weights_are_never_in_memory_whole_before_they_are_quantised(directory):
+    path = directory(Quantization(bits=4))
+    whole = stored_bytes(mlxlm.build({**read_config(path), "quantization": None}))
+    gc.collect()
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    model = mlxlm.load(path, None).model
+    assert mx.get_peak_memory() - before < whole / 2
+    assert stored_bytes(model) < whole / 5
+
+
+@pytest.mark.parametrize(
+    ("its", "average"),
+    [(Quantization(bits=8), 8.5), (Quantization(bits=4, group_size=32, mode="mxfp4"), 4.25)],
+)
+def test_on_a_gpu_weights_are_drawn_in_half_precision(directory, monkeypatch, its, average):
+    """A scale and an offset of 16 bits for 64 weights, or a scale of 8 for 32; norms are a thousandth of all."""
+    path = directory(its)
+    monkeypatch.setattr(models, "_on_cpu", lambda: False)
+    loaded = mlxlm.load(path, None)
+    assert loaded.dtype == "bfloat16"
+    assert mlxlm.bits_per_weight(loaded.model) == pytest.approx(average, rel=4e-3)
+    assert mlxlm.bits_per_weight(mlxlm.load_lazily(path)) == mlxlm.bits_per_weight(loaded.model)
 
 
 def test_a_model_that_is_looked_at_lazily_takes_no_memory(directory):

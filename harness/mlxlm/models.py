@@ -12,7 +12,8 @@ from mlx_lm.utils import load_model, load_tokenizer
 
 from harness.errors import BadWeights
 from harness.mlxlm.drawing import draw
-from harness.mlxlm.quantising import quantised
+from harness.mlxlm.quantising import packed_matrix, quantised
+from harness.mlxlm.sizes import is_packed
 from harness.modeldir import DRAWN, read_config, read_json
 from harness.paths import without_home
 
@@ -57,15 +58,14 @@ def load(directory: Path, chat_template: str | None) -> Loaded:
     A tokenizer without a chat template gets *chat_template*.
     """
     config = read_config(directory)
-    on_cpu = mx.default_device() == mx.cpu
     if (directory / DRAWN).is_file():
-        model = _drawn(config, read_json(directory / DRAWN)["seed"], mx.float32 if on_cpu else mx.bfloat16)
+        model = _drawn(config, read_json(directory / DRAWN)["seed"])
     else:
         model = load_model(directory)[0]
     tokenizer = load_tokenizer(directory, eos_token_ids=_ends_of_text(directory, config))
     if tokenizer.eos_token_id is not None:  # not every mlx-lm adds the tokenizer's own to those of the config
         tokenizer.eos_token_ids.add(tokenizer.eos_token_id)
-    if on_cpu:
+    if _on_cpu():
         model.set_dtype(mx.float32)
     mx.eval(model.parameters())
     model.eval()
@@ -91,25 +91,36 @@ def load_lazily(directory: Path) -> Any:
     try:
         if (directory / DRAWN).is_file():
             model = build(config)
-            return model if mx.default_device() == mx.cpu else _cast(model, mx.bfloat16)
+            model.set_dtype(_drawn_dtype())
+            return model
         return load_model(directory, lazy=True)[0]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         what = f"{without_home(str(directory))}: config.json and weights do not make a {config['model_type']!r} model"
         raise BadWeights(f"{what} that mlx-lm knows: {_shortened(f'{type(error).__name__}: {error}')}") from error
 
 
-def _cast(model: Any, dtype: Any) -> Any:
-    model.set_dtype(dtype)
+def _drawn(config: Mapping[str, Any], seed: int) -> Any:
+    """A model of full size with random weights. One matrix at a time is in memory as it was before it is quantised."""
+    model = build(config)
+    packed = {name: module for name, module in model.named_modules() if is_packed(module)}
+    shapes = parameter_shapes({name: value for name, value in config.items() if name != "quantization"})
+    weights: list[tuple[str, Any]] = []
+    for name, array in draw(shapes, seed, _drawn_dtype()):
+        owner, _, part = name.rpartition(".")
+        if part == "weight" and owner in packed:
+            weights += [(f"{owner}.{its}", values) for its, values in packed_matrix(array, packed[owner]).items()]
+        else:
+            weights.append((name, array))
+    model.load_weights(weights)
     return model
 
 
-def _drawn(config: Mapping[str, Any], seed: int, dtype: Any) -> Any:
-    """A model of full size with random weights, drawn before they are quantised."""
-    plain = {name: value for name, value in config.items() if name != "quantization"}
-    model = build(plain)
-    shapes = {name: tuple(array.shape) for name, array in tree_flatten(model.parameters())}
-    model.load_weights(list(draw(shapes, seed, dtype)))
-    return quantised(model, config)
+def _drawn_dtype() -> Any:
+    return mx.float32 if _on_cpu() else mx.bfloat16
+
+
+def _on_cpu() -> bool:
+    return bool(mx.default_device() == mx.cpu)
 
 
 def _dtype(model: Any) -> str:

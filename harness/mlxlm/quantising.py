@@ -6,12 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 from mlx_lm.utils import load_model, quantize_model, save_model
 
 from harness.errors import BadConfig
 from harness.mlxlm.sizes import sides
 from harness.modeldir import read_config, tokenizer_files, write_json
 from harness.plans import Quantization
+
+_GROUP_SIZES = {"affine": (128, 64, 32), "mxfp4": (32,), "mxfp8": (32,), "nvfp4": (16,)}  # that MLX knows, by mode
 
 
 def quantise(directory: Path, target: Path, quantization: Quantization) -> None:
@@ -36,7 +39,11 @@ def _check_groups(model: Any, quantization: Quantization) -> None:
     odd = {name: sides(module)[1] for name, module in model.named_modules() if hasattr(module, "to_quantized")}
     odd = {name: columns for name, columns in odd.items() if columns % quantization.group_size}
     if odd:
-        fitting = [size for size in (128, 64, 32, 16) if not any(columns % size for columns in odd.values())]
+        fitting = [
+            size
+            for size in _GROUP_SIZES.get(quantization.mode, ())
+            if not any(columns % size for columns in odd.values())
+        ]
         name, columns = next(iter(odd.items()))
         problem = f"groups of {quantization.group_size} do not divide the {columns} columns of {name}"
         accepted = f"give group_size {' or '.join(map(str, fitting))}" if fitting else "no group size does"
@@ -48,6 +55,13 @@ def _quantise(model: Any, config: Mapping[str, Any], its: Quantization) -> tuple
         return quantize_model(model, dict(config), its.group_size, its.bits, mode=its.mode)  # type: ignore[no-any-return]
     except (TypeError, ValueError, RuntimeError) as error:
         raise BadConfig("quantize", [f"this MLX cannot: {error}"]) from error
+
+
+def packed_matrix(matrix: Any, module: Any) -> dict[str, Any]:
+    """The arrays in which the quantised *module* stores *matrix*, evaluated."""
+    arrays = mx.quantize(matrix, group_size=module.group_size, bits=module.bits, mode=getattr(module, "mode", "affine"))
+    mx.eval(arrays)
+    return dict(zip(("weight", "scales", "biases"), arrays, strict=False))  # not every mode has offsets
 
 
 def quantised(model: Any, config: Mapping[str, Any]) -> Any:
