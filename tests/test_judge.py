@@ -247,6 +247,12 @@ def test_stand_in_weights_compare_with_nothing_but_their_kind(source):
     assert obstacles(stand_in, replace(stand_in, adapter={"rank": 8}), metric(STEADY)) == []
 
 
+def test_a_model_of_full_size_and_a_shrunk_one_do_not_compare():
+    full = replace(KEY, weights=Weights(source="random", sha256="rr", bytes=0))
+    assert obstacles(full, NANO, metric(STEADY)) == ["stand-in weights"]
+    assert obstacles(NANO, full, metric(STEADY)) == ["stand-in weights"]
+
+
 @pytest.mark.parametrize("kind", [Kind.LOSS, Kind.QUALITY])
 def test_how_well_stand_in_weights_learn_is_nobodys_merit(kind):
     tuned = replace(NANO, adapter={"rank": 8})
