@@ -21,7 +21,7 @@ from mlx_lm.tuner import trainer
 from mlx_lm.tuner.callbacks import TrainingCallback
 from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
 
-from harness import mlxlm
+from harness import hub, mlxlm
 from harness.configs import known, read_adapter, read_model
 from harness.costs import ModelShape
 from harness.errors import BadConfig
@@ -120,6 +120,24 @@ def test_quantised_weights_count_as_what_they_stand_for(name, bits):
     built = mlxlm.build(config)
     assert mlxlm.total_parameters(built) == PUBLISHED[name][0]
     assert mlxlm.bits_per_weight(built) == pytest.approx(bits + 1, rel=0.06)  # norms and positions stay as they were
+
+
+def test_weights_on_this_machine_are_counted_as_they_are_there(nano, monkeypatch):
+    """Whatever the registry says, and for models it knows nothing of."""
+    here = Path(nano("gpt2").directory)
+    monkeypatch.setattr(hub, "cached_snapshot", lambda repository, revision: here if revision == "v2" else None)
+    counted = counting.count(read_model("hf:org/any@v2"), read_adapter("qv-r8"))
+    assert (counted["model_type"], counted["total_parameters"]) == ("gpt2", 1_055_488)
+    assert counted["trainable_parameters"] == 4 * 8 * (128 + 3 * 128)
+    assert counting.count(replace(read_model("qwen"), revision="v2"), None)["total_parameters"] == 1_055_488
+    assert counting.count(read_model("qwen"), None)["total_parameters"] == PUBLISHED["qwen"][0]
+
+
+def test_weights_that_do_not_fit_their_config_are_not_counted(nano, tmp_path):
+    path = shutil.copytree(nano("qwen").directory, tmp_path / "odd")
+    shutil.copy2(Path(nano("gpt2").directory) / "config.json", path)
+    counted = counting.count_all([read_model(f"path:{path}")], None)[f"path:{path}"]
+    assert "the weights are not those of a 'gpt2' model" in counted["problem"]
 
 
 def test_counting_a_billion_parameters_allocates_next_to_nothing():

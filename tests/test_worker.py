@@ -108,7 +108,7 @@ def test_counting_gives_the_facts(tmp_path):
     message, log = in_a_process(job, tmp_path)
     assert message.facts["qwen"]["total_parameters"] == 1_543_714_304
     assert message.facts["qwen"]["trainable_parameters"] == 5_275_648
-    assert "its sizes are not in the registry" in message.facts["odd"]["problem"]
+    assert "its sizes are neither in the registry nor on this machine" in message.facts["odd"]["problem"]
     assert log is None
 
 

@@ -1,10 +1,13 @@
-"""Counts a model's parameters, and an adapter's, from the published sizes. Allocates nothing."""
+"""Counts a model's parameters, and an adapter's. Allocates nothing.
+
+Weights that lie on this machine are counted as they are there; else the registry has the published sizes.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import mlxlm
+from harness import hub, mlxlm
 from harness.errors import BadConfig, HarnessError
 from harness.modeldir import read_config
 from harness.plans import AdapterConfig, ModelConfig
@@ -26,10 +29,12 @@ def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:
 
     Source of the closed form r (d_in + d_out): Hu et al. (2021), arXiv:2106.09685, section 4.
     """
-    config = read_config(Path(model.directory)) if model.directory else model.config
+    directory = _directory(model)
+    config = model.config if directory is None else read_config(directory)
     if not config:
-        raise BadConfig(model.name, ["its sizes are not in the registry; fetch it, then give path:DIR"])
-    built = mlxlm.load_lazily(Path(model.directory)) if model.directory else mlxlm.build(config)
+        where = "neither in the registry nor on this machine"
+        raise BadConfig(model.name, [f"its sizes are {where}; get it with: tunebench models fetch {model.name}"])
+    built = mlxlm.build(config) if directory is None else mlxlm.load_lazily(directory)
     facts: dict[str, Any] = {"model_type": config["model_type"], "total_parameters": mlxlm.total_parameters(built)}
     if adapter is not None:
         attached = mlxlm.attach_adapter(built, adapter, config["model_type"])
@@ -39,3 +44,10 @@ def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:
             "note": attached.note,
         }
     return facts
+
+
+def _directory(model: ModelConfig) -> Path | None:
+    """Where the model's real weights lie on this machine; None if they do not."""
+    if model.directory is not None:
+        return Path(model.directory)
+    return hub.cached_snapshot(model.repository, model.revision) if model.repository else None
