@@ -137,7 +137,7 @@ def test_weights_that_do_not_fit_their_config_are_not_counted(nano, tmp_path):
     path = shutil.copytree(nano("qwen").directory, tmp_path / "odd")
     shutil.copy2(Path(nano("gpt2").directory) / "config.json", path)
     counted = counting.count_all([read_model(f"path:{path}")], None)[f"path:{path}"]
-    assert "the weights are not those of a 'gpt2' model" in counted["problem"]
+    assert "config.json and weights do not make a 'gpt2' model" in counted["problem"]
 
 
 def test_counting_a_billion_parameters_allocates_next_to_nothing():
