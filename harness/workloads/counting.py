@@ -1,6 +1,6 @@
 """Counts a model's parameters, and an adapter's. Allocates nothing.
 
-Weights that lie on this machine are counted as they are there; else the registry has the published sizes.
+The registry has the published sizes; other models are counted as they lie on this machine.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,9 @@ def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:
 
 
 def _directory(model: ModelConfig) -> Path | None:
-    """Where the model's real weights lie on this machine; None if they do not."""
+    """Where a model that the registry does not have lies on this machine; None if it does not."""
     if model.directory is not None:
         return Path(model.directory)
-    return hub.cached_snapshot(model.repository, model.revision) if model.repository else None
+    if model.config or model.repository is None:  # finding a snapshot hashes its weights
+        return None
+    return hub.cached_snapshot(model.repository, model.revision)
