@@ -112,7 +112,8 @@ def _resumed(table: dict[str, Any], path: Path) -> tuple[Path | None, str | None
         return None, None
     directory = (path.parent / Path(table["resume"]).expanduser()).resolve()
     try:
-        return directory, hashlib.sha256((directory / ADAPTER_WEIGHTS).read_bytes()).hexdigest()
+        with (directory / ADAPTER_WEIGHTS).open("rb") as stream:
+            return directory, hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return directory, None
 

@@ -5,7 +5,6 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from harness.errors import BadConfig, UnknownName
 from harness.forms import TEXT, Form, Row
 from harness.jsonlines import canonical, read_bytes, read_each, read_lines
 from harness.paths import bundled, without_home
+from harness.plans import TrainingPlan
 from harness.texts import SCENARIOS, Prompt, read_prompt_file, read_prompts
 
 SPLITS = ("train", "valid", "test")
@@ -93,6 +93,18 @@ def pinned(name: str) -> str:
     if not on_the_hub(name):
         return name
     return f"{name.partition('@')[0]}@{_on_the_hub(name).revision}"
+
+
+def check_plan(plan: TrainingPlan) -> None:
+    """Refuse a plan whose rows cannot be read, cannot fill a batch, or have no prompts to mask.
+
+    Raises:
+        HarnessError: naming what is wrong with its dataset.
+    """
+    dataset = read_dataset(plan.dataset, plan.split_rows)
+    check_size(dataset, plan.batch_size)
+    check_masking(dataset, mask_prompt=plan.mask_prompt)
+    prompts_of(dataset)
 
 
 def check_size(dataset: Dataset, batch_size: int) -> None:
@@ -185,12 +197,13 @@ def _in_files(place: Path) -> _Found:
 
 @cache  # a process asks the hub once, however many cases it has on these rows
 def _on_the_hub(name: str) -> _Found:
-    hub = import_module("harness.hubdata")  # only where it is needed: it brings a library of its own
-    fetched = hub.fetch_rows(name.removeprefix(_HUB))
+    from harness.hubdata import fetch_rows  # noqa: PLC0415 - only where it is needed: it brings a library of its own
+
+    fetched = fetch_rows(name.removeprefix(_HUB))
     splits = fetched.splits
     wanted = ["train"] if list(splits) == ["train"] else SPLITS
     if missing := [split for split in wanted if split not in splits]:
-        remedy = f"it has {', '.join(fetched.splits) or 'none'}; save its rows to files and give path:FILE_OR_DIR"
+        remedy = f"it has {', '.join(splits) or 'none'}; save its rows to files and give path:FILE_OR_DIR"
         raise BadConfig(name, [f"there is no split {split}; {remedy}" for split in missing])
     form = Form()
     digest = hashlib.sha256(canonical({split: splits[split] for split in wanted}))

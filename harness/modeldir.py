@@ -21,7 +21,6 @@ from harness.paths import cache_dir, without_home
 DRAWN = "tunebench-random.json"  # in place of weights: the seed they are drawn with when the model is loaded
 _MANIFEST = "tunebench-manifest.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "chat_template.jinja")
-_CHUNK_BYTES = 1 << 22
 
 
 def cached_model(name: str, build: Callable[[Path], None]) -> Path:
@@ -58,11 +57,8 @@ def _is_whole(directory: Path) -> bool:
 
 def file_sha256(path: Path) -> str:
     """Hash one file, in pieces."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def files_sha256(paths: list[Path]) -> str:

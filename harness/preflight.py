@@ -103,8 +103,8 @@ def _no_template(_: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]
 
 def _turn_end(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
     yield from _of(
-        [row for row in rows if row.closed is False],
         rows,
+        lambda row: row.closed is False,
         "turn-end",
         Severity.STOP,
         "the last answer is not closed by an end-of-text token",
@@ -113,11 +113,10 @@ def _turn_end(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
 
 
 def _foreign_markers(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
-    odd = [row for row in rows if row.foreign]
-    markers = ", ".join(sorted({marker for row in odd for marker in row.foreign}))
+    markers = ", ".join(sorted({marker for row in rows for marker in row.foreign}))
     yield from _of(
-        odd,
         rows,
+        lambda row: bool(row.foreign),
         "foreign-markers",
         Severity.STOP,
         f"turn markers of another family are plain text to this tokenizer: {markers}",
@@ -127,8 +126,8 @@ def _foreign_markers(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Fin
 
 def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
     yield from _of(
-        [row for row in rows if row.leading_bos > 1],
         rows,
+        lambda row: row.leading_bos > 1,
         "bos",
         Severity.STOP,
         "more than one beginning-of-text token",
@@ -136,8 +135,8 @@ def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
     )
     if its.adds_bos:
         yield from _of(
-            [row for row in rows if row.leading_bos == 0],
             rows,
+            lambda row: row.leading_bos == 0,
             "bos",
             Severity.NOTE,
             "no beginning-of-text token, though the tokenizer opens texts with one",
@@ -147,8 +146,8 @@ def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
 
 def _prompt_prefix(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
     yield from _of(
-        [row for row in rows if row.prompt_is_prefix is False],
         rows,
+        lambda row: row.prompt_is_prefix is False,
         "prompt-prefix",
         Severity.STOP if its.mask_prompt else Severity.NOTE,
         "the prompt's tokens are not the beginning of the conversation's",
@@ -159,8 +158,8 @@ def _prompt_prefix(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Fin
 def _no_targets(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
     masked = " after masking the prompt" if its.mask_prompt else ""
     yield from _of(
-        [row for row in rows if row.targets == 0],
         rows,
+        lambda row: row.targets == 0,
         "no-targets",
         Severity.STOP,
         f"nothing is left to learn{masked} and cutting at {its.longest} tokens",
@@ -170,8 +169,8 @@ def _no_targets(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Findin
 
 def _truncated(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
     yield from _of(
-        [row for row in rows if row.tokens > its.longest],
         rows,
+        lambda row: row.tokens > its.longest,
         "truncated",
         Severity.STOP,
         f"cut at {its.longest} tokens, their end of turn with the rest",
@@ -182,8 +181,8 @@ def _truncated(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding
 def _beyond_positions(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
     positions = its.positions or its.longest
     yield from _of(
-        [row for row in rows if min(row.tokens, its.longest) > positions],
         rows,
+        lambda row: min(row.tokens, its.longest) > positions,
         "beyond-positions",
         Severity.STOP,
         f"longer than the {positions} positions of the model",
@@ -193,8 +192,8 @@ def _beyond_positions(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[
 
 def _contaminated(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
     yield from _of(
-        [row for row in rows if row.seen_in_training],
         rows,
+        lambda row: row.seen_in_training,
         "contaminated",
         Severity.NOTE,
         "the same text is a training row",
@@ -216,14 +215,20 @@ RULES: dict[str, Callable[[Sequence[RowFacts], Circumstances], Iterator[Finding]
 
 
 def _of(
-    rows: Sequence[RowFacts], of_all: Sequence[RowFacts], rule: str, severity: Severity, text: str, remedy: str
+    rows: Sequence[RowFacts],
+    wrong: Callable[[RowFacts], bool],
+    rule: str,
+    severity: Severity,
+    text: str,
+    remedy: str,
 ) -> Iterator[Finding]:
-    """One finding a split, with its first rows named; one note for all where there is no other row."""
-    if rows and len(rows) == len(of_all) and severity is Severity.NOTE:
+    """One finding a split, with its first rows that are *wrong* named; one note for all where every row is."""
+    odd = [row for row in rows if wrong(row)]
+    if odd and len(odd) == len(rows) and severity is Severity.NOTE:
         yield Finding(rule=rule, severity=severity, text=f"every row: {text}", remedy=remedy)
         return
-    for split in dict.fromkeys(row.split for row in rows):
-        numbers = [row.number for row in rows if row.split == split]
+    for split in dict.fromkeys(row.split for row in odd):
+        numbers = [row.number for row in odd if row.split == split]
         named = ", ".join(map(str, numbers[:_NAMED])) + (
             f" and {len(numbers) - _NAMED} more" if numbers[_NAMED:] else ""
         )

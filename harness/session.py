@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import process, schedule, store
-from harness.datasets import check_masking, check_size, pinned, read_dataset
+from harness.datasets import check_plan, on_the_hub, pinned
 from harness.errors import HarnessError
 from harness.head import Head, open_head
 from harness.identity import Identity, identify
@@ -129,10 +129,9 @@ class Session:
     def _prepare(self, workers: Workers, cases: Sequence[Case], say: Callable[[str], None]) -> None:
         """Look at the machine, get the weights, and see whether what is to be trained fits them."""
         self.head.look(workers.look(), workers.memory_limit_bytes)
-        for plan in [case.training for case in cases if case.adapter is not None]:
-            dataset = read_dataset(plan.dataset, plan.split_rows)
-            check_size(dataset, plan.batch_size)
-            check_masking(dataset, mask_prompt=plan.mask_prompt)
+        for case in cases:
+            if case.adapter is not None and on_the_hub(case.training.dataset):  # the others were with the options
+                check_plan(case.training)
         for base in dict.fromkeys(map(_base_of, cases)):
             alike = [case for case in cases if _base_of(case) == base]
             model, quantization = alike[0].model, alike[0].quantization

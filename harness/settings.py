@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.configs import read_adapter, read_model, read_profile
-from harness.datasets import check_masking, check_size, on_the_hub, prompts_of, read_dataset
+from harness.datasets import check_plan, on_the_hub
 from harness.errors import BadConfig, UnknownName
 from harness.plans import AdapterConfig, ModelConfig, Profile, Quantization
 from harness.records import RunInfo
@@ -178,10 +178,7 @@ def _check_data(adapters: Sequence[AdapterConfig], profile: Profile) -> None:
     """
     for plan in map(profile.training_of, adapters):
         if not on_the_hub(plan.dataset):
-            dataset = read_dataset(plan.dataset, plan.split_rows)
-            check_size(dataset, plan.batch_size)
-            check_masking(dataset, mask_prompt=plan.mask_prompt)
-            prompts_of(dataset)
+            check_plan(plan)
 
 
 def _bytes(option: str, text: str) -> int:

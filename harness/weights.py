@@ -55,9 +55,9 @@ def _quantised(ready: ReadyModel, quantization: Quantization) -> ReadyModel:
     how = f"{quantization.bits}bit-g{quantization.group_size}-{quantization.mode}"
     name = f"{ready.config.slug}-{ready.weights.sha256[:12]}-{ready.tokenizer[:6]}-{how}-v{_QUANTISATION}"
     copy = cached_model(name, lambda path: mlxlm.quantise(directory, path, quantization))
-    files = weight_files(copy)
-    weights = replace(ready.weights, sha256=files_sha256(files), bytes=sum(path.stat().st_size for path in files))
-    return replace(ready, directory=str(copy), weights=weights)
+    its = ready.weights
+    packed = _ready(ready.config, copy, its.source, revision=its.revision, origin=its.origin_quantization)
+    return replace(packed, warnings=ready.warnings)
 
 
 def _stored_quantization(directory: Path) -> dict[str, Any] | None:

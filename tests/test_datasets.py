@@ -1,6 +1,5 @@
 import json
 import re
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import datasets, texts
+from harness import datasets, hubdata, texts
 from harness.datasets import Dataset, check_masking, check_size, learnable_texts, prompts_of, read_dataset
 from harness.errors import BadConfig, UnknownName
 from harness.texts import SCENARIOS, Prompt, read_prompts
@@ -288,7 +287,7 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch):
     its = Hub({"train": tuple(numbered(5)), "valid": tuple(numbered(2, 5)), "test": tuple(numbered(1, 9))}, [])
-    monkeypatch.setitem(sys.modules, "harness.hubdata", its)
+    monkeypatch.setattr(hubdata, "fetch_rows", its.fetch_rows)
     datasets._on_the_hub.cache_clear()
     return its
 

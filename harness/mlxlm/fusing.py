@@ -16,10 +16,11 @@ import mlx_lm.utils
 from mlx import nn
 
 from harness.agreement import Agreement
-from harness.mlxlm.swapping import OnDemand, adapter_modules, bare, base_of, is_quantised, swapped
+from harness.mlxlm.scoring import padded
+from harness.mlxlm.sizes import is_packed
+from harness.mlxlm.swapping import OnDemand, adapter_modules, bare, base_of, swapped
 
 PLAIN, QUANTISED, DEQUANTISED = "plain", "quantised", "dequantised"
-_PADDING = 0  # on the right, where a causal model does not see it
 
 
 def fuse_variants(model: Any) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def fuse_variants(model: Any) -> tuple[str, ...]:
     adapters = adapter_modules(model).values()
     if not adapters:
         return ()
-    return (QUANTISED, DEQUANTISED) if any(is_quantised(base_of(its)) for its in adapters) else (PLAIN,)
+    return (QUANTISED, DEQUANTISED) if any(is_packed(base_of(its)) for its in adapters) else (PLAIN,)
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def fused(model: Any, variant: str) -> Iterator[None]:
         changed |= {
             name: OnDemand(partial(_dequantise, its))
             for name, its in model.named_modules()
-            if is_quantised(its) and id(its) not in wrapped
+            if is_packed(its) and id(its) not in wrapped
         }
     with swapped(model, changed):
         yield
@@ -61,8 +62,7 @@ def fuse_agreements(
     totals = dict.fromkeys(views, Agreement(tokens=0, kl_nat=0.0, same_top=0))
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
-        longest = max(map(len, batch)) - 1
-        inputs = mx.array([[*row[:-1], *[_PADDING] * (longest - len(row) + 1)] for row in batch])
+        inputs = padded([row[:-1] for row in batch])
         reference = model(inputs)
         mx.eval(reference)
         for name, view in views.items():

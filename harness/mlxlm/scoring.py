@@ -9,19 +9,23 @@ from mlx import nn
 _PADDING = 0  # what mlx-lm's trainer fills rows up with
 
 
+def padded(rows: Sequence[Sequence[int]]) -> Any:
+    """Rows as one array, filled up on the right, which a causal model does not see: `(rows, longest)`."""
+    longest = max(map(len, rows))
+    return mx.array([[*row, *[_PADDING] * (longest - len(row))] for row in rows])
+
+
 def token_nll(model: Any, rows: Sequence[Sequence[int]], batch_size: int) -> list[list[float]]:
     """The negative log-likelihood of every token after a row's first, in nats, in the rows' order.
 
-    Rows are padded on the right, which a causal model does not see, so the batch size changes
-    nothing but the speed.
+    The batch size changes nothing but the speed.
     """
     losses: list[list[float]] = []
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
-        longest = max(map(len, batch))
-        padded = mx.array([[*row, *[0] * (longest - len(row))] for row in batch])
-        logits = model(padded[:, :-1]).astype(mx.float32)
-        nll = nn.losses.cross_entropy(logits, padded[:, 1:])
+        tokens = padded(batch)
+        logits = model(tokens[:, :-1]).astype(mx.float32)
+        nll = nn.losses.cross_entropy(logits, tokens[:, 1:])
         losses += [its[: len(row) - 1] for its, row in zip(nll.tolist(), batch, strict=True)]
     return losses
 

@@ -98,8 +98,8 @@ def sides(module: Any) -> tuple[int, int]:
 
 
 def is_packed(module: Any) -> bool:
-    """Whether a module's weight is quantised."""
-    return "Quantized" in type(module).__name__
+    """Whether a module's weight is quantised: stored as whole numbers with scales."""
+    return "scales" in module
 
 
 def stored_bytes(module: Any) -> int:

@@ -9,6 +9,8 @@ import mlx.core as mx
 from mlx import nn
 from mlx.utils import tree_unflatten
 
+from harness.mlxlm.sizes import is_packed
+
 
 class OnDemand(nn.Module):  # type: ignore[misc]
     """A module that is made anew each time it is used, and goes when what it said is computed."""
@@ -62,11 +64,6 @@ def base_of(adapter: Any) -> Any:
     return adapter["linear"] if "linear" in adapter else adapter["embedding"]
 
 
-def is_quantised(module: Any) -> bool:
-    """Whether a matrix is stored as whole numbers with scales."""
-    return "scales" in module
-
-
 class _Product(nn.Module):  # type: ignore[misc]
     """What `DoRALinear` computes of its base."""
 
@@ -78,7 +75,7 @@ class _Product(nn.Module):  # type: ignore[misc]
         """The base's product."""
         its = self._linear
         weight = its.weight
-        if is_quantised(its):
+        if is_packed(its):
             mode = {"mode": its.mode} if hasattr(its, "mode") else {}  # MLX has others than affine since 0.29
             weight = mx.dequantize(
                 weight, its.scales, its.get("biases"), group_size=its.group_size, bits=its.bits, **mode

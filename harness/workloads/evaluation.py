@@ -12,7 +12,7 @@ from harness.records import Output, Readings, Sample
 from harness.texts import Prompt
 from harness.workloads import fusing
 from harness.workloads.context import Context
-from harness.workloads.rows import statistics, tokenised
+from harness.workloads.rows import prompt_length, statistics, tokenised
 from harness.workloads.validation import mean_nll
 
 _BATCH = 4  # rows at a time; nothing but memory depends on it
@@ -101,12 +101,12 @@ def answer_span(tokenizer: Any, messages: Sequence[dict[str, str]], tokens: Sequ
     They start where the prompt's tokens end, if these are a prefix of the whole, and end before the first
     token that is not text.
     """
-    prompt = mlxlm.prompt_tokens(tokenizer, messages[:-1])
-    if list(tokens[: len(prompt)]) != prompt:
+    start = prompt_length(tokenizer, messages, tokens)
+    if start is None:
         return None
     closing = mlxlm.closing_tokens(tokenizer)
-    end = next((i for i in range(len(prompt), len(tokens)) if tokens[i] in closing), len(tokens))
-    return Span(start=len(prompt), end=end, bytes=len(messages[-1]["content"].encode())) if end > len(prompt) else None
+    end = next((i for i in range(start, len(tokens)) if tokens[i] in closing), len(tokens))
+    return Span(start=start, end=end, bytes=len(messages[-1]["content"].encode())) if end > start else None
 
 
 def text_span(tokenizer: Any, text: str, tokens: Sequence[int]) -> Span:

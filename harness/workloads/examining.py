@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness import mlxlm
 from harness.errors import BadData
 from harness.plans import TrainingPlan
 from harness.preflight import MARKERS, Circumstances, RowFacts, Severity, examine, stopping
 from harness.texts import PLAIN_FAMILY, read_chat_template
-from harness.workloads.rows import Row
+from harness.workloads.rows import Row, prompt_length
 
 _TURNS = (("system", "a"), ("user", "b"), ("assistant", "c"))
 
@@ -76,7 +75,7 @@ def _facts(
         targets=row.targets(plan.max_seq_length),
         leading_bos=_leading(row.tokens, tokenizer.bos_token_id),
         closed=None if messages is None else _closed(tokenizer, row.tokens),
-        prompt_is_prefix=None if messages is None else _is_prefix(tokenizer, messages, row.tokens),
+        prompt_is_prefix=None if messages is None else prompt_length(tokenizer, messages, row.tokens) is not None,
         foreign=tuple(sorted(markers - own)),
         seen_in_training=split != "train" and text in learnt,
     )
@@ -109,8 +108,3 @@ def _closed(tokenizer: Any, tokens: Sequence[int]) -> bool:
     ends = set(tokenizer.eos_token_ids)
     last = max((place for place, token in enumerate(tokens) if token in ends), default=None)
     return last is not None and not tokenizer.decode(list(tokens[last + 1 :])).strip()
-
-
-def _is_prefix(tokenizer: Any, messages: Sequence[Mapping[str, str]], tokens: Sequence[int]) -> bool:
-    prompt = mlxlm.prompt_tokens(tokenizer, messages[:-1])
-    return list(tokens[: len(prompt)]) == prompt

@@ -67,6 +67,12 @@ def _chat(tokenizer: Any, messages: Sequence[Mapping[str, str]], mask_prompt: bo
     )
 
 
+def prompt_length(tokenizer: Any, messages: Sequence[Mapping[str, str]], tokens: Sequence[int]) -> int | None:
+    """How many of a conversation's *tokens* come before its last answer; None if its prompt is not their beginning."""
+    prompt = mlxlm.prompt_tokens(tokenizer, messages[:-1])
+    return len(prompt) if list(tokens[: len(prompt)]) == prompt else None
+
+
 def statistics(rows: Sequence[Row], longest: int) -> dict[str, Any]:
     """What a split is to the model: tokens of whole rows, and targets of what is left of them at *longest* tokens."""
     lengths = [len(row.tokens) for row in rows]
