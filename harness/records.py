@@ -236,6 +236,32 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A statement a published report makes of its own figures, for a rule to check.
+
+    *check* names the rule's function, *cases* the records it is about, *numbers* what is claimed.
+    """
+
+    where: str  # document and line
+    text: str
+    check: str
+    cases: tuple[str, ...]
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_facts("claim", self.numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Where figures come from that were read in a report, and not measured by this program."""
+
+    source: str
+    date: str | None
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """One session: what was asked for, when, and with which code.
 
@@ -253,6 +279,7 @@ class RunInfo:
     warnings: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     resumed_at: tuple[str, ...] = ()  # UTC, ISO 8601, once for each time the run was gone on with
+    published: Published | None = None  # None: measured by this program
 
     def __post_init__(self) -> None:
         _check_facts("run", (self.git, self.options))
