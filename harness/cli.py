@@ -51,18 +51,29 @@ def _parser() -> argparse.ArgumentParser:
     _run(show)
     report = _command(commands, "report", _report, "render a report from stored runs")
     report.add_argument("run", nargs="+", metavar="RUN", help="run id, unique prefix, path, bundle or latest")
-    report.add_argument("--kind", default="comparison", help="comparison [%(default)s]")
-    report.add_argument("--format", default="md", metavar="F,F", help="md, json [%(default)s]")
+    report.add_argument(
+        "--kind",
+        default="comparison",
+        metavar="K",
+        help="comparison, training, base-vs-tuned, inference, cards or all [%(default)s]",
+    )
+    report.add_argument("--format", default="md", metavar="F,F", help="md, html, json, comment [%(default)s]")
     report.add_argument("-o", "--output", type=Path, metavar="DIR", help="where to write [beside the first run]")
-    report.add_argument("--templates", type=Path, metavar="DIR", help="your templates; what is not there is ours")
+    _own(report)
     _results_dir(report)
+    verify = _command(commands, "verify", _verify, "make a report again from the stored results, and compare")
+    verify.add_argument("report", type=Path, metavar="REPORT", help="a .md, .html or .json file that report wrote")
+    _own(verify)
+    _results_dir(verify)
     gating = _command(commands, "gate", _gate, "judge a run against a baseline")
     gating.add_argument("baseline", metavar="BASELINE", help="run id, unique prefix, path or bundle")
     gating.add_argument("candidate", metavar="CANDIDATE", help="run id, unique prefix, path, bundle or latest")
     _results_dir(gating)
     export = _command(commands, "export", _export, "write a run as one file")
     _run(export)
-    export.add_argument("--format", default="json", help="json: the bundle every command reads [%(default)s]")
+    export.add_argument(
+        "--format", default="json", help="json: what every command reads; csv: a line a reading [%(default)s]"
+    )
     export.add_argument("-o", "--output", type=Path, metavar="FILE", help="a file [standard output]")
     models = _command(commands, "models", _models, "list the registry; show or fetch one model")
     models.add_argument("--lora", metavar="CONFIG", help="count this adapter's trainable parameters too")
@@ -95,6 +106,13 @@ def _command(
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run id, unique prefix, path, bundle or latest")
     _results_dir(parser)
+
+
+def _own(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--templates", type=Path, metavar="DIR", help="your templates; what is not there is ours")
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="your limits, words and use cases [the shipped ones]"
+    )
 
 
 def _results_dir(parser: argparse.ArgumentParser) -> None:
@@ -135,23 +153,32 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     from harness import lookup, reporting, store  # noqa: PLC0415
-    from harness.errors import UnknownName  # noqa: PLC0415
 
-    if arguments.kind not in reporting.KINDS:
-        raise UnknownName("report kind", arguments.kind, reporting.KINDS)
-    runs = [lookup.locate(name, arguments.results_dir) for name in arguments.run]
-    if arguments.templates is not None and not arguments.templates.is_dir():
-        raise HarnessError(f"--templates: {arguments.templates} is not a directory")
-    report = reporting.build(runs)
-    beside = runs[0] if runs[0].is_dir() else Path()
-    texts = {
-        form: reporting.text(report, form, own_templates=arguments.templates) for form in arguments.format.split(",")
-    }
-    for form, text in texts.items():
-        path = (arguments.output or beside) / f"report.{form}"
-        store.write_text(path, text)
-        sys.stdout.write(f"{path}\n")
+    runs = reporting.read(lookup.locate(name, arguments.results_dir) for name in arguments.run)
+    beside = runs[0].path if runs[0].path.is_dir() else Path()
+    directory = arguments.output or beside
+    kinds = reporting.KINDS if arguments.kind == reporting.ALL else (arguments.kind,)
+    forms = list(dict.fromkeys(arguments.format.split(",")))
+    for kind in kinds:
+        own = {"policy": arguments.policy, "templates": arguments.templates}
+        made = reporting.build(kind, runs, beside=directory, **own)
+        for path in reporting.write(made, directory, forms, templates=arguments.templates):
+            sys.stdout.write(f"{path}\n")
+        if kind == "cards" and "md" in forms:
+            for name, content in reporting.card_files(runs, policy=arguments.policy):
+                store.write_bytes(directory / name, content)
+                sys.stdout.write(f"{directory / name}\n")
     return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from harness import verifying  # noqa: PLC0415
+
+    problems = verifying.verify(
+        arguments.report, arguments.results_dir, templates=arguments.templates, policy=arguments.policy
+    )
+    sys.stdout.write("\n".join([*problems, f"{arguments.report}: {'does not hold' if problems else 'holds'}"]) + "\n")
+    return 1 if problems else 0
 
 
 def _gate(arguments: argparse.Namespace) -> int:
@@ -166,12 +193,9 @@ def _gate(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from harness import codec, lookup, store  # noqa: PLC0415
-    from harness.errors import UnknownName  # noqa: PLC0415
+    from harness import exporting, lookup, store  # noqa: PLC0415
 
-    if arguments.format != "json":
-        raise UnknownName("export format", arguments.format, ["json"])
-    text = codec.encode(store.read_run(lookup.locate(arguments.run, arguments.results_dir)), indent=1).decode()
+    text = exporting.export(store.read_run(lookup.locate(arguments.run, arguments.results_dir)), arguments.format)
     if arguments.output is None:
         sys.stdout.write(text)
     else:

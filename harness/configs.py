@@ -24,6 +24,7 @@ from harness.plans import (
     Schedule,
     TrainingPlan,
 )
+from harness.policies import CardText, Limit, Policy, Rank, Rating, Step, UseCase
 
 ADAPTER_WEIGHTS = "adapters.safetensors"  # in a directory that mlx-lm's trainer leaves
 _ALPHA = ("alpha", "lora_alpha")  # what other tools scale by
@@ -209,6 +210,53 @@ def read_model(name: str) -> ModelConfig:
         nano=table["nano"],
         pypi=PypiWeights(**pypi) if pypi else None,
     )
+
+
+def read_policy(path: Path | None) -> Policy:
+    """Read a policy file; None: the one that ships."""
+    where = bundled("fixtures") / "policies" / "default.toml" if path is None else path
+    table = _load(where)
+    if problems := _policy_problems(table):
+        raise BadConfig(str(where), problems)
+    rating = table["rating"]
+    return Policy(
+        name=where.name,
+        sha256=hashlib.sha256(where.read_bytes()).hexdigest(),
+        rating=Rating(steps=tuple(Step(**step) for step in rating["steps"]), otherwise=rating["otherwise"]),
+        use_cases=tuple(
+            UseCase(name=name, rank=Rank(**its["rank"]), limits=tuple(Limit(**limit) for limit in its["limits"]))
+            for name, its in table["use_case"].items()
+        ),
+        cards=CardText(**table.get("cards", {})),
+    )
+
+
+def _policy_problems(table: dict[str, Any]) -> list[str]:
+    problems = [
+        *rules.problems(table, rules.POLICY, optional=("cards",)),
+        *rules.problems(table.get("rating"), rules.RATING, part="rating"),
+        *rules.problems(table.get("cards"), rules.CARDS, part="cards", optional=tuple(rules.CARDS)),
+    ]
+    for number, step in _numbered(table.get("rating"), "steps"):
+        problems += rules.problems(step, rules.STEP, part=f"rating.steps[{number}]")
+    use_cases = table.get("use_case")
+    for name, its in use_cases.items() if isinstance(use_cases, dict) else ():
+        part = f"use_case.{name}"
+        problems += rules.problems(its, rules.USE_CASE, part=part)
+        rank = its.get("rank") if isinstance(its, dict) else None
+        problems += rules.problems(rank, rules.RANK, part=f"{part}.rank", optional=("label", "suite"))
+        for number, limit in _numbered(its, "limits"):
+            optional = ("at_most", "at_least", "label", "suite")
+            problems += rules.problems(limit, rules.LIMIT, part=f"{part}.limits[{number}]", optional=optional)
+            if isinstance(limit, dict) and not {"at_most", "at_least"} & limit.keys():
+                problems.append(f"{part}.limits[{number}] has no bound; give at_most or at_least")
+    return problems
+
+
+def _numbered(table: object, key: str) -> list[tuple[int, object]]:
+    """The members of a list in a table, counted from 1; [] where the table's own rules refuse it."""
+    found = table.get(key) if isinstance(table, dict) else None
+    return list(enumerate(found, start=1)) if isinstance(found, list) else []
 
 
 def _load(path: Path) -> dict[str, Any]:

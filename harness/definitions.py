@@ -331,6 +331,15 @@ ALL = (
         "the markers of the pre-flight, sought in each output",
     ),
     _define(
+        "copied_share",
+        "share",
+        _L,
+        _QUAL,
+        "Share of an answer's words within runs of eight or more that stand in a training row: learnt by heart. "
+        "Of answers of eight words or more.",
+        "chosen: eight words in a row are seldom written alike by two authors",
+    ),
+    _define(
         "adapter_kl_nat_per_token",
         "nat/token",
         _N,
@@ -358,6 +367,15 @@ ALL = (
     ),
     _define("response_words", "word", _N, _QUAL, "Words of each answer.", "separated by white space"),
     _define(
+        "rating",
+        "point",
+        _H,
+        _QUAL,
+        "Points a person or an author gave, on the scale the note names; printed as published, not measured by this "
+        "program.",
+        "reports that grade answers by hand: one label an aspect",
+    ),
+    _define(
         "load_s",
         "s",
         _L,
@@ -379,6 +397,15 @@ ALL = (
     ),
     _define(
         "decode_tokens_per_s", "token/s", _H, _TIME, "(n - 1) / (t_last - t_first) over n generated tokens.", _PEERS
+    ),
+    _define(
+        "summary_decode_tokens_per_s",
+        "token/s",
+        _H,
+        _TIME,
+        "What a report prints of decode_tokens_per_s without its readings: average, peak, sustained; as published, not "
+        "measured by this program.",
+        "reports that print a summary over scenarios; of readings it is computed",
     ),
     _define(
         "itl_s",

@@ -53,3 +53,7 @@ class BadWeights(HarnessError):
 
 class Unwritable(HarnessError):
     """A directory that results or caches should go to, and cannot."""
+
+
+class BadReport(HarnessError):
+    """A report that does not say what it was made from."""

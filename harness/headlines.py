@@ -7,7 +7,7 @@ from harness.stats import summarise
 from harness.units import NOT_MEASURED, format_value
 
 _WORK = "any phase of the work"
-_NO_WORK = {"probe", "process"}  # of the machine, and of all that is in the process
+NO_WORK = {"probe", "process"}  # of the machine, and of all that is in the process
 # Suite -> (metric, label or None for all, word before the figure)
 _HEADLINES: dict[str, tuple[tuple[str, str | None, str], ...]] = {
     "training": (
@@ -38,9 +38,7 @@ def headline_cells(record: Record) -> dict[str, str]:
         metric = record.metrics.get(name)
         parts = {} if metric is None else metric.parts()
         wanted = [
-            samples
-            for its, samples in parts.items()
-            if label in {None, its} or (label == _WORK and its not in _NO_WORK)
+            samples for its, samples in parts.items() if label in {None, its} or (label == _WORK and its not in NO_WORK)
         ]
         if metric is None or not wanted:
             cells[word] = NOT_MEASURED

@@ -4,8 +4,9 @@ See docs/decisions/0004-one-judge.md for why it is these estimators and this rul
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from statistics import median
 
 from harness.records import Better, Key, Kind, Metric
 from harness.stats import Interval, process_values, ratio_of_independent, ratio_of_pairs
@@ -150,32 +151,100 @@ class Contender:
     metric: Metric
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """What can be said of contenders that compare with each other, or of one alone that compares with none.
+
+    *best* has the best median, *winner* is better than every other, *level* are those equivalent to the best, it
+    included. *others* judges the best against each of the rest.
+    """
+
+    members: tuple[str, ...]
+    verdict: Verdict
+    reason: str
+    best: str | None = None
+    winner: str | None = None
+    level: tuple[str, ...] = ()
+    others: dict[str, Judgement] = field(default_factory=dict)
+
+
+def rank(contenders: Sequence[Contender], *, label: str | None = None) -> tuple[Ranking, ...]:
+    """Judge contenders within each group of those that compare, in the order of their first ones.
+
+    What does not even compare with its like stands alone, after the groups.
+
+    Raises:
+        ValueError: if two are called the same.
+    """
+    if len({its.name for its in contenders}) != len(contenders):
+        raise ValueError("contenders need names of their own")
+    groups: list[list[Contender]] = []
+    alone: list[Contender] = []  # what does not even compare with its like: quality of weights that stand in
+    for contender in contenders:
+        if _apart(contender, contender):
+            alone.append(contender)
+            continue
+        like = (its for its in groups if not _apart(its[0], contender))
+        group = next(like, None)
+        groups.append([contender]) if group is None else group.append(contender)
+    first = [group[0] for group in groups] or alone[:1]
+    single = tuple(_alone(its, [*first, its]) for its in alone)
+    return (
+        *(_alone(group[0], first) if len(group) == 1 else _ranking(group, label) for group in groups),
+        *single,
+    )
+
+
+def _apart(a: Contender, b: Contender) -> list[str]:
+    return obstacles(a.key, b.key, a.metric)
+
+
+def _alone(contender: Contender, others: Sequence[Contender]) -> Ranking:
+    found = list(dict.fromkeys(what for its in others for what in _apart(contender, its)))
+    reason = f"differing: {', '.join(found)}" if found else "there is nothing to compare it with"
+    return Ranking(members=(contender.name,), verdict=Verdict.NOT_COMPARABLE, reason=reason)
+
+
+def _ranking(group: Sequence[Contender], label: str | None) -> Ranking:
+    members = tuple(its.name for its in group)
+    metric = group[0].metric
+    sign = -1 if metric.better is Better.HIGHER else 1
+    middles = {its.name: median(process_values(its.metric.parts()[label])) for its in group}
+    best = min(group, key=lambda its: sign * middles[its.name])
+    others = {its.name: judge(its.metric, best.metric, label=label) for its in group if its is not best}
+    verdicts = {its.verdict for its in others.values()}
+    level = (best.name, *(name for name, its in others.items() if its.verdict is Verdict.EQUIVALENT))
+    if verdicts == {Verdict.BETTER}:
+        words = (f"{its.reason} to {name}" if len(others) > 1 else its.reason for name, its in others.items())
+        verdict, reason, winner = Verdict.BETTER, "; ".join(words), best.name
+    elif verdicts == {Verdict.EQUIVALENT}:
+        verdict, reason, winner = Verdict.EQUIVALENT, "within the tolerance", None
+    elif Verdict.NOT_JUDGED in verdicts:
+        reason = next(its.reason for its in others.values() if its.verdict is Verdict.NOT_JUDGED)
+        verdict, winner = Verdict.NOT_JUDGED, None
+    else:
+        open_ = (name for name, its in others.items() if its.verdict is not Verdict.BETTER)
+        verdict, reason, winner = Verdict.INCONCLUSIVE, f"{best.name} against {', '.join(open_)}", None
+    return Ranking(
+        members=members, verdict=verdict, reason=reason, best=best.name, winner=winner, level=level, others=others
+    )
+
+
 def winner(contenders: Sequence[Contender], *, label: str | None = None) -> tuple[str | None, str]:
     """Name the contender that is better than every other, or None; and say why.
 
     Raises:
         ValueError: if there is nothing to compare, or two are called the same.
     """
-    if len({its.name for its in contenders}) != len(contenders) or len(contenders) < 2:  # noqa: PLR2004 - two sides
-        raise ValueError("a winner needs two contenders or more, of different names")
-    pairs = [(a, b) for i, a in enumerate(contenders) for b in contenders[i + 1 :]]
-    blocked = list(dict.fromkeys(what for a, b in pairs for what in obstacles(a.key, b.key, a.metric)))
-    if blocked:
+    if len(contenders) < 2:  # noqa: PLR2004 - two sides
+        raise ValueError("a winner needs two contenders or more")
+    first, *rest = rank(contenders, label=label)
+    if rest:
+        pairs = [(a, b) for i, a in enumerate(contenders) for b in contenders[i + 1 :]]
+        blocked = dict.fromkeys(what for a, b in pairs for what in obstacles(a.key, b.key, a.metric))
         return None, f"{Verdict.NOT_COMPARABLE.value}: {', '.join(blocked)}"
-    judgements = {
-        (a.name, b.name): judge(b.metric, a.metric, label=label) for a in contenders for b in contenders if a is not b
-    }
-    for contender in contenders:
-        mine = {other: its for (name, other), its in judgements.items() if name == contender.name}
-        if all(its.verdict is Verdict.BETTER for its in mine.values()):
-            several = len(mine) > 1
-            return contender.name, "; ".join(
-                f"{its.reason} to {other}" if several else its.reason for other, its in mine.items()
-            )
-    verdicts = {its.verdict for its in judgements.values()}
-    if verdicts == {Verdict.EQUIVALENT}:
-        return None, "equivalent"
-    undecided = next((its for its in judgements.values() if its.verdict is Verdict.NOT_JUDGED), None)
-    if undecided is not None:
-        return None, f"{undecided.verdict.value}: {undecided.reason}"
-    return None, Verdict.INCONCLUSIVE.value
+    if first.winner is not None:
+        return first.winner, first.reason
+    if first.verdict is Verdict.NOT_JUDGED:
+        return None, f"{first.verdict.value}: {first.reason}"
+    return None, first.verdict.value

@@ -1,21 +1,25 @@
-"""From what a user types to a run on disk: an id, a unique prefix of one, a path, or "latest"."""
+"""From what a user types to a run on disk: an id, a unique prefix of one, a path, "latest", or "published:NAME"."""
 
 from pathlib import Path
 
 from harness.errors import BadResultFile, UnknownName
+from harness.paths import bundled
 from harness.store import RUN_FILE, read_head, run_directories
 
 LATEST = "latest"
+PUBLISHED = "published:"  # before the name of a report whose figures ship with the program
 
 
 def locate(name: str, results_dir: Path) -> Path:
-    """Find a run by its id, a unique prefix of it, a path, or "latest".
+    """Find a run by its id, a unique prefix of it, a path, "latest", or "published:" and the name of a report.
 
     Raises:
         UnknownName: if nothing, or more than one run, answers to it.
     """
+    if name.startswith(PUBLISHED):
+        return _published(name.removeprefix(PUBLISHED))
     as_path = Path(name)
-    if name and (_exists(as_path / RUN_FILE) or _exists(as_path)):
+    if name and is_run(as_path):
         return as_path
     directories = {path.name: path for path in run_directories(results_dir)}
     if name in directories:
@@ -27,6 +31,18 @@ def locate(name: str, results_dir: Path) -> Path:
         return matches[0]
     hint = f"({results_dir}) More than one begins so." if matches else f"({results_dir}) `tunebench runs` lists them."
     raise UnknownName("run", name, directories, hint)
+
+
+def _published(name: str) -> Path:
+    known = {path.stem: path for path in bundled("published").glob("*.json")}
+    if name not in known:
+        raise UnknownName("published report", name, known)
+    return known[name]
+
+
+def is_run(path: Path) -> bool:
+    """Whether there is a run's directory, or a file that may be a bundle."""
+    return _exists(path / RUN_FILE) or _exists(path)
 
 
 def _exists(path: Path) -> bool:

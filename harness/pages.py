@@ -28,7 +28,7 @@ class Cell:
     """A finished text with the numbers behind it, in the base *unit*.
 
     *low* and *high* bound the 95 % interval; None where too few processes were measured for one. *values* are the
-    processes' medians. *notes* count the table's footnotes from 1.
+    processes' medians, the lowest first. *notes* count the table's footnotes from 1.
     """
 
     text: str
@@ -123,6 +123,7 @@ class Report:
     kind: str
     title: str
     headline: tuple[str, ...]
+    how_to_read: str  # of the cells of every table
     banners: tuple[str, ...]
     sections: tuple[Section, ...]
     not_measured: tuple[str, ...]

@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).parent
+_BESIDE = {"published": "results/published"}  # what lies elsewhere in a checkout than its name says
 
 
 def bundled(folder: str) -> Path:
-    """Find a shipped folder ("fixtures", "templates"): beside the package in a checkout, inside it in a wheel."""
-    beside = _HERE.parent / folder
+    """Find a shipped folder ("fixtures", "published"): beside the package in a checkout, inside it in a wheel."""
+    beside = _HERE.parent / _BESIDE.get(folder, folder)
     return beside if beside.is_dir() else _HERE / "bundled" / folder
 
 

@@ -282,9 +282,12 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
 
 
 def _write_report(session: Session) -> str:
-    from harness import reporting  # noqa: PLC0415 - Jinja is not needed to collect or to measure
+    from harness import reporting  # noqa: PLC0415 - neither Jinja nor matplotlib is needed to collect or to measure
 
-    return str(reporting.write(reporting.build([session.directory]), session.directory / "report.md"))
+    runs = reporting.read([session.directory])
+    report = reporting.build("comparison", runs, beside=session.directory)
+    page, *others = reporting.write(report, session.directory, ("md", "html"))
+    return f"{page} (and {', '.join(its.name for its in others)})"
 
 
 def _case_of(item: pytest.Item) -> Case | None:

@@ -98,13 +98,12 @@ class Metric:
             return {}
         if self.labels is None:
             return {None: self.samples}
-        labels = self.labels
+        places: dict[str, list[int]] = {}
+        for place, label in enumerate(self.labels):
+            places.setdefault(label, []).append(place)
         return {
-            label: tuple(
-                tuple(value for value, its in zip(process, labels, strict=True) if its == label)
-                for process in self.samples
-            )
-            for label in dict.fromkeys(labels)
+            label: tuple(tuple(process[place] for place in its) for process in self.samples)
+            for label, its in places.items()
         }
 
 
@@ -126,18 +125,18 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One generated text, whole."""
+    """One generated text, whole. What a published report does not say of it is "unknown", or None."""
 
     prompt_id: str
     prompt: str
     text: str
-    finish_reason: str  # "stop" or "length"
-    prompt_tokens: int
-    output_tokens: int
+    finish_reason: str  # "stop", "length" or "unknown"
+    prompt_tokens: int | None
+    output_tokens: int | None
 
     def __post_init__(self) -> None:
-        if self.finish_reason not in {"stop", "length"}:
-            raise BadRecord(f"finish_reason is {self.finish_reason!r}; it is 'stop' or 'length'")
+        if self.finish_reason not in {"stop", "length", "unknown"}:
+            raise BadRecord(f"finish_reason is {self.finish_reason!r}; it is 'stop', 'length' or 'unknown'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +156,8 @@ class Weights:
     """
 
     source: str  # hub, path, pypi, nano, random
-    sha256: str
-    bytes: int
+    sha256: str  # "unknown" of a published report's
+    bytes: int | None  # None where a published report does not say
     repository: str | None = None
     revision: str | None = None
     origin_quantization: str | None = None
@@ -210,8 +209,8 @@ class Record:
     suite: str
     status: Status
     reason: str | None
-    started_at: str  # UTC, ISO 8601
-    wall_s: float
+    started_at: str  # UTC, ISO 8601; of a published report as far as it says, else "unknown"
+    wall_s: float | None  # None where a published report does not say
     key: Key | None  # None where the case ended before the model was known
     metrics: dict[str, Metric]
     series: dict[str, Series] = field(default_factory=dict)
@@ -227,7 +226,7 @@ class Record:
         return max((len(metric.samples) for metric in self.metrics.values() if metric.samples), default=0)
 
     def __post_init__(self) -> None:
-        _check_finite("wall_s", (self.wall_s,))
+        _check_finite("wall_s", () if self.wall_s is None else (self.wall_s,))
         suite, _, rest = self.case.partition("/")
         if suite != self.suite or rest.count("/") != 1 or not all(rest.split("/")):
             raise BadRecord(f"the case {self.case!r} is not {self.suite}/MODEL/ADAPTER")

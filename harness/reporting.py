@@ -1,39 +1,166 @@
-"""From runs on disk to a report on disk. Needs no model library: stored results are all there is."""
+"""From runs on disk to reports on disk. Needs no model library: stored results are all there is."""
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
-from harness import codec, comparison, store
+from harness import codec, configs, plots, store
+from harness.charts import Chart
 from harness.errors import UnknownName
+from harness.kinds.cards import cards, cards_report
+from harness.kinds.comparison import compare
+from harness.kinds.inference import inference
+from harness.kinds.training import training
+from harness.kinds.tuned import tuned
+from harness.pages import Report, Source
+from harness.policies import Policy
+from harness.records import Bundle
 from harness.render import render
+from harness.shortening import shortened
 
-KINDS = (comparison.KIND,)
-FORMATS = ("md", "json")
+ALL = "all"
+FORMATS = ("md", "html", "json", "comment")
+# What GitHub takes: a step summary of 1 MiB is dropped whole, a comment ends at 65,536 characters.
+_LIMITS = {"md": 900_000, "comment": 60_000}  # bytes, of which a text never has fewer than characters
+_BUILDERS: dict[str, Callable[[Sequence[Bundle], Policy], Report]] = {
+    "comparison": compare,
+    "training": lambda bundles, _: training(bundles),
+    "base-vs-tuned": lambda bundles, _: tuned(bundles),
+    "inference": inference,
+    "cards": lambda bundles, policy: cards_report(bundles, _licenses(), policy.cards),
+}
+KINDS = tuple(_BUILDERS)
+_FIGURES = "figures"
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def build(runs: Sequence[Path]) -> comparison.Report:
-    """Read runs and turn them into a comparison.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that was read, and where."""
+
+    path: Path
+    bundle: Bundle
+
+
+def read(paths: Iterable[Path]) -> tuple[Run, ...]:
+    """Read runs.
 
     Raises:
         BadResultFile: if one of them cannot be read.
     """
-    return comparison.compare([store.read_run(path) for path in runs])
+    return tuple(Run(path=path, bundle=store.read_run(path)) for path in paths)
 
 
-def text(report: comparison.Report, form: str, *, own_templates: Path | None = None) -> str:
-    """Write a report as Markdown, or as the JSON a template is given.
+def build(
+    kind: str, runs: Sequence[Run], *, beside: Path, policy: Path | None = None, templates: Path | None = None
+) -> Report:
+    """Turn runs into one kind of report that will lie in the directory *beside*.
+
+    Raises:
+        UnknownName: if there is no such kind.
+        BadConfig: if the policy is not right.
+    """
+    if kind not in _BUILDERS:
+        raise UnknownName("report kind", kind, (*KINDS, ALL))
+    made = _BUILDERS[kind]([run.bundle for run in runs], configs.read_policy(policy))
+    provenance = replace(
+        made.provenance,
+        sources=tuple(_source(run, beside) for run in runs),
+        policy_sha256=None if policy is None else configs.read_policy(policy).sha256,
+        templates_sha256=None if templates is None else _templates_sha256(templates),
+    )
+    return replace(made, provenance=provenance)
+
+
+def _source(run: Run, beside: Path) -> Source:
+    return Source(
+        run=run.bundle.run.id,
+        path=Path(os.path.relpath(run.path, beside)).as_posix(),
+        schema=run.bundle.schema,
+        sha256=sha256(codec.encode(run.bundle)).hexdigest(),
+    )
+
+
+def _templates_sha256(folder: Path) -> str:
+    digest = sha256()
+    for path in sorted(folder.rglob("*.j2")) if folder.is_dir() else ():
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def files(report: Report, forms: Sequence[str], *, templates: Path | None = None) -> Iterator[tuple[str, bytes]]:
+    """Every file a report consists of: its name, relative to the report's directory, and its content.
 
     Raises:
         UnknownName: if there is no such format.
+        BadConfig: if a template of the user's is not right.
     """
-    if form == "json":
-        return codec.encode(report, indent=1).decode()
-    if form == "md":
-        return render(f"{comparison.KIND}.md.j2", {"report": report}, own_templates=own_templates)
-    raise UnknownName("report format", form, FORMATS)
+    if unknown := [form for form in forms if form not in FORMATS]:
+        raise UnknownName("report format", unknown[0], FORMATS)
+    svgs: dict[str, bytes] = {}
+    names: dict[str, str] = {}
+    if {"md", "html"} & set(forms):
+        for chart in _charts(report):
+            pictures = plots.draw(chart, ("svg", "png"))
+            svgs[chart.name] = pictures["svg"]
+            names[chart.name] = f"{_FIGURES}/{_ODD.sub('-', chart.name).strip('-.') or 'figure'}"
+            yield from ((f"{names[chart.name]}.{form}", picture) for form, picture in pictures.items())
+    paths = {name: f"{its}.svg" for name, its in names.items()}
+    stem = stem_of(report.kind)
+    for form in forms:
+        name = f"{stem}.comment.md" if form == "comment" else f"{stem}.{form}"
+        if form == "json":
+            yield name, codec.encode(report, indent=1)
+        elif form == "html":
+            yield name, render(report, "html", pictures=svgs, own_templates=templates).encode()
+        else:
+            pictures_of = paths if form == "md" else {}
+            yield name, _short(report, _LIMITS[form], pictures_of, templates).encode()
 
 
-def write(report: comparison.Report, path: Path) -> Path:
-    """Write the Markdown report to *path*, whole or not at all; give the path back."""
-    store.write_text(path, text(report, "md"))
-    return path
+def _short(report: Report, limit_bytes: int, pictures: Mapping[str, str], templates: Path | None) -> str:
+    def text(its: Report) -> str:
+        return render(its, "md", pictures=pictures, own_templates=templates)
+
+    whole = f"{stem_of(report.kind)}.html, or tunebench report RUN --kind {report.kind} --format html"
+    return text(shortened(report, size=lambda its: len(text(its).encode()), limit=limit_bytes, whole=whole))
+
+
+def card_files(runs: Sequence[Run], *, policy: Path | None = None) -> Iterator[tuple[str, bytes]]:
+    """Each model card and data card as the file that the hub takes: its name, and its content."""
+    said = configs.read_policy(policy).cards
+    for card in cards([run.bundle for run in runs], _licenses(), said):
+        yield f"cards/{card.file_name}", card.text.encode()
+
+
+def _licenses() -> dict[str, str | None]:
+    """The licence of each model of the registry."""
+    return {name: configs.read_model(name).license for name in configs.known("models")}
+
+
+def stem_of(kind: str) -> str:
+    """What a kind's files are called: the comparison is *the* report."""
+    return store.REPORT if kind == "comparison" else f"{store.REPORT}-{kind}"
+
+
+def write(report: Report, directory: Path, forms: Sequence[str], *, templates: Path | None = None) -> list[Path]:
+    """Write a report's files, each whole or not at all; give the paths of the pages.
+
+    Raises:
+        UnknownName: if there is no such format.
+        BadConfig: if a template of the user's is not right.
+        Unwritable: if a file cannot be written.
+    """
+    written = []
+    for name, content in list(files(report, forms, templates=templates)):  # all of it is made before any is written
+        store.write_bytes(directory / name, content)
+        if not name.startswith(_FIGURES):
+            written.append(directory / name)
+    return written
+
+
+def _charts(report: Report) -> list[Chart]:
+    return [chart for section in report.sections for chart in section.figures]

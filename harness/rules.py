@@ -8,7 +8,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from harness import preflight
+from harness.metrics import DEFINITIONS
 from harness.plans import ALL_LAYERS, KINDS
+from harness.policies import STATISTICS
+from harness.records import Better
 from harness.targets import PRESETS
 
 Rules = Mapping[str, tuple[Callable[[Any], bool], str]]
@@ -16,6 +19,7 @@ OPTIMIZERS = ("adam", "adamw", "adafactor", "muon", "sgd")
 SCHEDULES = ("cosine_decay", "exponential_decay", "linear_schedule", "step_decay")
 _LARGE = 1e300  # of a number; above it a float ends
 _MODES = ("affine", "mxfp4", "mxfp8", "nvfp4")
+_SUITES = ("training", "evaluation", "inference")
 
 
 def _count(value: object) -> bool:
@@ -73,6 +77,18 @@ def _flag(value: object) -> bool:
 
 def _one_of(names: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
     return (lambda value: value in names), f"one of {', '.join(names)}"
+
+
+def _tables(value: object) -> bool:
+    return isinstance(value, list) and all(map(_table, value))
+
+
+def _steps(value: object) -> bool:
+    """Whether it is a list of tables whose bounds rise; the tables' own rules say the rest."""
+    if not isinstance(value, list) or not value or not _tables(value):
+        return False
+    bounds = [step["below"] for step in value if _number(step.get("below"))]
+    return bounds == sorted(set(bounds))
 
 
 _COUNT = (_count, "a whole number of 1 or more")
@@ -169,6 +185,40 @@ CHAT: Rules = {
 PYPI: Rules = dict.fromkeys(
     ("distribution", "version", "wheel", "wheel_sha256", "member", "origin_quantization"), (_text, "a text")
 )
+_METRIC = (lambda v: isinstance(v, str) and v in DEFINITIONS, "a metric of docs/metrics.md")
+_RANKING = (
+    lambda v: isinstance(v, str) and v in DEFINITIONS and DEFINITIONS[v].better is not Better.NONE,
+    "a metric of docs/metrics.md of which more, or less, is better",
+)
+_NUMBER = (_number, "a number, in the metric's base unit")
+_LABEL = (_text, "one of the metric's labels: a scenario, a phase")
+POLICY: Rules = {
+    "rating": _TABLE,
+    "use_case": (lambda v: _table(v) and all(map(_table, v.values())), "a table of use cases, each a table"),
+    "cards": _TABLE,
+}
+RATING: Rules = {
+    "steps": (_steps, "a list of tables { below, word }, their bounds rising"),
+    "otherwise": (_text, "a word"),
+}
+STEP: Rules = {"below": _ABOVE_0, "word": (_text, "a word")}
+USE_CASE: Rules = {
+    "rank": (_table, "a table { metric }"),
+    "limits": (
+        lambda v: isinstance(v, list) and all(map(_table, v)),
+        "a list of tables { metric, statistic, at_most }",
+    ),
+}
+RANK: Rules = {"metric": _RANKING, "label": _LABEL, "suite": _one_of(_SUITES)}
+LIMIT: Rules = {
+    "metric": _METRIC,
+    "statistic": _one_of(STATISTICS),
+    "at_most": _NUMBER,
+    "at_least": _NUMBER,
+    "label": _LABEL,
+    "suite": _one_of(_SUITES),
+}
+CARDS: Rules = dict.fromkeys(("intended_use", "limitations", "ethics", "license"), (_text, "a text"))
 
 
 def _instead(key: str, rules: Rules) -> str:

@@ -22,6 +22,7 @@ from harness.records import Bundle, Environment, Record, RunInfo, Sample
 
 SCHEMA = 1
 RUN_FILE = "run.json"
+REPORT = "report"  # how the names of reports begin, which may lie beside the records
 _PROCESSES = "processes"
 _LOCK = ".lock"
 _SEPARATOR = "+"  # between the parts of a case in a file's name; no part holds one
@@ -159,8 +160,16 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         Unwritable: if it cannot be written.
     """
+    write_bytes(path, text.encode(errors="replace"))  # half a character, as a command line can hold, must not stop it
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write *data*, whole or not at all.
+
+    Raises:
+        Unwritable: if it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    data = text.encode(errors="replace")  # half a character, as a command line can hold, must not stop the writing
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as stream:
@@ -266,7 +275,8 @@ def run_directories(results_dir: Path) -> list[Path]:
 
 
 def _record_files(directory: Path) -> Iterator[Path]:
-    return (path for path in sorted(directory.glob("*.json")) if path.name != RUN_FILE)
+    names = (path for path in sorted(directory.glob("*.json")) if path.name != RUN_FILE)
+    return (path for path in names if not path.name.startswith(REPORT))
 
 
 def _write(path: Path, value: object) -> None:

@@ -86,7 +86,7 @@ class Terminal:
 
     def case_ended(self, record: Record) -> None:
         """One line: the case and its headline figures, or why it has none."""
-        self._case(record, f"{record.wall_s:.1f} s")
+        self._case(record, "" if record.wall_s is None else f"{record.wall_s:.1f} s")
 
     def case_kept(self, record: Record) -> None:
         """One line for a case that was measured before and still holds."""

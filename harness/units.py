@@ -10,7 +10,7 @@ NOT_MEASURED = "not measured"
 
 # Unit -> (factor, symbol), largest first. A unit that is not listed is written as it is.
 _SCALES: dict[str, list[tuple[float, str]]] = {
-    "s": [(60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")],
+    "s": [(3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")],
     "byte": [(2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")],
     "byte/step": [(2.0**20, "MiB/step"), (2.0**10, "KiB/step"), (1.0, "B/step")],
     "byte/s": [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")],
@@ -18,14 +18,17 @@ _SCALES: dict[str, list[tuple[float, str]]] = {
 }
 # Counts: written whole, with thousands apart.
 _WHOLE = {"parameter", "token", "row", "iteration", "update"}
-# Below this, minutes read worse than seconds.
+# Below these, minutes read worse than seconds, and hours than minutes.
 _MINUTES_FROM_S = 180.0
+_HOURS_FROM_S = 3 * 3600.0
 
 
 def format_value(value: float | None, unit: str) -> str:
     """Write *value* (in the base *unit*) with four figures and a fitting scale."""
     if value is None:
         return NOT_MEASURED
+    if unit == "share":
+        return format_percent(value)
     factor, symbol = scale_of(value, unit)
     whole = unit in _WHOLE or (symbol == "B" and float(value).is_integer())
     return f"{format_number(value / factor, whole=whole)} {symbol}".strip()
@@ -35,8 +38,8 @@ def scale_of(value: float, unit: str) -> tuple[float, str]:
     """Give the factor and the symbol that suit a number of this size."""
     scales = _SCALES.get(unit, [(1.0, _symbol(unit))])
     size = abs(_rounded(value))
-    if unit == "s" and size < _MINUTES_FROM_S:
-        scales = scales[1:]
+    if unit == "s" and size < _HOURS_FROM_S:
+        scales = scales[1:] if size >= _MINUTES_FROM_S else scales[2:]
     if size == 0:
         return next(scale for scale in scales if scale[0] == 1.0)
     return next((scale for scale in scales if size >= scale[0]), scales[-1])
@@ -67,4 +70,4 @@ def format_percent(share: float) -> str:
 
 def _symbol(unit: str) -> str:
     bare = dict.fromkeys(("1", "share", "parameter", "iteration", "update"), "")
-    return {**bare, "bit/byte": "bit/B", "word": "words", "percent": "%"}.get(unit, unit)
+    return {**bare, "bit/byte": "bit/B", "word": "words", "point": "points", "percent": "%"}.get(unit, unit)

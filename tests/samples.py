@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from markdown_it import MarkdownIt
 
-from harness import metrics, store
+from harness import configs, metrics, store
 from harness.records import (
     Artifact,
     Bundle,
@@ -21,6 +21,7 @@ from harness.records import (
     Status,
     Weights,
 )
+from harness.render import render
 
 RUN_ID = "20260102-030405-abcd"
 
@@ -193,29 +194,42 @@ def small_run():
 
 # --- a report read back ---
 
+POLICY = configs.read_policy(None)
 
-def sections(markdown):
-    """Heading -> the lines under it."""
-    found, title = {}, ""
-    for line in markdown.splitlines():
-        if line.startswith("## "):
-            title = line.removeprefix("## ")
-        found.setdefault(title, []).append(line)
+
+def markdown(report):
+    """A report's page without its figures."""
+    return render(report, "md", pictures={})
+
+
+def section(report, title):
+    """The one section of that title."""
+    (found,) = [its for its in report.sections if its.title == title]
     return found
 
 
-def grid(markdown, title):
-    """The table under a heading as a list of dicts: column -> cell."""
-    lines = [line for line in sections(markdown)[title] if line.startswith("|")]
-    cells = [line.removeprefix("|").removesuffix("|").split("|") for line in lines]
-    head, _, *body = [[cell.strip() for cell in row] for row in cells]
-    return [dict(zip(head, row, strict=True)) for row in body]
+def titles(report):
+    return [its.title for its in report.sections]
 
 
-def row(markdown, title, first):
-    """The one row of a table whose first cell is *first*."""
-    (found,) = [its for its in grid(markdown, title) if next(iter(its.values())) == first]
+def grid(report, title):
+    """The rows of all tables of a section, each as a dict: column -> text of the cell."""
+    return [
+        dict(zip(table.columns, (cell.text for cell in cells), strict=True))
+        for table in section(report, title).tables
+        for cells in table.rows
+    ]
+
+
+def row(report, title, first):
+    """The one row of a section whose first cell is *first*."""
+    (found,) = [its for its in grid(report, title) if next(iter(its.values())) == first]
     return found
+
+
+def notes(report, title):
+    """The footnotes of a section."""
+    return [note for table in section(report, title).tables for note in table.notes]
 
 
 class Page(HTMLParser):

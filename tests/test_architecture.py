@@ -8,10 +8,11 @@ import pytest
 HARNESS = Path(__file__).parents[1] / "harness"
 DOORS = {
     "pytest": {"plugin", "terminal"},
+    "matplotlib": {"plots"},
     "jinja2": {"render", "mlxlm"},  # a chat template refuses in its words
     "msgspec": {"codec"},
     "json": {"modeldir", "jsonlines", "hubdata"},  # config.json and JSON Lines, which are others' formats
-    "csv": {"hubdata"},
+    "csv": {"hubdata", "exporting"},
     "pyarrow": {"hubdata"},
     "tomllib": {"configs"},
     "time": {"meters"},

@@ -14,7 +14,7 @@ import pytest
 from harness import __version__
 from harness.cli import main
 from harness.errors import HarnessError
-from tests.samples import Page, bundle, environment, failed, full_record, measured, record, sections, small_run, stored
+from tests.samples import Page, bundle, environment, failed, full_record, measured, record, small_run, stored
 
 ROOT = Path(__file__).parents[1]
 MODEL_LIBRARIES = {"mlx", "mlx_lm", "transformers", "tokenizers", "torch"}
@@ -180,10 +180,10 @@ def test_two_runs_make_one_report(here, capsys):
     ("arguments", "message"),
     [
         (("--kind", "compairson"), "unknown report kind 'compairson'. Did you mean 'comparison'?"),
-        (("--format", "pdf"), "unknown report format 'pdf'. Known: json, md."),
-        (("--format", "md,pdf"), "unknown report format 'pdf'. Known: json, md."),
-        (("--format", ""), "unknown report format ''. Known: json, md."),
-        (("--templates", "nowhere"), "--templates: nowhere is not a directory"),
+        (("--format", "pdf"), "unknown report format 'pdf'. Known: comment, html, json, md."),
+        (("--format", "md,pdf"), "unknown report format 'pdf'. Known: comment, html, json, md."),
+        (("--format", ""), "unknown report format ''. Known: comment, html, json, md."),
+        (("--templates", "nowhere"), "nowhere: 1 problem\n  no such folder"),
     ],
 )
 def test_a_report_asked_for_wrongly_is_refused_and_not_written(run, capsys, arguments, message):
@@ -260,9 +260,9 @@ def test_an_exported_run_gives_the_same_report(here, run, capsys, form):
     done(capsys, "report", "latest", "--format", form, "-o", "from-run")
     done(capsys, "report", "f.json", "--format", form, "-o", "from-bundle")
     made = [Path(place, f"report.{form}").read_text(encoding="utf-8") for place in ("from-run", "from-bundle")]
-    assert made[0] == made[1]
-    if form == "md":
-        assert {"Training", "Cases without a result", "Memory"} <= sections(made[1]).keys()
+    assert len(made[0]) > 1000
+    one, other = (text.replace(path, "PATH") for text, path in zip(made, ("../results/full", "../f.json"), strict=True))
+    assert one == other
 
 
 def test_an_export_to_standard_output_is_the_bundle(here, capsys):
@@ -289,7 +289,7 @@ def test_a_bundles_report_goes_to_where_one_stands(here, capsys):
 
 
 def test_an_unknown_export_format_is_refused(here, capsys):
-    assert "unknown export format 'xml'. Known: json." in refused(capsys, "export", "latest", "--format", "xml")
+    assert "unknown export format 'xml'. Known: csv, json." in refused(capsys, "export", "latest", "--format", "xml")
 
 
 def test_an_export_that_cannot_be_written_is_refused_with_the_place(here, capsys):

@@ -1,5 +1,6 @@
 """The documentation says what is so: its commands run, its options exist, and every option stands in it."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -30,9 +31,13 @@ def help_text(*command):
 def test_the_readme_s_commands_run(command, tmp_path):
     program, *arguments = command
     assert program == "tunebench"
-    arguments += ["--results-dir", str(tmp_path)] if arguments[0] == "runs" else []
     done = subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout

@@ -1,10 +1,11 @@
+import random
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.judge import Contender, Judgement, Verdict, _place, judge, obstacles, winner
+from harness.judge import Contender, Judgement, Verdict, _place, judge, obstacles, rank, winner
 from harness.records import Better, Key, Kind, Metric, Weights
 from harness.stats import Interval
 
@@ -345,3 +346,46 @@ def test_how_many_bits_a_weight_takes_on_average_keeps_no_two_models_apart():
     assert obstacles(one, replace(other, quantization={**eight, "group_size": 32}), metric(STEADY)) == [
         "quantization.group_size"
     ]
+
+
+# --- several, some of which do not compare ---
+
+
+def test_what_compares_is_judged_apart_from_what_does_not():
+    """Two of one model and a stand-in in three: the two are judged, the third is said to stand alone."""
+    fast, slow = contender("fast", [1.0] * 5), contender("slow", [2.0] * 5)
+    stand_in = contender("stand-in", [0.5] * 5, NANO)
+    two, one = rank([slow, stand_in, fast])
+    assert (two.members, two.winner, two.verdict) == (("slow", "fast"), "fast", Verdict.BETTER)
+    assert (one.members, one.winner, one.verdict) == (("stand-in",), None, Verdict.NOT_COMPARABLE)
+    assert one.reason == "differing: stand-in weights"
+
+
+def test_the_level_are_those_no_worse_than_the_best():
+    first, second, slow = contender("a", [1.0] * 5), contender("b", [1.0] * 5), contender("c", [2.0] * 5)
+    (its,) = rank([slow, first, second])
+    assert (its.best, its.winner, its.level) == ("a", None, ("a", "b"))
+    assert its.others["c"].verdict is Verdict.BETTER
+    assert (its.verdict, its.reason) == (Verdict.INCONCLUSIVE, "a against b")
+
+
+def test_one_alone_has_nothing_to_compare_with():
+    (its,) = rank([contender("a", STEADY)])
+    assert (its.verdict, its.reason) == (Verdict.NOT_COMPARABLE, "there is nothing to compare it with")
+
+
+def test_contenders_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="names of their own"):
+        rank([contender("a", STEADY), contender("a", STEADY)])
+
+
+@pytest.mark.parametrize("processes", [5, 10])
+def test_two_models_drawn_from_one_distribution_seldom_get_a_winner(processes):
+    """400 times: 4 % noise, and one process in ten disturbed by 20 %. Fewer than 5 % name a winner."""
+    draw = random.Random(processes)  # noqa: S311 - a simulation
+
+    def drawn():
+        return [draw.lognormvariate(0, 0.04) * (1.2 if draw.random() < 0.1 else 1) for _ in range(processes)]
+
+    named = sum(rank([contender("a", drawn()), contender("b", drawn())])[0].winner is not None for _ in range(400))
+    assert named < 0.05 * 400

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.markdown import inert
+from harness.markdown import code, fenced, in_brackets, in_cell, inert, visible
 from tests.samples import Page
 
 MARKUP = [
@@ -101,10 +101,110 @@ def test_an_address_does_not_become_a_link_by_itself(text):
     assert Page(inert(text)).text.strip() == text
 
 
-@pytest.mark.parametrize("character", "<>|`*[]#@~\\$")
+@pytest.mark.parametrize("character", "<>|`*#@~\\$")
 def test_what_markup_is_made_of_is_never_written_raw(character):
     """Half a tag does nothing alone; what stands beside it on the page could be the other half."""
     assert character not in inert(f"a{character}b {character}c").replace("&#", "")
+
+
+def test_figures_stay_readable_in_a_cell():
+    for text in ("0.50 [0.25, 0.75] s (6×1)", "[1, 2]", "-5 %", "+3", "1.5", "=0"):
+        assert in_cell(text) == text
+
+
+@pytest.mark.parametrize("text", ["](x", "][x", "]:x", "[^1]", "![x"])
+def test_a_bracket_that_an_address_a_definition_or_a_footnote_follows_is_not_written_raw(text):
+    for quiet in (inert(text), in_cell(f"a{text}")):
+        assert text[:2] not in quiet
+        assert Page(quiet).text.strip().endswith(text)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "[evil]{}",  # each is half of something that the template's own characters make whole
+        "{}(http://evil.example)",
+        "{}[evil]",
+        "{}[evil](x)",
+        "{}: http://evil.example",
+        "!{}",
+        "- {}",
+        "> {}",
+        "{}\n===",
+        "text\n{}",
+        "# {}",
+        "- {} done",
+        "**{}**",
+    ],
+)
+@pytest.mark.parametrize(
+    "text", ["[x]", "[x](y)", "[ ]", "![x]", "!", "[!NOTE]", "[x", "---", "- x", "1. x", "=", ":--", "+"]
+)
+def test_a_template_cannot_make_whole_what_a_text_has_half_of(place, text):
+    page = Page(place.format(inert(text)))
+    plain = Page(place.format("word"))
+    assert page.tags == plain.tags
+    assert page.text == plain.text.replace("word", text)
+
+
+@pytest.mark.parametrize("text", ["[x] done", "[ ] not", "[!NOTE]"])
+def test_no_text_ticks_a_task_or_raises_an_alert(text):
+    """GitHub makes these of brackets at the start of an item or a quote."""
+    assert inert(text).startswith("&#91;")
+
+
+ANYTHING = st.text(
+    alphabet=st.one_of(
+        st.sampled_from("ab1 é_*`<>|&[]()!#~\\$@:/.;-+={}%\"'^\n\t"),
+        st.characters(exclude_categories=["Cc", "Cf", "Cs", "Co", "Cn"]),
+    ),
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(ANYTHING, st.sampled_from([inert, in_cell]))
+def test_a_paragraph_shows_a_text_and_nothing_but_it(text, made):
+    page = Page(made(text))
+    assert page.text.strip() == (text.strip().replace("\n", "") or "(empty)")
+    assert [tag for tag, _ in page.tags] == ["p"] + ["br"] * text.strip().count("\n")
+
+
+@settings(deadline=None, max_examples=200)
+@given(ANYTHING)
+def test_an_image_s_description_is_its_text(text):
+    ((_, image),) = Page(f"![{in_brackets(text)}](loss.svg)").tags[1:]
+    assert (image["src"], image["alt"]) == ("loss.svg", text.strip().replace("\n", " ") or "(empty)")
+
+
+@settings(deadline=None, max_examples=200)
+@given(ANYTHING)
+def test_a_fence_holds_every_line(text):
+    page = Page(f"before\n\n{fenced(text)}\n\nafter\n")
+    assert [tag for tag, _ in page.tags] == ["p", "pre", "code", "p"]
+    assert page.text == f"before\n{text.removesuffix(chr(10))}\n\nafter\n"
+
+
+def test_a_fence_shows_control_characters_by_their_codes():
+    assert fenced("\x1b[31mred\r\n````\u202e") == "`````text\nU+001B[31mred\n````U+202E\n`````"
+
+
+@settings(deadline=None, max_examples=200)
+@given(ANYTHING)
+def test_what_is_typeset_as_code_is_shown_letter_by_letter(text):
+    page = Page(f"| head |\n|:--|\n| {code(text)} |\n")
+    assert page.tables[0][1:] == [[text.strip().replace("\n", "") or "(empty)"]]
+    assert {tag for tag, _ in page.tags} <= OURS | {"code"}
+
+
+def test_a_name_is_typeset_as_code():
+    assert code("val_loss_best") == "`val_loss_best`"
+    for text in ("a`b", "a|b", " a", "a\nb", "a\x1bb", ""):
+        assert code(text) == inert(text)
+
+
+def test_lines_end_alike():
+    assert visible("a\r\nb\rc\n") == "a\nb\nc\n"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "\r\n\r\n"])

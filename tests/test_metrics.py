@@ -40,13 +40,15 @@ UNITS = {
     "_nat_per_token": "nat/token",
     "_per_byte": "bit/byte",
     "_words": "word",
+    "rating": "point",
 }
 # What is measured on top of that.
 FURTHER = """
     trainer_loss_first trainer_loss_final trainer_val_loss_final train_iterations train_updates wall_part_s
     estimated_peak_bytes probe_gemm_flops_per_s probe_copy_bytes_per_s
     repeat_decode_tokens_per_s context_prefill_tokens_per_s context_decode_tokens_per_s batch_decode_tokens_per_s
-    adapter_kl_nat_per_token fused_kl_nat_per_token fused_top1_agreement
+    copied_share adapter_kl_nat_per_token fused_kl_nat_per_token fused_top1_agreement
+    rating summary_decode_tokens_per_s
 """
 
 
@@ -105,6 +107,7 @@ def test_times_and_bytes_should_be_low_and_rates_high(definition):
         ("bits_per_byte", Better.LOWER, Kind.LOSS),
         ("eos_rate", Better.HIGHER, Kind.QUALITY),
         ("response_words", Better.NONE, Kind.QUALITY),
+        ("rating", Better.HIGHER, Kind.QUALITY),
         ("adapter_kl_nat_per_token", Better.NONE, Kind.QUALITY),  # how far an adapter goes is nobody's merit
         ("fused_kl_nat_per_token", Better.LOWER, Kind.QUALITY),
         ("fused_top1_agreement", Better.HIGHER, Kind.QUALITY),

@@ -22,6 +22,14 @@ def test_a_checkout_has_its_data_beside_the_package(tmp_path, monkeypatch):
     assert bundled("fixtures") == tmp_path / "fixtures"
 
 
+def test_published_figures_lie_under_the_results_of_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "_HERE", tmp_path / "harness")
+    (tmp_path / "published").mkdir()
+    assert bundled("published") == tmp_path / "harness" / "bundled" / "published"
+    (tmp_path / "results" / "published").mkdir(parents=True)
+    assert bundled("published") == tmp_path / "results" / "published"
+
+
 def test_a_wheel_has_its_data_inside_the_package(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "_HERE", tmp_path / "harness")
     assert bundled("templates") == tmp_path / "harness" / "bundled" / "templates"

@@ -158,7 +158,8 @@ def test_the_report_is_rendered_into_the_run_and_its_path_is_shown(suites):
     result = suites("--models", "tinyllama")
     path = Path("results") / result.runs[0].run.id / "report.md"
     assert path.read_text(encoding="utf-8").startswith("# Comparison: tinyllama\n")
-    result.stdout.fnmatch_lines([f"report: {path}"])
+    result.stdout.fnmatch_lines([f"report: {path} (and report.html)"])
+    assert path.with_suffix(".html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_no_report_means_none(suites):

@@ -1,5 +1,6 @@
 import itertools
 import math
+import random
 from collections import Counter
 from fractions import Fraction
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from harness.stats import (
     _mann_whitney_counts,
     _signed_rank_counts,
+    median_interval,
     process_values,
     ratio_of_independent,
     ratio_of_pairs,
@@ -303,3 +305,37 @@ def test_a_long_series_is_thinned_and_keeps_its_slope_by_step():
 def test_one_value_has_no_slope():
     with pytest.raises(ValueError, match="a slope needs two values"):
         theil_sen([1.0])
+
+
+# --- the interval of a median ---
+
+
+@pytest.mark.parametrize(
+    ("n", "lowest", "highest"),
+    [
+        (5, 1, 5),
+        (6, 1, 6),  # 1 - 2 / 2**6 = 96.9 %
+        (9, 2, 8),  # 1 - 2 * 10 / 2**9 = 96.1 %
+        (10, 2, 9),  # 97.9 %; from 3 to 8 only 89.1 %
+        (20, 6, 15),  # 95.9 %
+    ],
+)
+def test_the_interval_of_a_median_lies_between_the_order_statistics_of_the_tables(n, lowest, highest):
+    its = median_interval([float(value) for value in range(n, 0, -1)])
+    assert (its.low, its.point, its.high) == (lowest, (n + 1) / 2, highest)
+
+
+def test_five_values_hold_their_median_with_what_they_allow_and_six_with_95_percent():
+    assert [median_interval([1.0] * n).confidence for n in (5, 6)] == [1 - 2 / 2**5, 0.95]
+
+
+@pytest.mark.parametrize("n", [0, 1, 4])
+def test_fewer_than_five_values_allow_no_interval(n):
+    assert median_interval([1.0] * n) is None
+
+
+def test_the_interval_of_a_median_misses_as_seldom_as_it_says():
+    draw = random.Random(7)  # noqa: S311 - a simulation
+    its = [median_interval([draw.expovariate(1) for _ in range(10)]) for _ in range(2000)]
+    missed = sum(not one.low <= math.log(2) <= one.high for one in its)
+    assert 0.01 < missed / 2000 < 0.035  # 2.15 % by the binomial

@@ -75,7 +75,7 @@ contents = st.fixed_dictionaries(
                 prompt_id=text,
                 prompt=text,
                 text=text,
-                finish_reason=st.sampled_from(["stop", "length"]),
+                finish_reason=st.sampled_from(["stop", "length", "unknown"]),
                 prompt_tokens=st.integers(0, 9),
                 output_tokens=st.integers(0, 9),
             ),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from harness.units import format_number, format_percent, format_value, scale_of
 
-SIZES = {"min": 60, "s": 1, "ms": 1e-3, "µs": 1e-6, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
+SIZES = {"h": 3600.0, "min": 60, "s": 1, "ms": 1e-3, "µs": 1e-6, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ SIZES = {"min": 60, "s": 1, "ms": 1e-3, "µs": 1e-6, "GiB": 2**30, "MiB": 2**20,
         (12345.6, "token/s", "12,346 token/s"),
         (1.234567, "bit/byte", "1.235 bit/B"),
         (8.1, "1", "8.100"),
-        (0.5, "share", "0.5000"),
+        (0.5, "share", "50.00 %"),
     ],
 )
 def test_a_number_has_four_figures_and_the_scale_that_fits(value, unit, text):

@@ -1,8 +1,8 @@
 import pytest
 
-from harness.comparison import compare
+from harness.kinds.comparison import compare
 from harness.versions import version_warnings
-from tests.samples import bundle, environment, record
+from tests.samples import POLICY, bundle, environment, record
 
 
 def run(name, **packages):
@@ -44,6 +44,6 @@ def test_equal_runs_and_a_run_alone_have_nothing_to_tell():
 
 def test_a_report_of_different_versions_has_a_banner():
     smoke = bundle(record(), id="b", environment=environment(packages={"mlx": "0.32.0"}), profile="smoke")
-    other, banner = compare([run("a", mlx="0.31.0"), smoke]).banners
+    other, banner = compare([run("a", mlx="0.31.0"), smoke], POLICY).banners
     assert other.startswith("SMOKE SIZE:")
     assert banner.startswith("VERSIONS DIFFER: different versions of mlx: a 0.31.0, b 0.32.0;")

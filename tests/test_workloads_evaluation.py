@@ -271,10 +271,28 @@ def test_texts_are_scored_and_nothing_is_asked(nano, load_nano, tiny_profile, st
         losses, inside = losses + its, inside + its[:-1]
     assert one(sample, "test_loss") == pytest.approx(sum(losses) / len(losses), rel=1e-6)
     assert one(sample, "bits_per_byte") == pytest.approx(sum(inside) / math.log(2) / (17 + 31), rel=1e-6)
-    for name in ("eos_rate", "leak_rate", "response_words"):
+    for name in ("eos_rate", "leak_rate", "copied_share", "response_words"):
         assert sample.readings[name].reason == "the rows are text, so nothing is asked"
     assert (sample.outputs, progress, sample.key.settings["prompts"]) == ((), [], 0)
     assert sample.key.dataset["form"] == "text"
     assert (sample.data["test"]["rows"], sample.data["test"]["text_bytes"]) == (2, 48)
     assert sample.data["test"]["targets"] == len(losses)
     assert sample.data["test"]["truncated_rows"] == 0
+    assert sample.data["test"]["rows_in_training"] == 2  # the splits are the same two rows
+
+
+def test_what_an_answer_has_from_the_training_rows_is_counted(nano, tiny_profile, stepping_stopwatch, monkeypatch):
+    """Of five answers one is a training row's, one half of it and other words, one other words alone, two too short."""
+    rows = read_dataset(tiny_profile.training.dataset, tiny_profile.training.split_rows).splits["train"]
+    known = next(words for row in rows if len(words := row["messages"][-1]["content"].split()) >= 10)
+    others = [f"word{number}" for number in range(10)]
+    texts = iter([" ".join(known), " ".join(known[:10] + others), " ".join(others), "two words", ""])
+    real = evaluation.answer
+
+    def scripted(loaded, prompt, max_tokens):
+        return replace(real(loaded, prompt, max_tokens), text=next(texts))
+
+    monkeypatch.setattr(evaluation, "answer", scripted)
+    sample = evaluation.measure(context_for(nano, tiny_profile, stepping_stopwatch)[0])
+    assert sample.readings["copied_share"].values == (1.0, 0.5, 0.0)
+    assert sample.data["test"]["rows_in_training"] == 0

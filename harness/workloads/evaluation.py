@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import mlxlm
-from harness.datasets import prompts_of, read_dataset
+from harness.analysis.overlap import RUN_WORDS, copied_shares, near_duplicates
+from harness.datasets import Dataset, prompts_of, read_dataset
 from harness.preflight import leaked_markers
 from harness.records import Output, Readings, Sample
 from harness.texts import Prompt
@@ -50,6 +51,7 @@ def measure(context: Context) -> Sample:
         "test_perplexity": Readings(values=(math.exp(loss),)),
         "bits_per_byte": bits_per_byte(spans, nll),
         **_of_answers(outputs),
+        "copied_share": _copied(outputs, dataset.splits["train"]),
         **fuse_readings,
         **context.readings(),
     }
@@ -63,7 +65,7 @@ def measure(context: Context) -> Sample:
         readings=readings,
         outputs=outputs,
         notes=fuse_notes,
-        data={"test": statistics(rows, max(map(len, tokens)))},
+        data={"test": statistics(rows, max(map(len, tokens))) | {"rows_in_training": _in_training(dataset)}},
     )
 
 
@@ -85,6 +87,26 @@ def _of_answers(outputs: Sequence[Output]) -> dict[str, Readings]:
         "leak_rate": Readings(values=(sum(bool(leaked_markers(its.text)) for its in outputs) / len(outputs),)),
         "response_words": Readings(values=tuple(float(len(its.text.split())) for its in outputs)),
     }
+
+
+def _copied(outputs: Sequence[Output], training: Sequence[dict[str, Any]]) -> Readings:
+    """How much of each answer stands in the training rows."""
+    if not outputs:
+        return Readings(values=(), reason=_NO_ANSWERS)
+    shares = copied_shares([its.text for its in outputs], map(_text, training))
+    values = tuple(share for share in shares if share is not None)
+    return Readings(values=values, reason=None if values else f"no answer has {RUN_WORDS} words")
+
+
+def _in_training(dataset: Dataset) -> int:
+    """How many test rows stand in the training split too, or nearly."""
+    test, training = (list(map(_text, dataset.splits[split])) for split in ("test", "train"))
+    return len(near_duplicates(test, training))
+
+
+def _text(row: dict[str, Any]) -> str:
+    """All that a row says."""
+    return row["text"] if "text" in row else "\n".join(message["content"] for message in row["messages"])
 
 
 def _span(tokenizer: Any, row: dict[str, Any], tokens: Sequence[int]) -> Span | None:

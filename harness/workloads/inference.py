@@ -98,7 +98,10 @@ def _load(context: Context) -> tuple[mlxlm.Loaded, dict[str, Any] | None, Readin
 
 def _disk_bytes(context: Context) -> Readings:
     its = context.ready.weights
-    return NO_FILES if its.source == "random" else Readings(values=(float(its.bytes),))
+    if its.source == "random":
+        return NO_FILES
+    assert its.bytes is not None, "files on this machine have a size"
+    return Readings(values=(float(its.bytes),))
 
 
 def _warm_up(context: Context, loaded: mlxlm.Loaded, prompts: Sequence[Prompt]) -> None:

@@ -1,0 +1,249 @@
+"""Spikes of a training loss: where each begins, peaks, and is over.
+
+A report is a spike's first if it lies 25 % and six times the noise above the level of the reports before it. That
+level is then frozen, and the loss has recovered where it is back within 10 % of it. Departures from the usual rule
+(rolling median and MAD, first median of five reports within 10 % and one noise of the level), each made because
+seeded series with 8 % of noise put the answer elsewhere than their own noise-free curve does:
+
+- the noise is of the last 100 steps between reports, relative: a trend does not widen it, and it is seldom underrated;
+- the peak is the first report within the noise of the top: on a slow way back the highest reading comes later;
+- the level before is the median of as many reports as show no trend, since recovery is only as well known as it is;
+- recovery is where a smoothed curve crosses, its window a tenth of the way since the peak on either side, and the
+  line it crosses does not depend on the noise.
+
+What remains is the data's: where the loss creeps back, a level known to 1.5 % leaves recovery open by as many
+reports as the loss takes for 1.5 %. A permanent rise is a spike that is not recovered; later ones are judged from
+the new level. The first five reports are never a spike. Nothing here says why a loss rose.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+
+RISE = 1.25  # times the level before: less is no spike, whatever the noise
+NOISES = 6.0  # chosen so that 200 clean series of 1,500 reports have none
+RECOVERED = 1.10  # times the level before
+_RECENT, _FEWEST = 20, 5  # reports: of the level that a report is compared with; of what counts as a level at all
+_STEPS = 100  # between reports: of the noise
+_FEW = 10  # steps: chosen with the number of noises, for no spike in clean series
+_LEAST_NOISE = 0.02  # relative: smoother series than this are not told from constant ones
+_MOST_BEFORE = 80  # reports: of the level before a spike
+_TENTH, _WIDEST = 10, 64  # of the way since the peak, and reports: how far the smoothed curve looks to either side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spike:
+    """One rise of the loss and the way back. Positions are those of x, in its unit."""
+
+    onset: float  # the first report above what noise explains
+    peak: float  # the first report within the noise of the top
+    end: float  # recovered, or the last report before the next spike or of the series
+    peak_value: float | None  # as reported at the peak; None if no report of the spike is finite
+    baseline: float | None  # the level before the onset; None without five finite reports before it
+    ratio: float | None  # peak_value / baseline
+    half_recovered: float | None  # None: not by the end of the series, or no baseline
+    recovered: float | None  # likewise
+    area: float | None  # above the baseline from onset to end, loss times the unit of x
+
+
+def find_spikes(x: Sequence[float], y: Sequence[float | None]) -> tuple[Spike, ...]:
+    """All spikes of a loss *y* reported at rising *x*, in order; a reading of None was not finite, which is a spike.
+
+    Raises:
+        ValueError: if the lengths differ.
+    """
+    if len(x) != len(y):
+        raise ValueError(f"a series needs as many positions as readings, got {len(x)} and {len(y)}")
+    onsets = _onsets(y)
+    after = [*(onset.at for onset in onsets), len(y)][1:]
+    return tuple(_spike(x, y, onset, next_at) for onset, next_at in zip(onsets, after, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Onset:
+    at: int
+    before: tuple[float, ...]  # the last readings before it that belong to no spike
+    noise: float  # relative
+
+
+class _Level:
+    """The recent readings that belong to no spike: their median, in the time of one search, and their noise."""
+
+    def __init__(self) -> None:
+        self.before: deque[float] = deque(maxlen=_MOST_BEFORE)
+        self._recent: list[float] = []  # sorted
+        self._steps: deque[float] = deque(maxlen=_STEPS)
+
+    def add(self, value: float) -> None:
+        if self.before and value > 0 and self.before[-1] > 0:
+            self._steps.append(math.log(value) - math.log(self.before[-1]))
+        if len(self._recent) == _RECENT:
+            self._recent.pop(bisect_left(self._recent, self.before[-_RECENT]))
+        self.before.append(value)
+        insort(self._recent, value)
+
+    def restart(self) -> None:
+        """Forget the level, not the noise."""
+        self.before.clear()
+        self._recent.clear()
+
+    @property
+    def median(self) -> float | None:
+        return _middle(self._recent) if len(self._recent) >= _FEWEST else None
+
+    @property
+    def noise(self) -> float:
+        return _noise(self._steps)
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def _noise(steps: Sequence[float]) -> float:
+    """Relative standard deviation of a reading, from the median absolute deviation of *steps* between logarithms.
+
+    A step has the noise of two readings, hence the root of two; 1.4826 makes it a standard deviation if normal.
+    Of few steps it is often far too small, so that it is raised by a share of 10 / steps.
+    """
+    if not steps:
+        return 0.0
+    trend = median(steps)
+    return (1 + _FEW / len(steps)) * 1.4826 * median(abs(step - trend) for step in steps) / math.sqrt(2)
+
+
+def _onsets(y: Sequence[float | None]) -> list[_Onset]:
+    """Where spikes begin. One is under way until five reports bring no new high.
+
+    If those five are back at the level, it goes on as if nothing had been; else they are the new level, so that a
+    second spike on the way back from the first is seen.
+    """
+    found: list[_Onset] = []
+    level = _Level()
+    high, since_high = -math.inf, _FEWEST
+    for i, value in enumerate(y):
+        usual = level.median
+        if since_high >= _FEWEST:
+            if not _is_high(value, level):
+                level.add(value)  # type: ignore[arg-type] # None is high
+                continue
+            found.append(_Onset(at=i, before=tuple(level.before), noise=level.noise))
+            high, since_high = -math.inf, 0
+        if value is None or value > high:
+            high, since_high = high if value is None else value, 0
+            continue
+        since_high += 1
+        if since_high == _FEWEST:
+            last = [v for v in y[i + 1 - _FEWEST : i + 1] if v is not None]
+            if usual is None or median(last) > RECOVERED * usual:
+                level.restart()
+            for v in last:
+                level.add(v)
+    return found
+
+
+def _is_high(value: float | None, level: _Level) -> bool:
+    if value is None:
+        return True
+    usual = level.median
+    if usual is None or usual <= 0 or value <= RISE * usual:
+        return False
+    return value > (1 + NOISES * max(level.noise, _LEAST_NOISE)) * usual
+
+
+def _spike(x: Sequence[float], y: Sequence[float | None], onset: _Onset, next_at: int) -> Spike:
+    baseline = _level_before(onset)
+    if baseline is None or baseline <= 0:  # found by a reading that was not finite: it lasts as long as those do
+        last = max((i for i in range(onset.at, next_at) if y[i] is None), default=onset.at)
+        return _placed(x, onset.at, onset.at, last, baseline=baseline)
+    line = RECOVERED * baseline
+    peak = _peak(y, range(onset.at, min(next_at, _first_under(y, onset.at, line) or next_at)), baseline, onset.noise)
+    top, back = y[peak], _first_under(y, peak, line)
+    end = min(next_at - 1, len(y) if back is None else back)
+    spike = _placed(x, onset.at, peak, end, baseline=baseline)
+    half = None if top is None else _first_under(y, peak, (top + baseline) / 2)
+    return replace(
+        spike,
+        peak_value=top,
+        ratio=None if top is None else top / baseline,
+        half_recovered=None if half is None else x[half],
+        recovered=None if back is None else x[back],
+        area=_area(x[onset.at : end + 1], y[onset.at : end + 1], baseline),
+    )
+
+
+def _placed(x: Sequence[float], onset: int, peak: int, end: int, *, baseline: float | None) -> Spike:
+    return Spike(
+        onset=x[onset],
+        peak=x[peak],
+        end=x[end],
+        peak_value=None,
+        baseline=baseline,
+        ratio=None,
+        half_recovered=None,
+        recovered=None,
+        area=None,
+    )
+
+
+def _level_before(onset: _Onset) -> float | None:
+    """The median of the last 80, 40, 20, 10 or 5 readings before a spike: of the most that show no trend.
+
+    No trend: the medians of the older and the newer half are nearer than 2.5 standard errors of their difference,
+    that of a median being 1.2533 standard deviations over the root of its readings.
+    """
+    before, half = onset.before, _MOST_BEFORE // 2
+    if len(before) < _FEWEST:
+        return None
+    while half >= _FEWEST:
+        older, newer = median(before[-2 * half : -half] or before), median(before[-half:])
+        error = 1.2533 * max(onset.noise, _LEAST_NOISE) * math.sqrt(2 / half)
+        if 2 * half <= len(before) and abs(older - newer) <= 2.5 * error * newer:
+            return median(before[-2 * half :])
+        half //= 2
+    return median(before[-_FEWEST:])
+
+
+def _peak(y: Sequence[float | None], during: range, baseline: float, noise: float) -> int:
+    """The first of the highest readings: those within three times the noise. With none above the level, the first.
+
+    Three: the highest of some is itself one or two above the loss, and the first report one below.
+    """
+    onset = y[during.start]
+    least = RISE * baseline if onset is None else min(RISE * baseline, onset)  # by the level of more reports it is high
+    readings = [(i, value) for i in during if (value := y[i]) is not None and value >= least]
+    if not readings:
+        return during.start
+    top = max(value for _, value in readings)
+    return next(i for i, value in readings if value >= top * (1 - 3 * noise))
+
+
+def _first_under(y: Sequence[float | None], start: int, line: float) -> int | None:
+    """The first report after *start* from which the smoothed loss is not above *line*, at least five before the end.
+
+    Smoothed is the mean of the logarithms over a tenth of the way since *start* on either side, each within a factor
+    of e of the line so that no single reading decides. Nearer than 20 reports that is no mean: then the reading
+    itself and the median of the five from it on.
+    """
+    logs = np.log(np.clip(np.array(y[start:], dtype=float), line / math.e, line * math.e) / line)
+    finite = ~np.isnan(logs)  # None is NaN in here, and nowhere else
+    sums = np.concatenate(([0.0], np.cumsum(np.where(finite, logs, 0.0))))
+    counts, lows = (np.concatenate(([0], np.cumsum(those))) for those in (finite, logs <= 0))
+    q = np.arange(1, len(logs) - _FEWEST + 1)
+    reach = np.minimum(np.minimum(q // _TENTH, _WIDEST), len(logs) - 1 - q)
+    smooth = (counts[q + reach + 1] > counts[q - reach]) & (sums[q + reach + 1] <= sums[q - reach])
+    single = (logs[q] <= 0) & (lows[q + _FEWEST] - lows[q] > _FEWEST // 2)
+    found = np.flatnonzero(np.where(reach < 2, single, smooth))  # noqa: PLR2004 - two on either side are five reports
+    return start + int(q[found[0]]) if len(found) else None
+
+
+def _area(x: Sequence[float], y: Sequence[float | None], baseline: float) -> float:
+    """By trapezoids between finite readings, each counted from the level: noise below it is taken off again."""
+    points = [(at, value - baseline) for at, value in zip(x, y, strict=True) if value is not None]
+    return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))

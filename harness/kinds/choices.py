@@ -1,0 +1,160 @@
+"""What helps to choose: which fields keep cases apart, what each use case calls for, a checklist. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.analysis.checklist import Outcome, Training, checklist
+from harness.analysis.comparability import Keyed, matrix
+from harness.analysis.cost import Share, relative_costs
+from harness.analysis.evidence import Evidence, entries
+from harness.analysis.recommend import Recommendation, recommend
+from harness.cells import Column, Footnotes, change_of, computed, text, texts
+from harness.kinds.frame import Runs
+from harness.metrics import DEFINITIONS
+from harness.pages import Cell, Section, State, Table
+from harness.policies import Limit, Policy
+from harness.units import NOT_MEASURED, format_value
+
+_MOST_CASES = 12
+
+
+def comparability(columns: Sequence[Column], runs: Runs) -> Section:
+    """One row a field of what the cases were measured with, and what a difference in it does (rule R26)."""
+    environments = {bundle.run.id: bundle.environment for bundle in runs.bundles}
+    keyed = [
+        Keyed(name=column.name, key=column.record.key, environment=environments[column.run])
+        for column in columns
+        if column.record.metrics
+    ][:_MOST_CASES]
+    found = matrix(keyed) if len(keyed) > 1 else ()
+    rows = [
+        texts((match.field, "equal" if match.equal else "different", match.effect, *match.values)) for match in found
+    ]
+    heads = ("field", "", "effect", *(its.name for its in keyed))
+    return Section(
+        name="comparability",
+        title="What compares with what",
+        text="Each effect is the judge's own: what it refuses to compare when this field alone differs.",
+        tables=(Table(columns=heads, rows=tuple(rows), caption="Comparability, by field"),),
+        detail=True,
+    )
+
+
+def use_cases(runs: Runs, policy: Policy) -> Section:
+    """What each use case of the policy calls for (rule R21). Policy, not measurement."""
+    rows: list[tuple[Cell, ...]] = []
+    for bundle in runs.bundles:
+        field = entries(bundle.records)
+        for its in recommend(policy, field) if field else ():
+            name = _named(its, bundle.run.id, runs)
+            limits = "; ".join(map(_limit, its.use_case.limits))
+            answer = ", ".join(its.cases) or its.outcome.value
+            why = "; ".join(filter(None, (its.reason, *its.flips[:2])))
+            rows.append(texts((name, limits or "none", its.use_case.rank.metric, answer, why)))
+    heads = ("use case", "limits", "ranked by", "answer", "because, and what would change it")
+    return Section(
+        name="use-cases",
+        title="Use cases",
+        text=f"Limits and rankings are policy ({policy.name}), chosen and not measured; the answers follow from the "
+        "figures above. --policy FILE puts yours in their place.",
+        tables=(Table(columns=heads, rows=tuple(rows), caption=f"Use cases of {policy.name}"),),
+    )
+
+
+def evidence(runs: Runs, policy: Policy) -> Section:
+    """What the answers to the use cases rest on: each case against each limit, and what was left out, why."""
+    notes = Footnotes()
+    weighed: list[tuple[Cell, ...]] = []
+    left_out: list[tuple[Cell, ...]] = []
+    for bundle in runs.bundles:
+        for its in recommend(policy, entries(bundle.records)):
+            name = _named(its, bundle.run.id, runs)
+            weighed += [(*texts((name, one.entry, _limit(one.limit))), *_weighed(one, notes)) for one in its.evidence]
+            left_out += [texts((name, words)) for words in its.left_out]
+    heads = ("use case", "case", "limit", "worst of the work", "kept")
+    tables = (
+        Table(columns=heads, rows=tuple(weighed), notes=tuple(notes.texts), caption="Cases against limits"),
+        Table(columns=("use case", "not considered"), rows=tuple(left_out), caption="Cases that were not considered"),
+    )
+    return Section(
+        name="use-case-evidence",
+        title="What the answers to the use cases rest on",
+        text="A limit is kept, or broken, if the whole 95 % interval of the figure lies on one side of it.",
+        tables=tuple(table for table in tables if table.rows),
+        detail=True,
+    )
+
+
+_KEPT = {True: "yes", False: "no", None: "cannot tell"}
+
+
+def _weighed(its: Evidence, notes: Footnotes) -> tuple[Cell, Cell]:
+    """The figure that speaks most against a case, and whether it keeps to the limit."""
+    marks = () if its.reason is None else (notes.number(its.reason),)
+    kept = Cell(text=_KEPT[its.met], state=State.VERDICT, notes=marks)
+    if its.value is None:
+        return Cell(text=NOT_MEASURED, state=State.NOT_MEASURED), kept
+    unit = its.unit or ""
+    where = ", ".join(filter(None, (its.suite, its.label)))
+    figure = f"{format_value(its.value, unit)} (n={its.processes}; {where})"
+    cell = Cell(text=figure, state=State.COMPUTED, value=its.value, low=its.low, high=its.high, unit=unit)
+    return cell, kept
+
+
+def _named(its: Recommendation, run_id: str, runs: Runs) -> str:
+    return f"{its.use_case.name} ({run_id})" if len(runs.bundles) > 1 else its.use_case.name
+
+
+def _limit(limit: Limit) -> str:
+    """Write a limit of the policy."""
+    unit = DEFINITIONS[limit.metric].unit
+    bounds = (("at most", limit.at_most), ("at least", limit.at_least))
+    words = " and ".join(f"{word} {format_value(bound, unit)}" for word, bound in bounds if bound is not None)
+    where = " ".join(filter(None, (limit.label, limit.suite and f"in {limit.suite}")))
+    return " ".join(filter(None, (limit.metric, where, limit.statistic, words)))
+
+
+def costs(runs: Runs) -> Section:
+    """What each case takes against the least of those it compares with (rule R19)."""
+    several = len(runs.bundles) > 1
+    tables = []
+    for bundle in runs.bundles[:_MOST_CASES]:
+        for cost in relative_costs(entries(bundle.records)):
+            rows = [_share(share, cost.unit) for share in cost.shares]
+            named = f"{cost.what}, {bundle.run.id}" if several else cost.what
+            heads = ("case", cost.what, "against the least of its like")
+            caption = f"{named[0].upper()}{named[1:]}: {cost.how}"
+            tables.append(Table(columns=heads, rows=tuple(rows), caption=caption))
+    return Section(
+        name="costs",
+        title="Relative cost",
+        text="Measured seconds, and joules where a meter was read; no estimate, and no price.",
+        tables=tuple(table for table in tables if table.rows),
+    )
+
+
+def _share(its: Share, unit: str) -> tuple[Cell, ...]:
+    if its.ratio is not None:
+        against = text(change_of(its.ratio))
+    else:
+        against = text("the least" if its.least else its.reason or "–")
+    cell = computed(its.value, unit)
+    return text(its.entry), replace(cell, text=f"{cell.text} (n={its.processes})"), against
+
+
+_VERDICTS = {Outcome.PASS: "better", Outcome.FAIL: "worse", Outcome.UNKNOWN: "inconclusive"}
+
+
+def checked(its: Training, name: str) -> Table:
+    """A checklist in place of a grade (rule R20)."""
+    rows = [
+        (
+            text(item.name),
+            Cell(text=item.outcome.value, state=State.VERDICT, verdict=_VERDICTS[item.outcome]),
+            text(item.numbers),
+            text(item.rule),
+        )
+        for item in checklist(its)
+    ]
+    heads = ("condition", "outcome", "numbers", "rule")
+    return Table(columns=heads, rows=tuple(rows), caption=f"Checklist of {name}")

@@ -1,0 +1,54 @@
+"""The comparison: everything that was measured of several cases, side by side. Pure."""
+
+from collections.abc import Sequence
+
+from harness.cases import SUITES
+from harness.cells import Column
+from harness.kinds import choices, facts, figures, frame, shown
+from harness.kinds.evenness import latency, steadiness
+from harness.kinds.grids import metric_section
+from harness.kinds.judged import headline, judge_suite
+from harness.kinds.trust import trust
+from harness.pages import Report, Section
+from harness.policies import Policy
+from harness.records import Bundle
+
+KIND = "comparison"
+_MOST_NAMES = 30  # beside dots
+
+
+def compare(bundles: Sequence[Bundle], policy: Policy) -> Report:
+    """Turn one or more runs into a report."""
+    runs = frame.runs_of(bundles)
+    columns, records = runs.columns, runs.records
+    judged = {suite: judge_suite(suite, columns[suite]) for suite in SUITES}
+    sections = [
+        facts.runs(bundles),
+        facts.not_ok(records),
+        facts.contradictions(bundles),
+        trust(bundles),
+        metric_section(judged["training"]),
+        shown.trajectory(columns["training"]),
+        metric_section(judged["evaluation"]),
+        metric_section(judged["inference"]),
+        latency(columns["inference"]),
+        steadiness(columns["inference"], policy.rating),
+        _quality_and_speed([*columns["evaluation"], *columns["inference"]]),
+        choices.costs(runs),
+        choices.use_cases(runs, policy),
+        choices.evidence(runs, policy),
+        facts.configuration(columns),
+        choices.comparability([column for suite in SUITES for column in columns[suite]], runs),
+        shown.memory(columns),
+        *shown.answers(columns["evaluation"]),
+        facts.notes_of(records),
+        facts.environments(bundles),
+    ]
+    return frame.report(KIND, runs, sections, headline=map(headline, judged.values()))
+
+
+def _quality_and_speed(columns: Sequence[Column]) -> Section:
+    names = list(dict.fromkeys(column.name for column in columns))[:_MOST_NAMES]
+    its = [(column.name, column.record) for column in columns if column.name in names]
+    chart = figures.quality_against_speed(its)
+    return Section(name="quality-and-speed", title="Quality against speed", figures=(chart,) if chart else ())

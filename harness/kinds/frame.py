@@ -1,0 +1,180 @@
+"""What every kind of report has around its sections: banners, headline, what was not measured. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness import __version__
+from harness.cases import SUITES
+from harness.cells import HOW_TO_READ, Column, code, columns_of, text
+from harness.kinds.facts import STAND_IN_NOTE
+from harness.kinds.judged import ROWS
+from harness.metrics import DEFINITIONS
+from harness.pages import Finding, Provenance, Report, Section, Table
+from harness.records import Bundle, Record, Status
+from harness.versions import version_warnings
+
+_MOST_ROWS = 200  # of a table
+_MOST_FINDINGS = 50  # of a section
+_NOT_REAL = {
+    "nano": "STAND-IN WEIGHTS ({}): a shrunk model with random weights was measured. "
+    "Its speed, memory, losses and texts say nothing about the real one.",
+    "random": "RANDOM WEIGHTS ({}): the model in its full size was measured with random weights. "
+    "Speed, memory and parameter counts hold; losses and texts say nothing about the real one.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """What a report is made from: runs, and their records by suite, each with the name of its column."""
+
+    bundles: tuple[Bundle, ...]
+    columns: dict[str, list[Column]]
+
+    @property
+    def records(self) -> list[Record]:
+        """All records, in the order of the runs."""
+        return [record for bundle in self.bundles for record in bundle.records]
+
+
+def runs_of(bundles: Sequence[Bundle]) -> Runs:
+    """Runs in the order they are to be shown in."""
+    return Runs(bundles=tuple(bundles), columns={suite: columns_of(bundles, suite) for suite in SUITES})
+
+
+def report(
+    kind: str,
+    runs: Runs,
+    sections: Iterable[Section],
+    *,
+    headline: Iterable[str | None],
+    suites: Sequence[str] = SUITES,
+) -> Report:
+    """Put a frame around sections; those that hold nothing are left out."""
+    records = [record for record in runs.records if record.suite in suites]
+    ok = sum(record.status is Status.OK for record in records)
+    return Report(
+        kind=kind,
+        title=", ".join(dict.fromkeys(record.case.split("/")[1] for record in records)) or "no models",
+        headline=(_ended(runs, ok, len(records)), *(its for its in headline if its)),
+        how_to_read=HOW_TO_READ,
+        banners=banners(runs.bundles),
+        sections=tuple(_limited(section) for section in sections if not section.empty),
+        not_measured=_not_measured(records, suites),
+        definitions=_definitions(records),
+        provenance=Provenance(kind=kind, version=__version__),
+    )
+
+
+def _limited(section: Section) -> Section:
+    """The section with no table or list longer than a reader goes through; what is left out is said."""
+    tables = tuple(_cut(table) for table in section.tables)
+    more = len(section.findings) - _MOST_FINDINGS
+    if more <= 0:
+        return replace(section, tables=tables)
+    rest = Finding(
+        rule="", level="note", subject="", text=f"{more} more of these are left out here; the JSON has the records"
+    )
+    return replace(section, tables=tables, findings=(*section.findings[:_MOST_FINDINGS], rest))
+
+
+def _cut(table: Table) -> Table:
+    more = len(table.rows) - _MOST_ROWS
+    if more <= 0:
+        return table
+    note = f"{more} more rows are left out here; `tunebench export RUN --format csv` has every reading"
+    return replace(table, rows=table.rows[:_MOST_ROWS], notes=(*table.notes, note))
+
+
+def _ended(runs: Runs, ok: int, cases: int) -> str:
+    begun = sum(bundle.run.finished_at is None and bundle.run.published is None for bundle in runs.bundles)
+    more = "; cases that had not ended are not among them" if begun else ""
+    return f"{ok} of {cases} cases ended ok{more}."
+
+
+def banners(bundles: Sequence[Bundle]) -> tuple[str, ...]:
+    """What limits everything that is said below."""
+    records = [record for bundle in bundles for record in bundle.records]
+    said = dict.fromkeys(
+        f"Warning: {warning}" for bundle in bundles for warning in bundle.run.warnings if STAND_IN_NOTE not in warning
+    )
+    return (*_what(bundles, records), *_differing(records), *_whole(bundles, records), *_how(bundles, records), *said)
+
+
+def _what(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str]:
+    """What was measured instead of what a reader may think."""
+    for source, words in _NOT_REAL.items():
+        models = sorted({its.key.model for its in records if its.key and its.key.weights.source == source})
+        if models:
+            yield words.format(", ".join(models))
+    published = [bundle.run.published.source for bundle in bundles if bundle.run.published is not None]
+    if published:
+        yield (
+            f"PUBLISHED FIGURES ({'; '.join(published)}): read in a report, not measured by this program, and without "
+            "the readings behind them. They compare with nothing that was measured here."
+        )
+
+
+def _whole(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str]:
+    """What is missing."""
+    skipped = sum(record.status is Status.SKIPPED for record in records)
+    failed = sum(record.status not in {Status.OK, Status.SKIPPED} for record in records)
+    if failed:
+        yield f"FAILURES: {failed} of {len(records)} cases ended without a result; they are listed below."
+    if skipped:
+        yield f"SKIPPED: {skipped} of {len(records)} cases were not measured; they are listed below."
+    if any(bundle.run.finished_at is None and bundle.run.published is None for bundle in bundles):
+        yield (
+            "RUN INCOMPLETE: a session did not reach its end; the cases it had finished are shown. "
+            "pytest suites/ --resume RUN measures the rest."
+        )
+
+
+def _how(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str]:
+    """How it was measured."""
+    if any(bundle.run.profile == "smoke" for bundle in bundles):
+        yield "SMOKE SIZE: enough work to see that everything runs; too little for a verdict."
+    if any(bundle.environment and bundle.environment.device.get("type") == "cpu" for bundle in bundles):
+        yield "CPU BACKEND: these are not the numbers of an Apple or NVIDIA GPU."
+    if any(bundle.run.git and bundle.run.git.get("dirty") for bundle in bundles):
+        yield "DIRTY GIT TREE: the code that measured is not the commit that is named."
+    seeds = {its.key.settings.get("seed") for its in records if its.suite == "training" and its.key is not None}
+    if len(seeds) == 1:
+        yield "SINGLE SEED: losses are of one order of the batches; how far another seed's lie apart is not known."
+    measured = [bundle for bundle in bundles if bundle.run.published is None]
+    yield from (f"VERSIONS DIFFER: {warning}." for warning in version_warnings(measured))
+
+
+_FIELDS: dict[str, Callable[[Record], object]] = {
+    "DEVICE": lambda record: record.key and record.key.device,
+    "QUANTISATION": lambda record: str(record.key and record.key.quantization),
+    "TOKENIZER": lambda record: record.key and record.key.tokenizer,
+    "WEIGHTS SOURCE": lambda record: record.key and record.key.weights.source,
+}
+_MEANS = {
+    "DEVICE": "timings and memory do not compare between them",
+    "QUANTISATION": "no figure compares between them",
+    "TOKENIZER": "token rates, losses and perplexity compare only within one; bytes, rows and bits per byte across",
+    "WEIGHTS SOURCE": "stand-ins never compare with real weights",
+}
+
+
+def _differing(records: Sequence[Record]) -> list[str]:
+    keyed = [record for record in records if record.key is not None]
+    return [
+        f"DIFFERENT {name}: {_MEANS[name]}."
+        for name, value in _FIELDS.items()
+        if len({value(record) for record in keyed}) > 1
+    ]
+
+
+def _not_measured(records: Sequence[Record], suites: Sequence[str]) -> tuple[str, ...]:
+    """Name every metric of these suites that no record of these runs holds."""
+    of_others = {name for suite, names in ROWS.items() if suite not in suites for name in names}
+    measured = {name for record in records for name, metric in record.metrics.items() if metric.samples is not None}
+    return tuple(name for name in DEFINITIONS if name not in measured and name not in of_others)
+
+
+def _definitions(records: Sequence[Record]) -> Table:
+    used = {name for record in records for name in record.metrics}
+    rows = [(code(its.name), text(its.unit), text(its.definition)) for its in DEFINITIONS.values() if its.name in used]
+    return Table(columns=("metric", "unit", "definition"), rows=tuple(rows), caption="What the metrics mean")
