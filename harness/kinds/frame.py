@@ -68,6 +68,8 @@ def report(
 def _limited(section: Section) -> Section:
     """The section with no table or list longer than a reader goes through; what is left out is said."""
     tables = tuple(_cut(table) for table in section.tables)
+    if len(tables) == 1 and not section.figures:
+        tables = (replace(tables[0], caption=""),)  # the section's title says it
     more = len(section.findings) - _MOST_FINDINGS
     if more <= 0:
         return replace(section, tables=tables)
