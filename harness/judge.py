@@ -187,7 +187,7 @@ def rank(contenders: Sequence[Contender], *, label: str | None = None) -> tuple[
         like = (its for its in groups if not _apart(its[0], contender))
         group = next(like, None)
         groups.append([contender]) if group is None else group.append(contender)
-    first = [group[0] for group in groups] or alone[:1]
+    first = [*(group[0] for group in groups), *alone[:1]]
     single = tuple(_alone(its, [*first, its]) for its in alone)
     return (
         *(_alone(group[0], first) if len(group) == 1 else _ranking(group, label) for group in groups),

@@ -8,6 +8,7 @@ from harness.judge import Ranking, Verdict
 from harness.kinds.judged import PRIMARY, Judged
 from harness.pages import Cell, Section, State, Table
 
+_MOST_METRICS = 12  # as columns; of more, what a choice turns on
 MOST_COLUMNS = 6  # side by side on a page; more cases are rows
 
 
@@ -34,13 +35,14 @@ def _metric_table(judged: Judged) -> Table:
 
 def _case_tables(judged: Judged) -> tuple[Table, ...]:
     """The primary metrics with a row a case, and the verdicts with a row a metric."""
-    primary = [row for row in judged.rows if row.name in PRIMARY[judged.suite]]
+    few = len(judged.rows) <= _MOST_METRICS
+    primary = [row for row in judged.rows if few or row.name in PRIMARY[judged.suite]]
     every = [(text(column.name), *(row.cells[place] for row in primary)) for place, column in enumerate(judged.columns)]
     cases = Table(
         columns=("case", *(row.title for row in primary)),
         rows=tuple(every),
         notes=tuple(judged.notes.texts),
-        caption=f"{judged.suite.capitalize()}, by case: what a choice turns on",
+        caption=f"{judged.suite.capitalize()}, by case{'' if few else ': what a choice turns on'}",
     )
     reasons = Footnotes()
     said = [(code(row.title), verdict_cell(row.rankings, reasons)) for row in judged.rows if row.rankings]
