@@ -3,6 +3,7 @@
 Whatever is decided is decided in `judge`; whatever is written as a number is written in `units`.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -106,8 +107,8 @@ def none() -> Cell:
 
 
 def computed(value: float | None, unit: str, *, whole: bool = False) -> Cell:
-    """A figure that follows from stored ones, in the base *unit*; None is what could not be computed."""
-    if value is None:
+    """A figure that follows from stored ones, in the base *unit*; None, or beyond all numbers, is not computable."""
+    if value is None or not math.isfinite(value):
         return none()
     words = f"{value:,.0f} {unit}".strip() if whole else format_value(value, unit)
     return Cell(text=words, state=State.COMPUTED, value=value, unit=unit)

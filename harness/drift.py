@@ -42,7 +42,7 @@ class Drift:
     def change(self) -> str:
         """How much faster or slower it became."""
         if self.ratio is None:
-            return f"{self.processes} processes are too few to tell a drift"
+            return f"{self.processes} processes are too few to tell a drift, or a probe read 0"
         change = f"{'+' if self.ratio.point >= 1 else '-'}{format_percent(abs(self.ratio.point - 1))}"
         return f"{change} from the first to the second half, ratio in [{self.ratio.low:.3f}, {self.ratio.high:.3f}]"
 
@@ -59,7 +59,7 @@ def drifts(order: Sequence[str], records: Sequence[Record]) -> list[Drift]:
     for probe in PROBES:
         rates = _comparable([its for turn in order if (its := _rate(by_case, turn, probe)) is not None])
         half = len(rates) // 2
-        ratio = ratio_of_independent(rates[half:], rates[:half]) if half else None
+        ratio = ratio_of_independent(rates[half:], rates[:half]) if half and min(rates) > 0 else None
         found.append(Drift(probe=probe, processes=len(rates), ratio=ratio))
     return found
 
@@ -67,7 +67,7 @@ def drifts(order: Sequence[str], records: Sequence[Record]) -> list[Drift]:
 def _comparable(rates: Sequence[tuple[str, float]]) -> list[float]:
     """Rates of several compute types, each over the median of its type."""
     middle = {dtype: median(rate for its, rate in rates if its == dtype) for dtype, _ in rates}
-    return [rate / middle[dtype] for dtype, rate in rates]
+    return [rate / middle[dtype] if middle[dtype] else 0.0 for dtype, rate in rates]
 
 
 def _rate(records: Mapping[str, Record], turn: str, probe: str) -> tuple[str, float] | None:

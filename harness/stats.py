@@ -80,8 +80,8 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float | None:
-    """The standard deviation (n - 1) over the mean, dimensionless; None of fewer than two values."""
-    return stdev(values) / mean(values) if len(values) > 1 else None
+    """The standard deviation (n - 1) over the mean, dimensionless; None of fewer than two values or a mean of 0."""
+    return stdev(values) / mean(values) if len(values) > 1 and mean(values) else None
 
 
 def median_interval(values: Sequence[float]) -> Interval | None:

@@ -90,7 +90,7 @@ def _clock(record: Record) -> Clock | None:
     wall_s = value_of(record, "train_wall_s")
     metric = record.metrics.get("wall_part_s")
     parts = metric.parts() if metric else {}
-    if wall_s is None or not parts:
+    if not wall_s or wall_s < 0 or not parts:
         return None
     middles = {str(label): median(map(median, samples)) for label, samples in parts.items() if label != "other"}
     return reconcile(wall_s, middles)

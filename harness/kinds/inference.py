@@ -73,8 +73,8 @@ def throughput(columns: Sequence[Column]) -> Section:
     for column in columns:
         metric = column.record.metrics.get("itl_s")
         for label, samples in (metric.parts() if metric else {}).items():
-            best = median(1 / quantile(process, _PEAK) for process in samples)
-            late = median(1 / median(process[int(_SUSTAINED_FROM * len(process)) :]) for process in samples)
+            best = _rate([quantile(process, _PEAK) for process in samples])
+            late = _rate([median(process[int(_SUSTAINED_FROM * len(process)) :]) for process in samples])
             count = text(f"{len(samples)} × {len(samples[0])}")
             cells = (computed(best, "token/s"), computed(late, "token/s"))
             rows.append((text(column.name), text(label or ""), *cells, count))
@@ -87,6 +87,11 @@ def throughput(columns: Sequence[Column]) -> Section:
         tables=(Table(columns=heads, rows=tuple(rows), caption="Throughput along an answer"),),
         detail=True,
     )
+
+
+def _rate(intervals_s: Sequence[float]) -> float | None:
+    """The median speed of processes with these times a token; None where one took no time."""
+    return median(1 / its for its in intervals_s) if min(intervals_s) > 0 else None
 
 
 def context(columns: Sequence[Column]) -> Section:

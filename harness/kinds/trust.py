@@ -40,7 +40,7 @@ def _disturbed(bundle: Bundle) -> Iterator[Finding]:
                 by_dtype.setdefault(record.key.dtype, []).append((record, slowest))
         for rates in by_dtype.values():
             middle = median(rate for _, rate in rates)
-            for record, rate in rates if len(rates) >= _FEWEST else ():
+            for record, rate in rates if len(rates) >= _FEWEST and middle > 0 else ():
                 if rate < _SLOWER * middle:
                     yield Finding(
                         rule="R2",
