@@ -6,7 +6,7 @@ Whatever is decided is decided in `judge`; whatever is written as a number is wr
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import median
 
 from harness.judge import Judgement, Verdict
@@ -37,6 +37,7 @@ class Column:
     name: str
     record: Record
     run: str = ""
+    published: bool = False  # read in a report, not measured
 
     @property
     def model(self) -> str:
@@ -69,7 +70,8 @@ def columns_of(bundles: Sequence[Bundle], suite: str) -> list[Column]:
                 name = record.case.partition("/")[2] + which + ended
                 seen[name] += 1
                 unique = f"{name} ({seen[name]})" if seen[name] > 1 else name
-                columns.append(Column(name=unique, record=record, run=bundle.run.id))
+                published = bundle.run.published is not None
+                columns.append(Column(name=unique, record=record, run=bundle.run.id, published=published))
     return columns
 
 
@@ -180,10 +182,18 @@ def change_of(interval: Interval) -> str:
 
     Up to twice or half in percent, beyond that as a factor. The base is A, always.
     """
-    if 0.5 <= interval.point <= 2:  # noqa: PLR2004 - beyond, percent mislead: -90 % is a tenth
-        return f"{_signed(interval.point)} [{_signed(interval.low)}, {_signed(interval.high)}]"
-    point, low, high = map(format_number, (interval.point, interval.low, interval.high))
-    return f"{point} times [{low}, {high}]"
+    if _in_percent(interval.point):
+        return f"{signed_percent(interval.point)} [{signed_percent(interval.low)}, {signed_percent(interval.high)}]"
+    low, high = map(format_number, (interval.low, interval.high))
+    return f"{_changed(interval.point)} [{low}, {high}]"
+
+
+def _in_percent(ratio: float) -> bool:
+    return 0.5 <= ratio <= 2  # noqa: PLR2004 - beyond, percent mislead: -90 % is a tenth
+
+
+def _changed(ratio: float) -> str:
+    return signed_percent(ratio) if _in_percent(ratio) else f"{format_number(ratio)} times"
 
 
 def change_cell(before: Sequence[float], after: Sequence[float], *, paired: bool) -> Cell:
@@ -194,15 +204,22 @@ def change_cell(before: Sequence[float], after: Sequence[float], *, paired: bool
     interval = (ratio_of_pairs if paired else ratio_of_independent)(after, before)
     if interval is None:
         ratio = median(after) / median(before)
-        words = f"{_signed(ratio)} (no interval: n={min(len(before), len(after))})"
+        words = f"{_changed(ratio)} (no interval: n={min(len(before), len(after))})"
         return Cell(text=words, state=State.COMPUTED, value=ratio, unit="1")
     low, high = interval.low, interval.high
     return Cell(text=change_of(interval), state=State.COMPUTED, value=interval.point, low=low, high=high, unit="1")
 
 
-def _signed(ratio: float) -> str:
-    share = 100 * (ratio - 1)
-    return f"{'+' if share >= 0 else '−'}{abs(share):.1f} %"
+def signed_percent(ratio: float) -> str:
+    """Write a ratio as percent more or less than one."""
+    share = round(100 * (ratio - 1), 1)
+    sign = "±" if share == 0 else "+" if share > 0 else "−"
+    return f"{sign}{abs(share):,.1f} %"
+
+
+def change(relative: float) -> Cell:
+    """A relative change from a stored figure to another: 0 is none."""
+    return Cell(text=signed_percent(1 + relative), state=State.COMPUTED, value=relative, unit="share")
 
 
 def judgement_cell(judgement: Judgement, winner: str, notes: Footnotes) -> Cell:
@@ -214,8 +231,3 @@ def judgement_cell(judgement: Judgement, winner: str, notes: Footnotes) -> Cell:
     words = f"{its.verdict.value} ({its.reason})" if its.ratio is None else its.verdict.value
     named = (winner,) if its.verdict is Verdict.BETTER else ()
     return Cell(text=words, state=State.VERDICT, verdict=its.verdict.value, winners=named)
-
-
-def with_note(cell: Cell, number: int) -> Cell:
-    """The cell with one more footnote."""
-    return replace(cell, notes=(*cell.notes, number))

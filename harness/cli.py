@@ -157,7 +157,8 @@ def _report(arguments: argparse.Namespace) -> int:
     runs = reporting.read(lookup.locate(name, arguments.results_dir) for name in arguments.run)
     beside = runs[0].path if runs[0].path.is_dir() else Path()
     directory = arguments.output or beside
-    kinds = reporting.KINDS if arguments.kind == reporting.ALL else (arguments.kind,)
+    every = [kind for kind in reporting.KINDS if reporting.suits(kind, runs)]
+    kinds = every if arguments.kind == reporting.ALL else [arguments.kind]
     forms = list(dict.fromkeys(arguments.format.split(",")))
     for kind in kinds:
         own = {"policy": arguments.policy, "templates": arguments.templates}

@@ -216,6 +216,9 @@ def read_policy(path: Path | None) -> Policy:
     """Read a policy file; None: the one that ships."""
     where = bundled("fixtures") / "policies" / "default.toml" if path is None else path
     table = _load(where)
+    if path is not None:  # what a user does not say is as it ships
+        shipped = _load(bundled("fixtures") / "policies" / "default.toml")
+        table = {**{key: value for key, value in shipped.items() if key != "cards"}, **table}
     if problems := _policy_problems(table):
         raise BadConfig(str(where), problems)
     rating = table["rating"]
@@ -224,7 +227,9 @@ def read_policy(path: Path | None) -> Policy:
         sha256=hashlib.sha256(where.read_bytes()).hexdigest(),
         rating=Rating(steps=tuple(Step(**step) for step in rating["steps"]), otherwise=rating["otherwise"]),
         use_cases=tuple(
-            UseCase(name=name, rank=Rank(**its["rank"]), limits=tuple(Limit(**limit) for limit in its["limits"]))
+            UseCase(
+                name=name, rank=Rank(**its["rank"]), limits=tuple(Limit(**limit) for limit in its.get("limits", ()))
+            )
             for name, its in table["use_case"].items()
         ),
         cards=CardText(**table.get("cards", {})),
@@ -242,7 +247,7 @@ def _policy_problems(table: dict[str, Any]) -> list[str]:
     use_cases = table.get("use_case")
     for name, its in use_cases.items() if isinstance(use_cases, dict) else ():
         part = f"use_case.{name}"
-        problems += rules.problems(its, rules.USE_CASE, part=part)
+        problems += rules.problems(its, rules.USE_CASE, part=part, optional=("limits",))
         rank = its.get("rank") if isinstance(its, dict) else None
         problems += rules.problems(rank, rules.RANK, part=f"{part}.rank", optional=("label", "suite"))
         for number, limit in _numbered(its, "limits"):
@@ -262,5 +267,7 @@ def _numbered(table: object, key: str) -> list[tuple[int, object]]:
 def _load(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise BadConfig(str(path), [f"cannot be read: {error.strerror or error}"]) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadConfig(str(path), [f"cannot be read as TOML: {error}"]) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from harness.judge import Judgement, Verdict, judge, obstacles
+from harness.metrics import BY_TOKEN
 from harness.records import Better, Bundle, Kind, Metric, Record, Status
 
 
@@ -85,7 +86,7 @@ def _metric_rows(baseline: Record, candidate: Record, name: str, metric: Metric,
         reason = other.reason if other else None
         yield _row(baseline, name, GateVerdict.MISSING, reason or "the candidate did not measure it")
         return
-    differing = obstacles(baseline.key, candidate.key, metric)
+    differing = obstacles(baseline.key, candidate.key, metric, by_token=name in BY_TOKEN)
     for label in metric.parts():
         title = f"{name} {label}" if label else name
         if differing:

@@ -21,6 +21,7 @@ TOLERANCE = {Kind.TIMING: 0.03, Kind.MEMORY: 0.01, Kind.LOSS: 0.01, Kind.QUALITY
 
 # Weights that are not the model's own: they never compare with real ones, and nothing is said of their quality.
 STAND_INS = frozenset({"nano", "random"})
+STAND_IN = "stand-in weights"
 
 
 class Verdict(Enum):
@@ -71,7 +72,7 @@ def _unfit(a: Samples, b: Samples, *, paired: bool) -> str | None:
     if paired and len(a) != len(b):
         return f"{len(a)} and {len(b)} processes make no pairs"
     if min(*process_values(a), *process_values(b)) <= 0:
-        return "a reading is 0, so there is no ratio"
+        return "a reading is not above 0, so there is no ratio"
     return None
 
 
@@ -113,8 +114,10 @@ _ANY = ("device", "dtype", "quantization", "dataset", "settings")
 _FOLLOWS = {"quantization.bits_per_weight"}  # from how a model is quantised and from its sizes
 
 
-def obstacles(a: Key | None, b: Key | None, metric: Metric) -> list[str]:
+def obstacles(a: Key | None, b: Key | None, metric: Metric, *, by_token: bool = False) -> list[str]:
     """Name what keeps two cases from being compared in *metric*; [] if nothing does.
+
+    *by_token* marks what is of a token, or of so many, though its unit does not say so.
 
     Model and adapter may differ: they are what is compared. Weights that stand in for others compare
     with nothing but themselves, and in losses and quality not even with those; random ones of full size
@@ -128,11 +131,18 @@ def obstacles(a: Key | None, b: Key | None, metric: Metric) -> list[str]:
     of_the_model_itself = metric.kind in {Kind.LOSS, Kind.QUALITY} or a.weights.sha256 != b.weights.sha256
     full_size = sources == {"random"} and metric.kind not in {Kind.LOSS, Kind.QUALITY}
     if sources & STAND_INS and of_the_model_itself and not full_size:
-        found.insert(0, "stand-in weights")
-    counts_tokens = "token" in metric.unit or metric.unit == "1"
+        found.insert(0, STAND_IN)
+    counts_tokens = by_token or "token" in metric.unit or metric.unit == "1"
     if counts_tokens and a.tokenizer != b.tokenizer:
         found.append("tokenizer")
     return found
+
+
+def why_not(found: Sequence[str]) -> str:
+    """Say in words what keeps two cases from being compared."""
+    differing = [name for name in found if name != STAND_IN]
+    words = [f"{STAND_IN} compare with nothing here"] if STAND_IN in found else []
+    return "; ".join([*words, *([f"differing: {', '.join(differing)}"] if differing else [])])
 
 
 def _differing(name: str, a: object, b: object) -> list[str]:
@@ -149,14 +159,15 @@ class Contender:
     name: str
     key: Key | None
     metric: Metric
+    by_token: bool = False  # as `obstacles` has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
     """What can be said of contenders that compare with each other, or of one alone that compares with none.
 
-    *best* has the best median, *winner* is better than every other, *level* are those equivalent to the best, it
-    included. *others* judges the best against each of the rest.
+    *best* has the best median, *winner* is better than every other. *level* are the best and those equivalent to it,
+    where the best is better than all the others; () where that is not so. *others* judges the best against each.
     """
 
     members: tuple[str, ...]
@@ -168,40 +179,56 @@ class Ranking:
     others: dict[str, Judgement] = field(default_factory=dict)
 
 
-def rank(contenders: Sequence[Contender], *, label: str | None = None) -> tuple[Ranking, ...]:
+Memo = dict[tuple[str, str, bool, bool], list[str]]  # two contenders, and what their obstacles depend on -> these
+
+
+def rank(contenders: Sequence[Contender], *, label: str | None = None, memo: Memo | None = None) -> tuple[Ranking, ...]:
     """Judge contenders within each group of those that compare, in the order of their first ones.
 
-    What does not even compare with its like stands alone, after the groups.
+    What does not even compare with its like stands alone, after the groups. *memo* keeps what was found of two names
+    for other metrics of the same cases.
 
     Raises:
         ValueError: if two are called the same.
     """
     if len({its.name for its in contenders}) != len(contenders):
         raise ValueError("contenders need names of their own")
+    memo = {} if memo is None else memo
     groups: list[list[Contender]] = []
     alone: list[Contender] = []  # what does not even compare with its like: quality of weights that stand in
     for contender in contenders:
-        if _apart(contender, contender):
+        if _apart(contender, contender, memo):
             alone.append(contender)
             continue
-        like = (its for its in groups if not _apart(its[0], contender))
+        like = (its for its in groups if not _apart(its[0], contender, memo))
         group = next(like, None)
         groups.append([contender]) if group is None else group.append(contender)
     first = [*(group[0] for group in groups), *alone[:1]]
-    single = tuple(_alone(its, [*first, its]) for its in alone)
+    single = tuple(_alone(its, [*first[:_MOST_REASONS], its], memo) for its in alone)
     return (
-        *(_alone(group[0], first) if len(group) == 1 else _ranking(group, label) for group in groups),
+        *(
+            _alone(group[0], first[:_MOST_REASONS], memo) if len(group) == 1 else _ranking(group, label)
+            for group in groups
+        ),
         *single,
     )
 
 
-def _apart(a: Contender, b: Contender) -> list[str]:
-    return obstacles(a.key, b.key, a.metric)
+_MOST_REASONS = 20  # others that one alone is set against: more say nothing new
 
 
-def _alone(contender: Contender, others: Sequence[Contender]) -> Ranking:
-    found = list(dict.fromkeys(what for its in others for what in _apart(contender, its)))
-    reason = f"differing: {', '.join(found)}" if found else "there is nothing to compare it with"
+def _apart(a: Contender, b: Contender, memo: Memo) -> list[str]:
+    its = a.metric
+    by_token = a.by_token or "token" in its.unit or its.unit == "1"
+    pair = (a.name, b.name, by_token, its.kind in {Kind.LOSS, Kind.QUALITY})
+    if pair not in memo:
+        memo[pair] = obstacles(a.key, b.key, its, by_token=by_token)
+    return memo[pair]
+
+
+def _alone(contender: Contender, others: Sequence[Contender], memo: Memo) -> Ranking:
+    found = list(dict.fromkeys(what for its in others for what in _apart(contender, its, memo)))
+    reason = why_not(found) if found else "there is nothing to compare it with"
     return Ranking(members=(contender.name,), verdict=Verdict.NOT_COMPARABLE, reason=reason)
 
 
@@ -213,7 +240,8 @@ def _ranking(group: Sequence[Contender], label: str | None) -> Ranking:
     best = min(group, key=lambda its: sign * middles[its.name])
     others = {its.name: judge(its.metric, best.metric, label=label) for its in group if its is not best}
     verdicts = {its.verdict for its in others.values()}
-    level = (best.name, *(name for name, its in others.items() if its.verdict is Verdict.EQUIVALENT))
+    settled = verdicts <= {Verdict.BETTER, Verdict.EQUIVALENT}
+    level = (best.name, *(name for name, its in others.items() if its.verdict is Verdict.EQUIVALENT)) if settled else ()
     if verdicts == {Verdict.BETTER}:
         words = (f"{its.reason} to {name}" if len(others) > 1 else its.reason for name, its in others.items())
         verdict, reason, winner = Verdict.BETTER, "; ".join(words), best.name
@@ -241,7 +269,7 @@ def winner(contenders: Sequence[Contender], *, label: str | None = None) -> tupl
     first, *rest = rank(contenders, label=label)
     if rest:
         pairs = [(a, b) for i, a in enumerate(contenders) for b in contenders[i + 1 :]]
-        blocked = dict.fromkeys(what for a, b in pairs for what in obstacles(a.key, b.key, a.metric))
+        blocked = dict.fromkeys(what for a, b in pairs for what in _apart(a, b, {}))
         return None, f"{Verdict.NOT_COMPARABLE.value}: {', '.join(blocked)}"
     if first.winner is not None:
         return first.winner, first.reason

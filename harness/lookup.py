@@ -1,5 +1,6 @@
 """From what a user types to a run on disk: an id, a unique prefix of one, a path, "latest", or "published:NAME"."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import BadResultFile, UnknownName
@@ -29,15 +30,34 @@ def locate(name: str, results_dir: Path) -> Path:
     matches = [path for run_id, path in directories.items() if name and run_id.startswith(name)]
     if len(matches) == 1:
         return matches[0]
-    hint = f"({results_dir}) More than one begins so." if matches else f"({results_dir}) `tunebench runs` lists them."
-    raise UnknownName("run", name, directories, hint)
+    if len(matches) > 1:
+        raise UnknownName("run", name, directories, f"({results_dir}) More than one begins so.")
+    raise UnknownName("run", name, directories, _hint(name, results_dir, directories))
+
+
+def _hint(name: str, results_dir: Path, runs: Mapping[str, Path]) -> str:
+    """What somebody who typed *name* may have meant."""
+    if name.upper() in {path.stem for path in bundled("published").glob("*.json")}:
+        return f"A published report is called {PUBLISHED}{name.upper()}."
+    if _is_folder(Path(name)):
+        return f"The folder {name} holds no {RUN_FILE}, so it is no run."
+    if not runs:
+        return f"Nothing is stored in {results_dir} yet; measure with: pytest suites/"
+    return f"({results_dir}) `tunebench runs` lists them."
 
 
 def _published(name: str) -> Path:
     known = {path.stem: path for path in bundled("published").glob("*.json")}
-    if name not in known:
+    if name.upper() not in known:
         raise UnknownName("published report", name, known)
-    return known[name]
+    return known[name.upper()]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name longer than any file's
+        return False
 
 
 def is_run(path: Path) -> bool:

@@ -8,6 +8,8 @@ from harness.errors import UnknownName
 from harness.records import Metric
 
 DEFINITIONS = {definition.name: definition for definition in ALL}
+# Seconds of a token, or of an answer of so many: they compare within one tokenizer alone.
+BY_TOKEN = frozenset({"itl_s", "tpot_s", "response_s"})
 
 
 def define(name: str) -> MetricDefinition:

@@ -324,6 +324,13 @@ class Bundle:
             raise BadRecord(f"more than one record of {', '.join(twice)}; keep one")
 
 
+def number_in(facts: Any, *names: str) -> float | None:
+    """The number under *names* in free-form facts, one level a name; None where there is none, or something else."""
+    for name in names:
+        facts = facts.get(name) if isinstance(facts, dict) else None
+    return float(facts) if isinstance(facts, int | float) and not isinstance(facts, bool) else None
+
+
 def _check_finite(what: str, values: Iterable[float]) -> None:
     odd = [value for value in values if not math.isfinite(value)]
     if odd:

@@ -18,12 +18,14 @@ from jinja2 import (
     FileSystemLoader,
     PrefixLoader,
     StrictUndefined,
+    Template,
     TemplateError,
     nodes,
     pass_environment,
 )
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import make_attrgetter
+from jinja2.meta import find_referenced_templates
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
@@ -55,15 +57,38 @@ def render(report: Report, form: str, *, pictures: Mapping[str, Picture], own_te
         raise UnknownName("page format", form, FORMS)
     if own_templates is not None and not own_templates.is_dir():
         raise BadConfig(str(own_templates), ["no such folder; give one that holds templates: docs/templates.md"])
+    if own_templates is not None and not any(
+        path.suffix == ".j2" or path.name == STYLE for path in own_templates.iterdir()
+    ):
+        called = "report.md.j2, report.html.j2, or <kind>.<form>.j2"
+        raise BadConfig(str(own_templates), [f"no template in it; one is called {called}: docs/templates.md"])
     names = [f"{report.kind}.{form}.j2", f"report.{form}.j2"]
     try:
         environment = _environment(form, own_templates)
         environment.globals["pictures"] = {name: _address(picture) for name, picture in pictures.items()}
-        return environment.select_template(names).render(report=report)
+        template = environment.select_template(names)
+        _check_blocks(environment, template, form)
+        return template.render(report=report)
+    except RecursionError as error:
+        told = f"extends itself; ours is called tunebench/{names[1]}"
+        raise BadConfig(str((own_templates or bundled("templates")) / names[0]), [told]) from error
     except _MISTAKES as error:
         place, line = _place(error) or (str((own_templates or bundled("templates")) / names[0]), None)
         problem = f"{type(error).__name__}: {getattr(error, 'message', None) or error}"
         raise BadConfig(place, [f"line {line}: {problem}" if line else problem]) from error
+
+
+def _check_blocks(environment: Environment, template: Template, form: str) -> None:
+    """Refuse a block that the template it extends has not: it would never be shown."""
+    ours = environment.get_template(f"tunebench/report.{form}.j2")
+    loader = environment.loader
+    assert loader is not None, "an environment of ours has one"
+    source = loader.get_source(environment, template.name or "")[0]
+    extended = find_referenced_templates(environment.parse(source))
+    unknown = set(template.blocks) - set(ours.blocks)
+    if ours.name in extended and unknown:
+        known = ", ".join(sorted(ours.blocks))
+        raise BadConfig(template.filename or "", [f"no block {name!r}; there are {known}" for name in sorted(unknown)])
 
 
 def _environment(form: str, own_templates: Path | None) -> Environment:

@@ -2,24 +2,26 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from harness import codec, configs, plots, store
+from harness import codec, configs, lookup, plots, store
 from harness.charts import Chart
-from harness.errors import UnknownName
+from harness.errors import HarnessError, UnknownName
 from harness.kinds.cards import cards, cards_report
 from harness.kinds.comparison import compare
 from harness.kinds.inference import inference
 from harness.kinds.training import training
 from harness.kinds.tuned import tuned
 from harness.pages import Report, Source
+from harness.paths import bundled
 from harness.policies import Policy
 from harness.records import Bundle
 from harness.render import render
-from harness.shortening import shortened
+from harness.shortening import brief, shortened
 
 ALL = "all"
 FORMATS = ("md", "html", "json", "comment")
@@ -33,7 +35,15 @@ _BUILDERS: dict[str, Callable[[Sequence[Bundle], Policy], Report]] = {
     "cards": lambda bundles, policy: cards_report(bundles, _licenses(), policy.cards),
 }
 KINDS = tuple(_BUILDERS)
+_ABOUT = {
+    "comparison": set[str](),
+    "training": {"training"},
+    "base-vs-tuned": {"evaluation", "inference"},
+    "inference": {"inference"},
+    "cards": {"training", "evaluation", "inference"},
+}
 _FIGURES = "figures"
+_LONGEST = 100  # characters of a file's name
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -50,8 +60,13 @@ def read(paths: Iterable[Path]) -> tuple[Run, ...]:
 
     Raises:
         BadResultFile: if one of them cannot be read.
+        HarnessError: if one is named twice.
     """
-    return tuple(Run(path=path, bundle=store.read_run(path)) for path in paths)
+    places = list(paths)
+    twice = [place for place, count in Counter(place.resolve() for place in places).items() if count > 1]
+    if twice:
+        raise HarnessError(f"{twice[0]}: named twice; name each run once")
+    return tuple(Run(path=path, bundle=store.read_run(path)) for path in places)
 
 
 def build(
@@ -65,28 +80,48 @@ def build(
     """
     if kind not in _BUILDERS:
         raise UnknownName("report kind", kind, (*KINDS, ALL))
-    made = _BUILDERS[kind]([run.bundle for run in runs], configs.read_policy(policy))
+    if not suits(kind, runs):
+        held = ", ".join(dict.fromkeys(record.suite for run in runs for record in run.bundle.records)) or "no case"
+        raise HarnessError(f"--kind {kind}: the runs hold {held}, and nothing for it; --kind comparison shows that")
+    its = configs.read_policy(policy)
+    made = _BUILDERS[kind]([run.bundle for run in runs], its)
     provenance = replace(
         made.provenance,
         sources=tuple(_source(run, beside) for run in runs),
-        policy_sha256=None if policy is None else configs.read_policy(policy).sha256,
+        policy_sha256=None if policy is None else its.sha256,
         templates_sha256=None if templates is None else _templates_sha256(templates),
     )
     return replace(made, provenance=provenance)
 
 
+def suits(kind: str, runs: Sequence[Run]) -> bool:
+    """Whether the runs hold a case that this kind of report is about; the comparison is about any, and none."""
+    suites = {record.suite for run in runs for record in run.bundle.records}
+    return not _ABOUT[kind] or bool(suites & _ABOUT[kind])
+
+
 def _source(run: Run, beside: Path) -> Source:
     return Source(
         run=run.bundle.run.id,
-        path=Path(os.path.relpath(run.path, beside)).as_posix(),
+        path=_way_to(run.path, beside),
         schema=run.bundle.schema,
         sha256=sha256(codec.encode(run.bundle)).hexdigest(),
     )
 
 
+def _way_to(path: Path, beside: Path) -> str:
+    """How the report's directory leads to a run: a published one by its name, any other by a relative path."""
+    if path.parent == bundled("published"):
+        return f"{lookup.PUBLISHED}{path.stem}"
+    way = Path(os.path.relpath(path, beside)).as_posix()
+    return way.encode(errors="replace").decode()  # half a character cannot stand in a page
+
+
 def _templates_sha256(folder: Path) -> str:
     digest = sha256()
-    for path in sorted(folder.rglob("*.j2")) if folder.is_dir() else ():
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if not path.is_file():
+            continue
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -106,7 +141,7 @@ def files(report: Report, forms: Sequence[str], *, templates: Path | None = None
         for chart in _charts(report):
             pictures = plots.draw(chart, ("svg", "png"))
             svgs[chart.name] = pictures["svg"]
-            names[chart.name] = f"{_FIGURES}/{_ODD.sub('-', chart.name).strip('-.') or 'figure'}"
+            names[chart.name] = f"{_FIGURES}/{_file_name(chart.name)}"
             yield from ((f"{names[chart.name]}.{form}", picture) for form, picture in pictures.items())
     paths = {name: f"{its}.svg" for name, its in names.items()}
     stem = stem_of(report.kind)
@@ -118,15 +153,21 @@ def files(report: Report, forms: Sequence[str], *, templates: Path | None = None
             yield name, render(report, "html", pictures=svgs, own_templates=templates).encode()
         else:
             pictures_of = paths if form == "md" else {}
-            yield name, _short(report, _LIMITS[form], pictures_of, templates).encode()
+            yield name, _short(report, form, pictures_of, templates).encode()
 
 
-def _short(report: Report, limit_bytes: int, pictures: Mapping[str, str], templates: Path | None) -> str:
+def _file_name(name: str) -> str:
+    """A name that any file system takes; the start of a chart's name tells figures apart."""
+    return _ODD.sub("-", name)[:_LONGEST].strip("-.") or "figure"
+
+
+def _short(report: Report, form: str, pictures: Mapping[str, str], templates: Path | None) -> str:
     def text(its: Report) -> str:
         return render(its, "md", pictures=pictures, own_templates=templates)
 
     whole = f"{stem_of(report.kind)}.html, or tunebench report RUN --kind {report.kind} --format html"
-    return text(shortened(report, size=lambda its: len(text(its).encode()), limit=limit_bytes, whole=whole))
+    its = brief(report, whole=whole) if form == "comment" else report
+    return text(shortened(its, size=lambda its: len(text(its).encode()), limit=_LIMITS[form], whole=whole))
 
 
 def card_files(runs: Sequence[Run], *, policy: Path | None = None) -> Iterator[tuple[str, bytes]]:

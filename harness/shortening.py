@@ -13,6 +13,23 @@ from harness.pages import Cell, Provenance, Report, Section, Table
 _FEW, _BRIEF = 5, 100  # of each kind, characters each: even all made of entities they stay below 50,000
 
 
+def brief(report: Report, *, whole: str) -> Report:
+    """Give what a comment is read for: banners, headline, findings, and the beginning of each table of figures."""
+    sections = (
+        replace(
+            its, listings=(), figures=(), tables=tuple(first_rows(table, _ROWS_OF_A_COMMENT) for table in its.tables)
+        )
+        for its in report.sections
+        if not its.detail and its.name not in _BACKGROUND
+    )
+    short = replace(_with_sections(report, sections), not_measured=(), definitions=Table(columns=(), rows=()))
+    return _saying(short, report, whole)
+
+
+_ROWS_OF_A_COMMENT = 15
+_BACKGROUND = {"runs", "configuration", "notes", "costs", "use-cases", "trajectory"}
+
+
 def shortened(report: Report, *, size: Callable[[Report], int], limit: int, whole: str) -> Report:
     """Give *report* without as much as makes its *size* exceed *limit*; *whole* says where all of it is.
 
@@ -60,13 +77,13 @@ def _with_sections(report: Report, sections: Iterable[Section]) -> Report:
 
 def _with_rows(report: Report, count: int) -> Report:
     sections = (
-        replace(its, findings=its.findings[:count], tables=tuple(_first_rows(table, count) for table in its.tables))
+        replace(its, findings=its.findings[:count], tables=tuple(first_rows(table, count) for table in its.tables))
         for its in report.sections
     )
-    return replace(report, sections=tuple(sections), definitions=_first_rows(report.definitions, count))
+    return replace(report, sections=tuple(sections), definitions=first_rows(report.definitions, count))
 
 
-def _first_rows(table: Table, count: int) -> Table:
+def first_rows(table: Table, count: int) -> Table:
     """The first *count* rows, with the footnotes they use, counted anew."""
     rows = table.rows[:count]
     used = sorted({note for row in rows for cell in row for note in cell.notes})

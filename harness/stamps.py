@@ -7,7 +7,7 @@ from harness import codec
 from harness.errors import BadReport
 from harness.pages import Provenance
 
-_STAMP = re.compile(r"<!-- tunebench (\{.*\}) -->")
+_STAMP = re.compile(r"^<!-- tunebench (\{.*\}) -->", flags=re.MULTILINE)
 # All that could end a comment or an attribute, turn lines around or be no UTF-8.
 _UNSAFE = re.compile(r"--|[^ -~]|[<>&]")
 
@@ -41,10 +41,9 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _in_markdown(text: str) -> str | None:
-    """The stamp if it is the last line: a line before it may be an answer that looks like one."""
-    lines = text.rstrip().rsplit("\n", 1)
-    found = _STAMP.fullmatch(lines[-1])
-    return found and found[1]
+    """The last stamp: one before it may be an answer that looks like it, and what follows may be an editor's."""
+    found = _STAMP.findall(text)
+    return str(found[-1]) if found else None
 
 
 def _in_html(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """Whether a rendered report holds: it is made again from the stored results, and compared byte by byte."""
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,12 +63,16 @@ def _provenance(path: Path, found: bytes, form: str) -> Provenance:
 def _sources(path: Path, provenance: Provenance, results_dir: Path) -> Iterator[Path]:
     """Where the runs are: beside the report as it says, else among the results."""
     for source in provenance.sources:
-        beside = path.parent / source.path
+        if source.path.startswith(lookup.PUBLISHED):
+            yield lookup.locate(source.path, results_dir)
+            continue
+        beside = Path(os.path.normpath(path.parent / source.path))
         try:
             yield beside if is_run(beside) else lookup.locate(source.run, results_dir)
         except UnknownName as error:
             where = f"neither at {beside} nor in {results_dir}"
-            raise BadReport(f"{path}: made from the run {source.run!r}, which is {where}; --results-dir DIR") from error
+            told = f"{path}: made from the run {source.run!r}, which is {where}"
+            raise BadReport(f"{told}; say where your runs are: --results-dir DIR") from error
 
 
 def _at_the_same_place(report: Report, then: Provenance) -> Report:

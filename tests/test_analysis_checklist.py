@@ -9,7 +9,6 @@ GOOD = Training(
     iterations_done=1000,
     iterations_planned=1000,
     losses=100,
-    losses_not_finite=0,
     val_loss_first=2.0,
     val_loss_final=1.5,
     best_iteration=1000,
@@ -53,7 +52,7 @@ def test_of_a_training_nothing_is_known_of_everything_is_unknown_and_says_so():
     ("name", "changes", "numbers"),
     [
         ("all iterations done", {"iterations_done": 999}, "999 of 1,000"),
-        ("losses finite", {"losses_not_finite": 1}, "1 of 100 are not"),
+        ("losses finite", {"diverged": "a loss of nan at iteration 7"}, "a loss of nan at iteration 7"),
         ("validation loss improved", {"val_loss_final": 2.0}, "2.000 to 2.000 nat/token, without an interval"),
         (
             "validation loss improved",

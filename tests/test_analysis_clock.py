@@ -1,6 +1,6 @@
 import pytest
 
-from harness.analysis.clock import rate_implies, reconcile
+from harness.analysis.clock import reconcile
 
 
 def test_parts_that_add_up_are_reconciled():
@@ -15,15 +15,6 @@ def test_a_tenth_of_the_wall_clock_may_be_missing_or_too_much(accounted_s, recon
     assert clock.share_off == pytest.approx(1 - accounted_s / 100)
 
 
-def test_a_rate_printed_beside_another_time_is_told():
-    """15,000 iterations at 0.85 a second are 4.9 h, not 8.3."""
-    implied_s = rate_implies(15_000, 0.85)
-    assert implied_s / 3600 == pytest.approx(4.902, abs=0.001)
-    clock = reconcile(8.3 * 3600, {"iterations": implied_s})
-    assert clock.share_off == pytest.approx(0.409, abs=0.001)
-    assert not clock.reconciled
-
-
 def test_a_clock_without_parts_has_no_account():
     assert (reconcile(2.0, {}).share_off, reconcile(2.0, {}).reconciled) == (1.0, False)
 
@@ -32,8 +23,3 @@ def test_a_clock_without_parts_has_no_account():
 def test_a_clock_that_did_not_run_is_refused(wall_s):
     with pytest.raises(ValueError, match=f"a time above 0, got {wall_s} s"):
         reconcile(wall_s, {})
-
-
-def test_a_rate_of_nothing_implies_no_time():
-    with pytest.raises(ValueError, match="above 0, got 0"):
-        rate_implies(1, 0)

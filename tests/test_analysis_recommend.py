@@ -70,7 +70,11 @@ def test_a_case_beyond_a_limit_is_out_however_well_it_ranks():
 
 def test_the_only_case_within_the_limits_is_named_as_that():
     its = answer(case("a/base", FAST, LARGE), case("b/base", MIDDLE, SMALL), limits=(LIMIT,))
-    assert (its.outcome, its.cases, its.reason) == (Outcome.CASE, ("b/base",), "the only one within all limits")
+    assert (its.outcome, its.cases, its.reason) == (
+        Outcome.CASE,
+        ("b/base",),
+        "the only one of those measured within all limits",
+    )
 
 
 def test_where_all_break_a_limit_none_is_feasible():

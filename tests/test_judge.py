@@ -358,7 +358,7 @@ def test_what_compares_is_judged_apart_from_what_does_not():
     two, one = rank([slow, stand_in, fast])
     assert (two.members, two.winner, two.verdict) == (("slow", "fast"), "fast", Verdict.BETTER)
     assert (one.members, one.winner, one.verdict) == (("stand-in",), None, Verdict.NOT_COMPARABLE)
-    assert one.reason == "differing: stand-in weights"
+    assert one.reason == "stand-in weights compare with nothing here"
 
 
 def test_the_level_are_those_no_worse_than_the_best():

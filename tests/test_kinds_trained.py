@@ -92,11 +92,6 @@ def test_rates_are_over_their_median_which_the_legend_names():
     assert steps.y == (0.125, *[1.0] * 9)
 
 
-def test_validations_stand_where_they_were_made():
-    (dots,) = analysis().panels[2].dots
-    assert (dots.x, dots.y) == ((0.0, 5.0, 10.0), (0.0, 0.0, 0.0))
-
-
 def test_rates_of_many_steps_are_smoothed():
     steps = [0.5] * 301
     steps[150] = 50.0

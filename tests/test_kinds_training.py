@@ -42,7 +42,7 @@ def figures(report):
 
 
 def conditions(report):
-    return {its["condition"]: its["outcome"] for its in grid(report, TITLE) if "condition" in its}
+    return {its["condition"]: its["outcome"][2:] for its in grid(report, TITLE) if "condition" in its}
 
 
 FALLING = tuple((float(i), 4.0 - i / 20) for i in range(1, 41))  # 3.95 to 2.0

@@ -15,7 +15,7 @@ def said(*records):
 def test_a_case_measured_while_the_machine_was_slower_is_named():
     quiet = [probed(name, 100.0) for name in ("a", "b", "c")]
     assert said(*quiet, probed("d", 50.0)) == [
-        ("inference/d/base", "R2", "the machine's own matrix products ran at 50.00 % of this run's median")
+        ("inference/d/base", "R2", "the machine's own matrix products ran at 50.00 % of the median case's")
     ]
 
 
@@ -40,14 +40,24 @@ def test_a_compute_type_is_compared_with_its_like():
 
 
 def test_a_prompt_answered_at_a_varying_speed_is_named_once():
-    its = record(metrics={REPEAT: measured(REPEAT, (10.0, 20.0), (10.0, 20.0))})
+    its = record(metrics={REPEAT: measured(REPEAT, (10.0, 20.0, 15.0, 10.0, 20.0), (10.0, 20.0, 15.0, 10.0, 20.0))})
     ((subject, rule, words),) = said(its)
     assert (subject, rule) == ("inference/tiny/base", "R5")
-    assert "vary by 47.14 %" in words  # 7.071 / 15
+    assert "vary by 33.33 %" in words  # 5 of 15
 
 
-def test_a_steady_one_is_not():
-    assert said(record(metrics={REPEAT: measured(REPEAT, (10.0, 10.5))})) == []
+def test_a_steady_one_is_not_and_few_answers_say_too_little():
+    assert said(record(metrics={REPEAT: measured(REPEAT, (10.0, 10.5, 10.0, 10.5, 10.0))})) == []
+    assert said(record(metrics={REPEAT: measured(REPEAT, (10.0, 20.0))})) == []
+
+
+def test_a_page_of_one_suite_names_its_own_cases():
+    slow = [
+        record(f"{suite}/tiny/base", metrics={GEMM: measured(GEMM, rate)})
+        for suite, rate in (("training", 50.0), ("evaluation", 100.0), ("inference", 100.0))
+    ]
+    assert [its.subject for its in trust([bundle(*slow)]).findings] == ["training/tiny/base"]
+    assert trust([bundle(*slow)], ("inference",)).empty
 
 
 def test_a_case_without_a_key_or_a_reading_is_passed_over():

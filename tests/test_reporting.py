@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness import __version__, reporting
-from harness.errors import BadConfig, BadResultFile, UnknownName
-from harness.reporting import build, files, read, write
+from harness.errors import BadConfig, BadResultFile, HarnessError, UnknownName
+from harness.reporting import build, files, read, suits, write
 from harness.stamps import provenance_of
 from tests.samples import bundle, full_record, record, small_run, stored
 
@@ -51,6 +51,10 @@ def test_every_kind_is_made_of_every_state_of_a_run(tmp_path, kind):
     """Of no record, of failures alone, of all there is."""
     states = (bundle(id="none"), bundle(small_run().records[0], id="failed"), everything())
     for directory in stored(tmp_path, *states):
+        if not suits(kind, read([directory])):
+            with pytest.raises(HarnessError, match=f"--kind {kind}: the runs hold .*nothing for it"):
+                text(directory, kind=kind)
+            continue
         for form in ("md", "html", "json", "comment"):
             assert text(directory, kind=kind, form=form)
 

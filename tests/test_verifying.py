@@ -77,7 +77,7 @@ def test_a_report_that_was_moved_finds_its_run_among_the_results(run, results, t
 def test_a_report_without_its_run_is_refused(run, results, tmp_path):
     path = written(run, place=tmp_path / "out")
     shutil.rmtree(run)
-    with pytest.raises(BadReport, match=r"which is neither at .* nor in .*; --results-dir DIR"):
+    with pytest.raises(BadReport, match=r"which is neither at .* nor in .*; say where your runs are"):
         verify(path, results)
 
 

@@ -41,7 +41,7 @@ class Training:
     iterations_done: int | None = None
     iterations_planned: int | None = None
     losses: int | None = None  # reported
-    losses_not_finite: int | None = None
+    diverged: str | None = None  # how it ended, where a loss was no longer a number
     val_loss_first: float | None = None  # nat/token, before training
     val_loss_final: float | None = None
     val_ratio: Interval | None = None  # final / first; None where too few processes were measured for an interval
@@ -80,11 +80,12 @@ def _iterations(its: Training) -> Item:
 
 
 def _finite(its: Training) -> Item:
-    name, rule = "losses finite", "no reported loss is infinite or not a number"
-    if its.losses is None or its.losses_not_finite is None or not its.losses:
+    name, rule = "losses finite", "no loss is infinite or not a number"
+    if its.diverged is not None:
+        return _item(name, rule, holds=False, numbers=its.diverged)
+    if not its.losses:
         return _item(name, rule, holds=None, numbers="")
-    numbers = f"{_count(its.losses_not_finite)} of {_count(its.losses)} are not"
-    return _item(name, rule, holds=its.losses_not_finite == 0, numbers=numbers)
+    return _item(name, rule, holds=True, numbers=f"{_count(its.losses)} losses are stored")
 
 
 def _improved(its: Training) -> Item:

@@ -27,14 +27,3 @@ def reconcile(wall_s: float, parts: Mapping[str, float]) -> Clock:
     accounted_s = sum(parts.values())
     share_off = (wall_s - accounted_s) / wall_s
     return Clock(wall_s=wall_s, accounted_s=accounted_s, share_off=share_off, reconciled=abs(share_off) <= TOLERANCE)
-
-
-def rate_implies(iterations: float, rate_per_s: float) -> float:
-    """The seconds that so many iterations (or tokens) take at a rate.
-
-    Raises:
-        ValueError: if the rate is not above 0.
-    """
-    if rate_per_s <= 0:
-        raise ValueError(f"a rate that implies a time is above 0, got {rate_per_s!r} per second")
-    return iterations / rate_per_s

@@ -11,7 +11,7 @@ from statistics import median
 
 from harness.analysis.evidence import Entry
 from harness.analysis.means import over_labels
-from harness.judge import Contender, judge, rank
+from harness.judge import Contender, Verdict, judge, rank
 from harness.records import Metric, Record, Status
 from harness.stats import Interval, process_values
 
@@ -127,8 +127,12 @@ def _shares(contenders: Sequence[Contender]) -> list[Share]:
     for ranking in rank(contenders):
         for name in ranking.members:
             its = by_name[name].metric
-            ratio, reason = None, None if ranking.best == name else ranking.reason
-            if ranking.best not in {None, name}:
+            ratio: Interval | None = None
+            reason: str | None = ranking.reason
+            least = ranking.best == name and ranking.verdict is not Verdict.NOT_JUDGED
+            if least:
+                reason = None
+            elif ranking.best not in {None, name}:
                 judgement = judge(by_name[ranking.best or name].metric, its)
                 ratio, reason = judgement.ratio, None if judgement.ratio else judgement.reason
             values = process_values(its.samples or ())
@@ -136,7 +140,7 @@ def _shares(contenders: Sequence[Contender]) -> list[Share]:
                 entry=name,
                 value=median(values),
                 processes=len(values),
-                least=ranking.best == name,
+                least=least,
                 ratio=ratio,
                 reason=reason,
             )

@@ -15,6 +15,7 @@ from harness.analysis.evidence import Entry, Evidence, looked_up, measuring, wei
 from harness.analysis.means import over_labels
 from harness.headlines import NO_WORK
 from harness.judge import STAND_INS, TOLERANCE, Contender, Verdict, obstacles, rank
+from harness.metrics import BY_TOKEN
 from harness.policies import Policy, Rank, UseCase
 from harness.records import Better
 from harness.stats import process_values
@@ -95,10 +96,10 @@ def _decide(
         return answer(outcome=outcome, reason=reason or "no case was measured")
     names = tuple(its.name for its in within)
     if len(within) == 1 and broken:
-        return answer(outcome=Outcome.CASE, reason="the only one within all limits", cases=names)
+        return answer(outcome=Outcome.CASE, reason="the only one of those measured within all limits", cases=names)
     its, *apart = rank(within)
     if apart or len(names) == 1:
-        blocked = [what for a, b in combinations(within, 2) for what in obstacles(a.key, b.key, a.metric)]
+        blocked = [what for a, b in combinations(within, 2) for what in _apart(a, b)]
         reason = f"not comparable: {', '.join(dict.fromkeys(blocked))}" if apart else its.reason
         return answer(outcome=Outcome.INSUFFICIENT, reason=f"{reason} ({', '.join(names)})")
     if its.winner is not None:
@@ -114,6 +115,10 @@ def _grouped(reasons: dict[str, str]) -> list[str]:
     for name, reason in reasons.items():
         names.setdefault(reason, []).append(name)
     return [f"{reason} ({', '.join(its)})" for reason, its in names.items()]
+
+
+def _apart(a: Contender, b: Contender) -> list[str]:
+    return obstacles(a.key, b.key, a.metric, by_token=a.by_token)
 
 
 def _stand_in(entry: Entry) -> str | None:
@@ -143,7 +148,7 @@ def _contender(entry: Entry, by: Rank, field: Sequence[Entry]) -> tuple[Contende
         metric = mean
     elif by.label is not None:
         metric = replace(metric, samples=metric.parts()[by.label], labels=None)
-    return Contender(name=entry.name, key=entry.records[suite].key, metric=metric), None
+    return Contender(name=entry.name, key=entry.records[suite].key, metric=metric, by_token=by.metric in BY_TOKEN), None
 
 
 def _labels(field: Sequence[Entry], metric: str, suite: str) -> tuple[str, ...]:

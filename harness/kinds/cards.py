@@ -11,9 +11,10 @@ from harness.kinds.modelcard import model_card
 from harness.pages import Listing, Report, Section
 from harness.plans import BASE
 from harness.policies import CardText
-from harness.records import Bundle, Record
+from harness.records import Bundle, Record, Status
 
 KIND = "cards"
+_LONGEST = 100  # characters of a file's name
 _MOST_SHOWN = 20  # cards on one page
 
 
@@ -25,7 +26,7 @@ def cards(bundles: Sequence[Bundle], licenses: Mapping[str, str | None], said: C
     taken: set[str] = set()
     found = []
     for bundle in bundles:
-        for entry in _published(entries(bundle.records)):
+        for entry in _published(_that_ended(entries(bundle.records))):
             file_name = _file_name("model", entry.name, taken)
             base_license = next((licenses.get(its.key.model) for its in entry.records.values() if its.key), None)
             found.append(model_card(entry, bundle, file_name=file_name, base_license=base_license, said=said))
@@ -69,6 +70,11 @@ def _published(field: Sequence[Entry]) -> Iterator[Entry]:
     yield from (entry for entry in field if not (_is_bare(entry) and _model(entry) in adapted))
 
 
+def _that_ended(field: Sequence[Entry]) -> list[Entry]:
+    """Those of which a case ended ok: there is nothing to say of the others."""
+    return [its for its in field if any(record.status is Status.OK for record in its.records.values())]
+
+
 def _model(entry: Entry) -> str:
     return entry.name.partition("/")[0]
 
@@ -90,7 +96,7 @@ def _by_data(bundles: Sequence[Bundle]) -> dict[tuple[str, str], list[Record]]:
 
 def _file_name(kind: str, name: str, taken: set[str]) -> str:
     """A file name that no other card has; a name alone, whatever *name* holds."""
-    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "unnamed"
+    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower())[:_LONGEST].strip("-.") or "unnamed"
     stem, number = f"{kind}-card-{slug}", 1
     while stem in taken:
         number += 1

@@ -1,6 +1,6 @@
 """What helps to choose: which fields keep cases apart, what each use case calls for, a checklist. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.analysis.checklist import Outcome, Training, checklist
@@ -18,25 +18,32 @@ from harness.units import NOT_MEASURED, format_value
 _MOST_CASES = 12
 
 
-def comparability(columns: Sequence[Column], runs: Runs) -> Section:
-    """One row a field of what the cases were measured with, and what a difference in it does (rule R26)."""
-    environments = {bundle.run.id: bundle.environment for bundle in runs.bundles}
-    keyed = [
-        Keyed(name=column.name, key=column.record.key, environment=environments[column.run])
-        for column in columns
-        if column.record.metrics
-    ][:_MOST_CASES]
-    found = matrix(keyed) if len(keyed) > 1 else ()
-    rows = [
-        texts((match.field, "equal" if match.equal else "different", match.effect, *match.values)) for match in found
-    ]
-    heads = ("field", "", "effect", *(its.name for its in keyed))
+def comparability(columns: Mapping[str, Sequence[Column]], runs: Runs) -> Section:
+    """A table a suite: one row a field the cases were measured with, and what a difference does (rule R26)."""
     return Section(
         name="comparability",
         title="What compares with what",
         text="Each effect is the judge's own: what it refuses to compare when this field alone differs.",
-        tables=(Table(columns=heads, rows=tuple(rows), caption="Comparability, by field"),),
+        tables=tuple(_comparability(suite, its, runs) for suite, its in columns.items()),
         detail=True,
+    )
+
+
+def _comparability(suite: str, columns: Sequence[Column], runs: Runs) -> Table:
+    environments = {bundle.run.id: bundle.environment for bundle in runs.bundles}
+    measured = [column for column in columns if column.record.metrics]
+    keyed = [
+        Keyed(name=column.name, key=column.record.key, environment=environments[column.run])
+        for column in measured[:_MOST_CASES]
+    ]
+    found = matrix(keyed) if len(keyed) > 1 else ()
+    more = len(measured) - len(keyed)
+    rows = [texts((its.field, "equal" if its.equal else "different", its.effect, *its.values)) for its in found]
+    return Table(
+        columns=("field", "", "effect", *(its.name for its in keyed)),
+        rows=tuple(rows),
+        notes=(f"{more} more cases are left out here",) if more > 0 else (),
+        caption=f"{suite.capitalize()}, by field",
     )
 
 
@@ -65,16 +72,21 @@ def evidence(runs: Runs, policy: Policy) -> Section:
     """What the answers to the use cases rest on: each case against each limit, and what was left out, why."""
     notes = Footnotes()
     weighed: list[tuple[Cell, ...]] = []
-    left_out: list[tuple[Cell, ...]] = []
+    left_out: dict[str, list[str]] = {}
     for bundle in runs.bundles:
         for its in recommend(policy, entries(bundle.records)):
             name = _named(its, bundle.run.id, runs)
             weighed += [(*texts((name, one.entry, _limit(one.limit))), *_weighed(one, notes)) for one in its.evidence]
-            left_out += [texts((name, words)) for words in its.left_out]
+            for words in its.left_out:
+                left_out.setdefault(words, []).append(name)
     heads = ("use case", "case", "limit", "worst of the work", "kept")
     tables = (
         Table(columns=heads, rows=tuple(weighed), notes=tuple(notes.texts), caption="Cases against limits"),
-        Table(columns=("use case", "not considered"), rows=tuple(left_out), caption="Cases that were not considered"),
+        Table(
+            columns=("not considered", "for"),
+            rows=tuple(texts((words, ", ".join(names))) for words, names in left_out.items()),
+            caption="Cases that were not considered",
+        ),
     )
     return Section(
         name="use-case-evidence",
@@ -118,7 +130,8 @@ def costs(runs: Runs) -> Section:
     """What each case takes against the least of those it compares with (rule R19)."""
     several = len(runs.bundles) > 1
     tables = []
-    for bundle in runs.bundles[:_MOST_CASES]:
+    measured = [bundle for bundle in runs.bundles if bundle.run.published is None]
+    for bundle in measured[:_MOST_CASES]:
         for cost in relative_costs(entries(bundle.records)):
             rows = [_share(share, cost.unit) for share in cost.shares]
             named = f"{cost.what}, {bundle.run.id}" if several else cost.what
@@ -142,7 +155,7 @@ def _share(its: Share, unit: str) -> tuple[Cell, ...]:
     return text(its.entry), replace(cell, text=f"{cell.text} (n={its.processes})"), against
 
 
-_VERDICTS = {Outcome.PASS: "better", Outcome.FAIL: "worse", Outcome.UNKNOWN: "inconclusive"}
+_OUTCOMES = {Outcome.PASS: "✓ pass", Outcome.FAIL: "✗ fail", Outcome.UNKNOWN: "? unknown"}
 
 
 def checked(its: Training, name: str) -> Table:
@@ -150,7 +163,7 @@ def checked(its: Training, name: str) -> Table:
     rows = [
         (
             text(item.name),
-            Cell(text=item.outcome.value, state=State.VERDICT, verdict=_VERDICTS[item.outcome]),
+            Cell(text=_OUTCOMES[item.outcome], state=State.VERDICT),
             text(item.numbers),
             text(item.rule),
         )

@@ -38,13 +38,13 @@ def compare(bundles: Sequence[Bundle], policy: Policy) -> Report:
         choices.use_cases(runs, policy),
         choices.evidence(runs, policy),
         facts.configuration(columns),
-        choices.comparability([column for suite in SUITES for column in columns[suite]], runs),
+        choices.comparability(columns, runs),
         shown.memory(columns),
-        *shown.answers(columns["evaluation"]),
+        shown.answers(columns["evaluation"]),
         facts.notes_of(records),
         facts.environments(bundles),
     ]
-    return frame.report(KIND, runs, sections, headline=map(headline, judged.values()))
+    return frame.report(KIND, runs, sections, headline=[line for its in judged.values() for line in headline(its)])
 
 
 def _quality_and_speed(columns: Sequence[Column]) -> Section:

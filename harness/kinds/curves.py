@@ -51,12 +51,13 @@ def best(series: Series) -> tuple[float, float]:
     return series.x[i], series.y[i]
 
 
-def tokens_at(record: Record, iterations: Sequence[float]) -> list[float] | None:
-    """Real tokens seen after each of these iterations; None where they were not counted."""
+def tokens_at(record: Record, iterations: Sequence[float]) -> list[float | None] | None:
+    """Real tokens seen after each of these iterations; None where they were not counted, or not printed of one."""
     if steps := record.series.get("real_tokens"):
         x, total = steps.x, [0.0, *accumulate(steps.y)]
     elif seen := record.series.get("tokens_seen"):
-        x, total = seen.x, [0.0, *seen.y]
+        printed = dict(zip(seen.x, seen.y, strict=True))
+        return [printed.get(at) for at in iterations]
     else:
         return None
     return [total[bisect_right(x, at)] for at in iterations]

@@ -46,7 +46,7 @@ def steadiness(columns: Sequence[Column], rating: Rating) -> Section:
     return Section(
         name="steadiness",
         title="Steadiness",
-        text="Coefficient of variation (standard deviation with n - 1 over mean) of `repeat_decode_tokens_per_s`: "
+        text="Coefficient of variation (standard deviation with n - 1 over mean) of repeat_decode_tokens_per_s: "
         "one prompt answered again and again. What the model does is the same each time; the spread is the machine's. "
         f"Words are policy, from {_FEWEST} answers on: {_bins(rating)}.",
         tables=(Table(columns=heads, rows=tuple(rows), notes=tuple(notes.texts), caption="Steadiness"),),

@@ -4,6 +4,7 @@ Every function takes records with the names of their columns, and gives None whe
 are plain; descriptions and captions are made of the numbers.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -11,6 +12,7 @@ from itertools import chain
 from statistics import median
 
 from harness.charts import Bars, Chart, Dash, Dots, Line, Panel
+from harness.headlines import NO_WORK
 from harness.judge import STAND_INS
 from harness.kinds.curves import best, running_median, sentences, tokens_at, told, window_of
 from harness.kinds.trained import loss_curve_detailed, training_analysis
@@ -32,7 +34,6 @@ Columns = Sequence[tuple[str, Record]]
 Parts = dict[str, list[float]]  # label -> the median of each process
 
 _GIB = 2.0**30
-_NOT_OF_THE_WORK = {"probe", "process"}  # phases in which the machine is measured, or everything is
 _WIDE_RANGE = 10.0  # highest over lowest, from which an even axis would press the lowest together
 _MOST_CASES = 12
 _APART = 0.5  # of a category's width, over which its cases are spread
@@ -63,14 +64,12 @@ def losses_over_tokens(columns: Columns) -> Chart | None:
         if train and (tokens := tokens_at(record, train.x)):
             window = window_of(len(train.y))
             smoothed |= window > 1
-            y = running_median(train.y, window)
-            lines.append(Line(label=f"{name}, training", x=tuple(tokens), y=tuple(y), color=color))
+            x, y = _known(tokens, running_median(train.y, window))
+            lines.append(Line(label=f"{name}, training", x=x, y=y, color=color))
             said.append(told(f"Training loss of {name}", train))
         if val and (tokens := tokens_at(record, val.x)):
-            line = Line(
-                label=f"{name}, validation", x=tuple(tokens), y=val.y, color=color, dash=Dash.DASHED, marker=True
-            )
-            lines.append(line)
+            x, y = _known(tokens, val.y)
+            lines.append(Line(label=f"{name}, validation", x=x, y=y, color=color, dash=Dash.DASHED, marker=True))
             said.append(f"Best validation loss of {name} {format_number(best(val)[1])}")
     if not lines:
         return None
@@ -102,8 +101,10 @@ def speed_by_scenario(columns: Columns) -> Chart | None:
 def context_scaling(columns: Columns) -> Chart | None:
     """Decoding speed after contexts of several lengths."""
     measured = _measured(columns, "context_decode_tokens_per_s")
-    measured = [(name, {its: parts[its] for its in sorted(parts, key=_depth)}) for name, parts in measured]
-    places = [[_depth(label) for label in parts] for _, parts in measured]
+    measured = [(name, {its: parts[its] for its in sorted(parts, key=depth)}) for name, parts in measured]
+    measured = [(name, {its: parts[its] for its in parts if depth(its) < math.inf}) for name, parts in measured]
+    measured = [(name, parts) for name, parts in measured if parts]
+    places = [[depth(label) for label in parts] for _, parts in measured]
     panel = Panel(title="Decoding", x_label="tokens of context before", y_label="token/s")
     chart = Chart(name="context_scaling", title="Decoding speed after a context", caption="", alt="", panels=(panel,))
     return _speeds(chart, columns, measured, places)
@@ -113,7 +114,7 @@ def context_scaling(columns: Columns) -> Chart | None:
 def memory_by_phase(columns: Columns) -> Chart | None:
     """The peak of the memory in use in each phase of the work."""
     measured = [
-        (name, {label: values for label, values in parts.items() if label not in _NOT_OF_THE_WORK})
+        (name, {label: values for label, values in parts.items() if label not in NO_WORK})
         for name, parts in _measured(columns, "peak_active_bytes")
     ]
     measured = [(name, parts) for name, parts in measured if parts]
@@ -182,6 +183,12 @@ def quality_against_speed(columns: Columns) -> Chart | None:
     )
 
 
+def _known(tokens: Sequence[float | None], losses: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The points of which the tokens are known, as x and y."""
+    points = [(x, y) for x, y in zip(tokens, losses, strict=True) if x is not None]
+    return tuple(x for x, _ in points), tuple(y for _, y in points)
+
+
 def _measured(columns: Columns, metric: str) -> list[tuple[str, Parts]]:
     """What each process read of a metric, by label; without the columns that have none of it."""
     found = [(name, record.metrics.get(metric)) for name, record in columns]
@@ -222,9 +229,10 @@ def _readings(x: Sequence[float], parts: Parts, color: int) -> list[Dots]:
     )
 
 
-def _depth(label: str) -> float:
-    """The tokens in a label such as "depth 512"."""
-    return float(label.rpartition(" ")[2])
+def depth(label: str | None) -> float:
+    """The tokens in a label such as "depth 512"; of any other label it comes last."""
+    number = (label or "").rpartition(" ")[2]
+    return float(number) if number.isdecimal() else math.inf
 
 
 def _ranges(measured: Sequence[tuple[str, Parts]], unit: str) -> list[str]:

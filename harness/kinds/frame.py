@@ -9,8 +9,9 @@ from harness.cells import HOW_TO_READ, Column, code, columns_of, text
 from harness.kinds.facts import STAND_IN_NOTE
 from harness.kinds.judged import ROWS
 from harness.metrics import DEFINITIONS
-from harness.pages import Finding, Provenance, Report, Section, Table
+from harness.pages import Finding, Provenance, Report, Section, State, Table
 from harness.records import Bundle, Record, Status
+from harness.shortening import first_rows
 from harness.versions import version_warnings
 
 _MOST_ROWS = 200  # of a table
@@ -52,15 +53,16 @@ def report(
     """Put a frame around sections; those that hold nothing are left out."""
     records = [record for record in runs.records if record.suite in suites]
     ok = sum(record.status is Status.OK for record in records)
+    shown = tuple(_limited(section) for section in sections if not section.empty)
     return Report(
         kind=kind,
         title=", ".join(dict.fromkeys(record.case.split("/")[1] for record in records)) or "no models",
         headline=(_ended(runs, ok, len(records)), *(its for its in headline if its)),
         how_to_read=HOW_TO_READ,
-        banners=banners(runs.bundles),
-        sections=tuple(_limited(section) for section in sections if not section.empty),
-        not_measured=_not_measured(records, suites),
-        definitions=_definitions(records),
+        banners=banners(runs.bundles, records),
+        sections=shown,
+        not_measured=_not_measured(runs.records, suites),
+        definitions=_definitions(shown),
         provenance=Provenance(kind=kind, version=__version__),
     )
 
@@ -84,7 +86,8 @@ def _cut(table: Table) -> Table:
     if more <= 0:
         return table
     note = f"{more} more rows are left out here; `tunebench export RUN --format csv` has every reading"
-    return replace(table, rows=table.rows[:_MOST_ROWS], notes=(*table.notes, note))
+    cut = first_rows(table, _MOST_ROWS)
+    return replace(cut, notes=(*cut.notes, note))
 
 
 def _ended(runs: Runs, ok: int, cases: int) -> str:
@@ -93,13 +96,12 @@ def _ended(runs: Runs, ok: int, cases: int) -> str:
     return f"{ok} of {cases} cases ended ok{more}."
 
 
-def banners(bundles: Sequence[Bundle]) -> tuple[str, ...]:
-    """What limits everything that is said below."""
-    records = [record for bundle in bundles for record in bundle.records]
+def banners(bundles: Sequence[Bundle], records: Sequence[Record]) -> tuple[str, ...]:
+    """What limits everything that is said below of these records."""
     said = dict.fromkeys(
         f"Warning: {warning}" for bundle in bundles for warning in bundle.run.warnings if STAND_IN_NOTE not in warning
     )
-    return (*_what(bundles, records), *_differing(records), *_whole(bundles, records), *_how(bundles, records), *said)
+    return (*_whole(bundles, records), *_what(bundles, records), *_differing(records), *_how(bundles, records), *said)
 
 
 def _what(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str]:
@@ -121,9 +123,9 @@ def _whole(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str
     skipped = sum(record.status is Status.SKIPPED for record in records)
     failed = sum(record.status not in {Status.OK, Status.SKIPPED} for record in records)
     if failed:
-        yield f"FAILURES: {failed} of {len(records)} cases ended without a result; they are listed below."
+        yield f"FAILURES: {failed} of {len(records)} cases ended without a result."
     if skipped:
-        yield f"SKIPPED: {skipped} of {len(records)} cases were not measured; they are listed below."
+        yield f"SKIPPED: {skipped} of {len(records)} cases were not measured."
     if any(bundle.run.finished_at is None and bundle.run.published is None for bundle in bundles):
         yield (
             "RUN INCOMPLETE: a session did not reach its end; the cases it had finished are shown. "
@@ -134,14 +136,14 @@ def _whole(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str
 def _how(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str]:
     """How it was measured."""
     if any(bundle.run.profile == "smoke" for bundle in bundles):
-        yield "SMOKE SIZE: enough work to see that everything runs; too little for a verdict."
+        yield "SMOKE SIZE: so little work a case that it shows that everything runs, and not much more."
     if any(bundle.environment and bundle.environment.device.get("type") == "cpu" for bundle in bundles):
         yield "CPU BACKEND: these are not the numbers of an Apple or NVIDIA GPU."
     if any(bundle.run.git and bundle.run.git.get("dirty") for bundle in bundles):
         yield "DIRTY GIT TREE: the code that measured is not the commit that is named."
     seeds = {its.key.settings.get("seed") for its in records if its.suite == "training" and its.key is not None}
-    if len(seeds) == 1:
-        yield "SINGLE SEED: losses are of one order of the batches; how far another seed's lie apart is not known."
+    if len(seeds - {None}) == 1:
+        yield "SINGLE SEED: every training saw the batches in the same order; another seed would give other losses."
     measured = [bundle for bundle in bundles if bundle.run.published is None]
     yield from (f"VERSIONS DIFFER: {warning}." for warning in version_warnings(measured))
 
@@ -153,7 +155,7 @@ _FIELDS: dict[str, Callable[[Record], object]] = {
     "WEIGHTS SOURCE": lambda record: record.key and record.key.weights.source,
 }
 _MEANS = {
-    "DEVICE": "timings and memory do not compare between them",
+    "DEVICE": "no figure compares between them",
     "QUANTISATION": "no figure compares between them",
     "TOKENIZER": "token rates, losses and perplexity compare only within one; bytes, rows and bits per byte across",
     "WEIGHTS SOURCE": "stand-ins never compare with real weights",
@@ -171,12 +173,20 @@ def _differing(records: Sequence[Record]) -> list[str]:
 
 def _not_measured(records: Sequence[Record], suites: Sequence[str]) -> tuple[str, ...]:
     """Name every metric of these suites that no record of these runs holds."""
-    of_others = {name for suite, names in ROWS.items() if suite not in suites for name in names}
     measured = {name for record in records for name, metric in record.metrics.items() if metric.samples is not None}
-    return tuple(name for name in DEFINITIONS if name not in measured and name not in of_others)
+    elsewhere = {name for suite in set(SUITES) - set(suites) for name in (*ROWS[suite], *_ALSO.get(suite, ()))}
+    here = {name for suite in suites for name in ROWS[suite]}
+    return tuple(name for name in DEFINITIONS if name not in measured and (name in here or name not in elsewhere))
 
 
-def _definitions(records: Sequence[Record]) -> Table:
-    used = {name for record in records for name in record.metrics}
+_ALSO = {"inference": ("itl_s", "repeat_decode_tokens_per_s")}  # shown in sections of their own
+
+
+def _definitions(sections: Sequence[Section]) -> Table:
+    """What the names on the page mean."""
+    cells = (cell for section in sections for table in section.tables for row in table.rows for cell in row)
+    heads = (head for section in sections for table in section.tables for head in table.columns)
+    used = {its.text.split()[0] for its in cells if its.state is State.CODE and its.text.split()}
+    used |= {head.split()[0] for head in heads if head.split()}
     rows = [(code(its.name), text(its.unit), text(its.definition)) for its in DEFINITIONS.values() if its.name in used]
     return Table(columns=("metric", "unit", "definition"), rows=tuple(rows), caption="What the metrics mean")

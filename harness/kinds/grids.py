@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from harness.cells import Footnotes, code, none, text
 from harness.judge import Ranking, Verdict
-from harness.kinds.judged import PRIMARY, Judged
+from harness.kinds.judged import PRIMARY, Judged, common
 from harness.pages import Cell, Section, State, Table
+from harness.shortening import first_rows
+from harness.texts import SCENARIOS
 
 _MOST_METRICS = 12  # as columns; of more, what a choice turns on
 MOST_COLUMNS = 6  # side by side on a page; more cases are rows
@@ -35,8 +37,9 @@ def _metric_table(judged: Judged) -> Table:
 
 def _case_tables(judged: Judged) -> tuple[Table, ...]:
     """The primary metrics with a row a case, and the verdicts with a row a metric."""
-    few = len(judged.rows) <= _MOST_METRICS
-    primary = [row for row in judged.rows if few or row.name in PRIMARY[judged.suite]]
+    whole = [row for row in judged.rows if row.label not in SCENARIOS]  # of scenarios their mean
+    few = len(whole) <= _MOST_METRICS
+    primary = [row for row in whole if few or row.name in PRIMARY[judged.suite]]
     every = [(text(column.name), *(row.cells[place] for row in primary)) for place, column in enumerate(judged.columns)]
     cases = Table(
         columns=("case", *(row.title for row in primary)),
@@ -44,6 +47,7 @@ def _case_tables(judged: Judged) -> tuple[Table, ...]:
         notes=tuple(judged.notes.texts),
         caption=f"{judged.suite.capitalize()}, by case{'' if few else ': what a choice turns on'}",
     )
+    cases = first_rows(cases, len(cases.rows))  # with its own footnotes alone
     reasons = Footnotes()
     said = [(code(row.title), verdict_cell(row.rankings, reasons)) for row in judged.rows if row.rankings]
     verdicts = Table(
@@ -68,10 +72,12 @@ def verdict_cell(rankings: Sequence[Ranking], notes: Footnotes) -> Cell:
         numbers += [notes.number(f"the others are not comparable with these; {why}") for why in _reasons(alone)]
     verdicts = {its.verdict for its in groups}
     if len(verdicts) == 1 and not any(its.winner for its in groups):
-        among = f", within each of {', '.join(_common(its.members) for its in groups)}" if len(groups) > 1 else ""
-        return _verdict(groups[0].verdict, numbers, among)
+        if len(groups) > 1:
+            names = ", ".join(common(its.members) for its in groups)
+            numbers.append(notes.number(f"within each of {names}"))
+        return _verdict(groups[0].verdict, numbers)
     several = len(rankings) > 1
-    words = "; ".join(f"{_common(its.members)}: {_said(its)}" if several else _said(its) for its in groups)
+    words = "; ".join(f"{common(its.members)}: {_said(its)}" if several else _said(its) for its in groups)
     winners = tuple(its.winner for its in groups if its.winner is not None)
     verdict = Verdict.BETTER if winners else groups[0].verdict
     return replace(_verdict(verdict, numbers), text=words, winners=winners)
@@ -80,9 +86,9 @@ def verdict_cell(rankings: Sequence[Ranking], notes: Footnotes) -> Cell:
 _LEVEL = Verdict.EQUIVALENT  # which needs no reason
 
 
-def _verdict(verdict: Verdict, numbers: Sequence[int], among: str = "") -> Cell:
-    words, marks = f"{verdict.value}{among}", tuple(dict.fromkeys(numbers))
-    return Cell(text=words, state=State.VERDICT, verdict=verdict.value, notes=marks)
+def _verdict(verdict: Verdict, numbers: Sequence[int]) -> Cell:
+    marks = tuple(dict.fromkeys(numbers))
+    return Cell(text=verdict.value, state=State.VERDICT, verdict=verdict.value, notes=marks)
 
 
 def _reasons(rankings: Sequence[Ranking]) -> list[str]:
@@ -91,9 +97,3 @@ def _reasons(rankings: Sequence[Ranking]) -> list[str]:
 
 def _said(its: Ranking) -> str:
     return its.verdict.value if its.winner is None else f"{its.winner} is better ({its.reason})"
-
-
-def _common(members: Sequence[str]) -> str:
-    """How a group is called: its model, if it has one, else its members."""
-    models = {its.partition("/")[0] for its in members}
-    return models.pop() if len(models) == 1 else ", ".join(members)

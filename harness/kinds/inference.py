@@ -41,7 +41,7 @@ def inference(bundles: Sequence[Bundle], policy: Policy) -> Report:
         facts.runs(bundles),
         facts.not_ok([column.record for column in columns]),
         facts.contradictions(bundles),
-        trust(bundles),
+        trust(bundles, _SUITE),
         *(_part(name, title, judged[name], columns) for name, title, _ in _PARTS),
         throughput(columns),
         latency(columns),
@@ -50,12 +50,12 @@ def inference(bundles: Sequence[Bundle], policy: Policy) -> Report:
         facts.configuration({"inference": columns}),
         choices.costs(runs),
         choices.use_cases(runs, policy),
-        choices.comparability(columns, runs),
-        *shown.answers(columns),
+        choices.comparability({"inference": columns}, runs),
+        shown.answers(columns),
         facts.environments(bundles),
     ]
     every = replace(judged["speed"], rows=tuple(row for its in judged.values() for row in its.rows))
-    lines = [headline(every)]
+    lines = headline(every)
     return frame.report(KIND, runs, sections, headline=lines, suites=_SUITE)
 
 
@@ -101,8 +101,10 @@ def context(columns: Sequence[Column]) -> Section:
     for column in columns:
         metric = column.record.metrics.get("context_decode_tokens_per_s")
         parts = metric.parts() if metric else {}
-        first = next(iter(parts.values()), ())
-        for label, samples in parts.items():
+        ordered = sorted(parts, key=figures.depth)
+        first = parts[ordered[0]] if ordered else ()
+        for label in ordered:
+            samples = parts[label]
             before, after = process_values(first), process_values(samples)
             kept = none() if samples is first else change_cell(before, after, paired=True)
             rows.append((text(column.name), text(label or ""), metric_cell(metric, label, notes), kept))

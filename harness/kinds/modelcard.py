@@ -48,8 +48,13 @@ def model_card(
     keys = [record.key for record in entry.records.values() if record.key]
     if not keys:
         return None
-    banner = _banner(keys)
-    index = () if banner or bundle.run.published else tuple(_indexed(entry.records.get("evaluation")))
+    stand_in = _banner(keys)
+    banner = " ".join(filter(None, (stand_in, *_cautions(bundle)))) or None
+    index = (
+        ()
+        if stand_in or bundle.run.profile == "smoke" or bundle.run.published
+        else tuple(_indexed(entry.records.get("evaluation")))
+    )
     facts = dict(_front(entry, keys[0], index, license_name=said.license or base_license))
     parts = [
         Part(title="Details", table=_details(entry)),
@@ -76,6 +81,14 @@ def _banner(keys: Sequence[Key]) -> str | None:
         f"STAND-IN WEIGHTS ({key.weights.source}): not those of {key.model}, but random ones in their place. No figure "
         f"below says how well {key.model} answers, and this card must not be published as one of {key.model}."
     )
+
+
+def _cautions(bundle: Bundle) -> Iterator[str]:
+    """What a reader of the figures has to know."""
+    if bundle.run.profile == "smoke":
+        yield "SMOKE SIZE: measured to see that everything runs; too little to go by, so no result is given to the hub."
+    if bundle.environment is not None and bundle.environment.device.get("type") == "cpu":
+        yield "CPU BACKEND: speeds are not those of an Apple or NVIDIA GPU."
 
 
 def _front(

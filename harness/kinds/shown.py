@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from harness.cases import SUITES
 from harness.cells import Column, Footnotes, code, computed, metric_cell, none, plain, text
+from harness.headlines import NO_WORK
+from harness.judge import STAND_INS
 from harness.pages import Cell, Listing, Section, State, Table
-from harness.records import Record, Series
+from harness.records import Output, Record, Series
 
 _MEMORY = ("peak_active_bytes", "peak_cache_bytes", "peak_footprint_bytes")
-_NOT_THE_WORK = {"probe", "process"}  # of the machine, and of all that is in the process
 _MOST_MARKS = 40  # rows of a trajectory; beyond, every so-many-th validation is shown, and the first, best and last
 _MOST_PROMPTS = 20
 _MOST_CASES = 12
@@ -65,7 +66,7 @@ def memory(columns: dict[str, list[Column]], *, suites: Sequence[str] = SUITES) 
             metrics = column.record.metrics
             labels = dict.fromkeys(label for name in _MEMORY if name in metrics for label in metrics[name].parts())
             for label in labels:
-                if label not in _NOT_THE_WORK:
+                if label not in NO_WORK:
                     cells = (metric_cell(metrics.get(name), label, notes) for name in _MEMORY)
                     rows.append((text(f"{suite} {column.name}"), text(label or ""), *cells))
     return Section(
@@ -84,36 +85,45 @@ def memory(columns: dict[str, list[Column]], *, suites: Sequence[str] = SUITES) 
     )
 
 
-def answers(columns: Sequence[Column]) -> list[Section]:
-    """A section a model: every prompt with the answers one below the other, as they came."""
-    sections = []
-    for number, model in enumerate(dict.fromkeys(column.model for column in columns), start=1):
-        its = [column for column in columns if column.model == model and column.record.outputs][:_MOST_CASES]
-        found = {column.name: {(it.prompt_id, it.prompt): it for it in column.record.outputs} for column in its}
-        questions = list(dict.fromkeys(question for answer in found.values() for question in answer))
-        listings = []
-        for question in questions[:_MOST_PROMPTS]:
-            listings.append(Listing(title=f"Prompt {question[0]}", text=question[1]))
-            for name, answer in found.items():
-                output = answer.get(question)
-                if output is None:
-                    listings.append(Listing(title=f"{name}: not recorded", text=""))
-                else:
-                    ending = _ENDINGS.get(output.finish_reason, output.finish_reason)
-                    tokens = "" if output.output_tokens is None else f", {output.output_tokens} tokens"
-                    words = f"{name}: {len(output.text.split())} words{tokens}, {ending}"
-                    listings.append(Listing(title=words, text=output.text))
-        left_out = len(questions) - _MOST_PROMPTS
-        more = f" {left_out} more prompts are in the JSON." if left_out > 0 else ""
-        section = Section(
-            name=f"answers-{number}",
-            title=f"Answers of {model}",
-            text=f"The first {min(len(questions), _MOST_PROMPTS)} prompts in the suite's order, none chosen.{more}",
-            listings=tuple(listings),
-            detail=True,
-        )
-        sections.append(section)
-    return sections
+def answers(columns: Sequence[Column]) -> Section:
+    """Every prompt once, with the answers one below the other, as they came; of random weights none."""
+    its = [column for column in columns if column.record.outputs]
+    real = [column for column in its if not _is_random(column)]
+    shown = real[:_MOST_CASES]
+    found = {column.name: {(it.prompt_id, it.prompt): it for it in column.record.outputs} for column in shown}
+    questions = list(dict.fromkeys(question for answer in found.values() for question in answer))
+    listings = []
+    for question in questions[:_MOST_PROMPTS]:
+        listings.append(Listing(title=f"Prompt {question[0]}", text=question[1]))
+        for name, answer in found.items():
+            output = answer.get(question)
+            if output is None:
+                listings.append(Listing(title=f"{name}: not recorded", text=""))
+            else:
+                listings.append(Listing(title=f"{name}: {_about(output)}", text=output.text))
+    left_out = len(questions) - _MOST_PROMPTS
+    sentences = [
+        f"The first {min(len(questions), _MOST_PROMPTS)} prompts in the suite's order, none chosen.",
+        f"{left_out} more prompts are in the JSON." if left_out > 0 else "",
+        f"{len(real) - len(shown)} more cases are in the JSON." if len(real) > len(shown) else "",
+        f"Random weights write noise; {len(its) - len(real)} such cases are in the JSON."
+        if len(its) > len(real)
+        else "",
+    ]
+    return Section(
+        name="answers", title="Answers", text=" ".join(filter(None, sentences)), listings=tuple(listings), detail=True
+    )
+
+
+def _is_random(column: Column) -> bool:
+    return column.record.key is not None and column.record.key.weights.source in STAND_INS
+
+
+def _about(output: Output) -> str:
+    words = len(output.text.split())
+    tokens = "" if output.output_tokens is None else f", {output.output_tokens} tokens"
+    ending = _ENDINGS.get(output.finish_reason, output.finish_reason)
+    return f"{words} word{'' if words == 1 else 's'}{tokens}, {ending}"
 
 
 _ENDINGS = {"stop": "ended by itself", "length": "cut at the token limit", "unknown": "how it ended is not known"}

@@ -9,7 +9,7 @@ from statistics import median
 
 from harness.analysis.phases import Phase
 from harness.analysis.spikes import Spike
-from harness.charts import Chart, Dash, Dots, Line, Mark, Panel, Rule, Span
+from harness.charts import Chart, Dash, Line, Mark, Panel, Rule, Span
 from harness.kinds.curves import best, gap, iteration, level_near, running_median, sentences, told, window_of
 from harness.records import Record, Series
 from harness.units import format_number, format_value
@@ -119,7 +119,7 @@ def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
 
 
 def _speed(record: Record) -> Panel:
-    steps, tokens, val = (record.series.get(its) for its in ("step_s", "real_tokens", "val_loss"))
+    steps, tokens = (record.series.get(its) for its in ("step_s", "real_tokens"))
     lines: list[Line] = []
     if steps and tokens:
         by_iteration = dict(zip(tokens.x, tokens.y, strict=True))
@@ -128,13 +128,11 @@ def _speed(record: Record) -> Panel:
     if steps:
         rates = [(x, 1 / s) for x, s in zip(steps.x, steps.y, strict=True) if s > 0]
         lines += _relative("it/s", rates, _THIRD)
-    pauses = (Dots(label="validation", x=val.x, y=(0.0,) * len(val.x), color=_VAL),) if val and lines else ()
     return Panel(
         title="Speed",
         x_label="iteration",
         y_label="of its median",
         lines=tuple(lines),
-        dots=pauses,
         empty="not measured: no step times",
     )
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from harness.analysis.checklist import Training
 from harness.analysis.highwater import last_rise
 from harness.analysis.trends import Divergence, loss_reduction, thirds, time_to_target
-from harness.cells import computed, none, plain, text
+from harness.cells import change, computed, none, plain, text
+from harness.judge import STAND_INS
 from harness.kinds import choices, facts, figures, frame, shown, trained
 from harness.kinds.course import Course, apart, at, course_of, points, value_of
 from harness.kinds.curves import tokens_at
@@ -14,7 +15,7 @@ from harness.kinds.grids import metric_section
 from harness.kinds.judged import headline, judge_suite
 from harness.kinds.trust import trust
 from harness.pages import Cell, Finding, Listing, Report, Section, Table
-from harness.records import Bundle, Record, Status
+from harness.records import Bundle, Record, Status, number_in
 from harness.units import format_number, format_percent
 
 KIND = "training"
@@ -44,7 +45,7 @@ def training(bundles: Sequence[Bundle]) -> Report:
         facts.runs(bundles),
         facts.not_ok([column.record for column in columns]),
         facts.contradictions(bundles),
-        trust(bundles),
+        trust(bundles, _SUITE),
         *(
             _told(number, its, limits[its.column.run], tested.get(its.column.name), several=len(courses) > 1)
             for number, its in enumerate(courses, start=1)
@@ -57,7 +58,7 @@ def training(bundles: Sequence[Bundle]) -> Report:
         facts.notes_of([column.record for column in columns]),
         facts.environments(bundles),
     ]
-    lines = [*(_sentence(its) for its in courses), headline(judged)]
+    lines = [*(_sentence(its) for its in courses), *headline(judged)]
     return frame.report(KIND, runs, sections, headline=lines, suites=_SUITE)
 
 
@@ -108,6 +109,8 @@ def _sentence(course: Course) -> str:
 
 def _key_figures(course: Course, limit_bytes: float | None) -> Table:
     rows = [row for row in (*_losses(course), *_work(course), *_size(course, limit_bytes)) if row[1].value is not None]
+    if course.column.published:  # what our words say of a figure holds of ours
+        rows = [(name, value, text("as printed, or from what is printed")) for name, value, _ in rows]
     return Table(columns=("figure", "value", "of"), rows=tuple(rows), caption=f"Key figures of {course.column.name}")
 
 
@@ -132,14 +135,13 @@ def _losses(course: Course) -> Iterator[_Row]:
 def _work(course: Course) -> Iterator[_Row]:
     record = course.record
     settings = record.key.settings if record.key else {}
-    dataset = (record.key.dataset if record.key else None) or {}
     iterations = value_of(record, "train_iterations")
-    rows = dataset.get("rows", {}).get("train") if isinstance(dataset.get("rows"), dict) else None
-    batch = settings.get("batch_size")
+    rows = number_in(record.key and record.key.dataset, "rows", "train")
+    batch = number_in(settings, "batch_size")
     yield _row("iterations", iterations, "iteration", "batches seen")
     yield _row("updates", value_of(record, "train_updates"), "update", "of the optimizer")
     if iterations and rows and batch:
-        yield _row("epochs", iterations * batch / rows, "", f"{rows} rows, batches of {batch}")
+        yield _row("epochs", iterations * batch / rows, "", f"{rows:,.0f} rows, batches of {batch:,.0f}")
     seen = next(iter(tokens_at(record, [course.train[-1][0]]) or ()), None)
     yield _row("tokens", seen, "token", "real, unpadded")
     yield _row("throughput", value_of(record, "train_tokens_per_s"), "token/s", "steady steps; validation apart")
@@ -181,21 +183,22 @@ def _conditions(course: Course, limit_bytes: float | None, tested: Record | None
     """What the checklist goes by."""
     record = course.record
     settings = record.key.settings if record.key else {}
-    test = ((tested.data if tested else None) or {}).get("test", {})
-    done = value_of(record, "train_iterations")
+    test_rows, copies = (number_in(tested and tested.data, "test", name) for name in ("rows", "rows_in_training"))
+    done, planned = value_of(record, "train_iterations"), number_in(settings, "iters")
     peak = value_of(record, "peak_footprint_bytes", "train") or value_of(record, "peak_active_bytes", "train")
     best = min(course.val, key=lambda point: (point[1], point[0]))[0] if course.val else None
     enough = len(course.train) >= _FEWEST_REPORTS
+    learns = record.key is None or record.key.weights.source not in STAND_INS  # losses of the others say nothing
     return Training(
         iterations_done=None if done is None else int(done),
-        iterations_planned=settings.get("iters"),
-        losses=len(course.train),
-        losses_not_finite=1 if record.status is Status.DIVERGED else 0,
-        val_loss_first=course.val[0][1] if course.val else None,
-        val_loss_final=course.val[-1][1] if course.val else None,
+        iterations_planned=None if planned is None else int(planned),
+        losses=None if course.column.published else len(record.series["train_loss"].x),
+        diverged=record.reason if record.status is Status.DIVERGED else None,
+        val_loss_first=course.val[0][1] if learns and course.val else None,
+        val_loss_final=course.val[-1][1] if learns and course.val else None,
         best_iteration=None if best is None else int(best),
         final_iteration=int(course.val[-1][0]) if course.val else None,
-        overfitting=_HAS_OVERFITTED[course.overfitting.verdict],
+        overfitting=_HAS_OVERFITTED[course.overfitting.verdict] if learns else None,
         overfitting_words=course.overfitting.reason,
         spikes=len(course.spikes) if enough else None,
         spikes_recovered=sum(its.recovered is not None for its in course.spikes) if enough else None,
@@ -203,9 +206,9 @@ def _conditions(course: Course, limit_bytes: float | None, tested: Record | None
         limit_bytes=limit_bytes,
         swap_growth_bytes=value_of(record, "swap_growth_bytes"),
         clock_off_share=course.clock.share_off if course.clock else None,
-        test_rows=test.get("rows"),
-        overlapping_rows=test.get("rows_in_training"),
-        checked_rows=test.get("rows"),
+        test_rows=None if test_rows is None else int(test_rows),
+        overlapping_rows=None if copies is None else int(copies),
+        checked_rows=None if test_rows is None else int(test_rows),
         seeds=1 if "seed" in settings else None,
     )
 
@@ -217,7 +220,7 @@ def _phases(course: Course) -> Table:
             text(f"{its.start:,.0f} – {its.end:,.0f}"),
             computed(its.first, "nat/token"),
             computed(its.last, "nat/token"),
-            computed(its.change, "share"),
+            change(its.change),
         )
         for its in course.phases
     ]
@@ -247,7 +250,7 @@ def _thirds(course: Course) -> Table:
         (
             text(name),
             text(f"{its.start:,.0f} – {its.end:,.0f}"),
-            computed(its.change, "share"),
+            change(its.change),
             text(its.pace.value),
         )
         for name, its in zip(("early", "middle", "late"), thirds(*apart(course.train)), strict=False)
@@ -294,7 +297,12 @@ def _findings(course: Course) -> Iterator[Finding]:
     level = "warning" if its.verdict is Divergence.OVERFITTING else "note"
     yield Finding(rule="R8", level=level, subject=subject, text=its.reason, numbers=numbers)
     if course.clock is not None and not course.clock.reconciled:
-        words = f"{format_percent(abs(course.clock.share_off))} of the wall time is not in any measured part"
+        off = format_percent(abs(course.clock.share_off))
+        words = (
+            f"{off} of the wall time is not in any measured part"
+            if course.clock.share_off > 0
+            else f"the measured parts add up to {off} more than the wall time"
+        )
         yield Finding(rule="R14", level="warning", subject=subject, text=words)
     if course.record.status is not Status.OK:
         words = f"ended {course.record.status.value}: {course.record.reason}"

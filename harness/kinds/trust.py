@@ -7,6 +7,7 @@ the other cases was disturbed, and what it measured may have been disturbed with
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from harness.cases import SUITES
 from harness.drift import PROBES
 from harness.pages import Finding, Section
 from harness.records import Bundle, Record
@@ -15,12 +16,14 @@ from harness.units import format_percent
 
 _SLOWER = 0.85  # of the median probe; chosen: beyond what the probe varies by itself on a quiet machine
 _UNSTEADY = 0.10  # within a process; source: rule R20, "low" steadiness from 10 % on
+_FEWEST_ANSWERS = 5  # as the profile for verdicts has them; of two a spread says little
 _FEWEST = 3  # cases, for a median to tell which one is odd
 
 
-def trust(bundles: Sequence[Bundle]) -> Section:
-    """A finding a case and reason."""
-    findings = tuple(its for bundle in bundles for its in (*_disturbed(bundle), *_unsteady(bundle.records)))
+def trust(bundles: Sequence[Bundle], suites: Sequence[str] = SUITES) -> Section:
+    """A finding a case of these suites and reason."""
+    every = (its for bundle in bundles for its in (*_disturbed(bundle), *_unsteady(bundle.records)))
+    findings = tuple(its for its in every if its.subject.partition("/")[0] in suites)
     return Section(
         name="distrust",
         title="Timings to distrust",
@@ -46,7 +49,7 @@ def _disturbed(bundle: Bundle) -> Iterator[Finding]:
                         rule="R2",
                         level="warning",
                         subject=record.case,
-                        text=f"the machine's own {what} ran at {format_percent(rate / middle)} of this run's median",
+                        text=f"the machine's own {what} ran at {format_percent(rate / middle)} of the median case's",
                         numbers={"probe": probe, "rate": rate, "median": middle},
                     )
 
@@ -56,7 +59,7 @@ def _unsteady(records: Sequence[Record]) -> Iterator[Finding]:
         metric = record.metrics.get("repeat_decode_tokens_per_s")
         for process in (metric.samples if metric else None) or ():
             spread = coefficient_of_variation(process)
-            if spread is not None and spread > _UNSTEADY:
+            if spread is not None and spread > _UNSTEADY and len(process) >= _FEWEST_ANSWERS:
                 yield Finding(
                     rule="R5",
                     level="warning",

@@ -11,10 +11,12 @@ from harness.cells import (
     code,
     judgement_cell,
     metric_cell,
+    none,
 )
-from harness.judge import Judgement, Verdict, judge, obstacles
+from harness.headlines import NO_WORK
+from harness.judge import Judgement, Verdict, judge, obstacles, why_not
 from harness.kinds import facts, frame, shown
-from harness.kinds.judged import arrow
+from harness.kinds.judged import MEAN, arrow
 from harness.kinds.trust import trust
 from harness.metrics import DEFINITIONS
 from harness.pages import Cell, Report, Section, Table
@@ -22,6 +24,7 @@ from harness.records import Better, Bundle, Metric, Status
 from harness.stats import process_values
 
 KIND = "base-vs-tuned"
+_MOST_PAIRS, _MOST_SENTENCES = 20, 6
 _SUITES = ("evaluation", "inference")
 _METRICS = {
     "evaluation": (
@@ -55,7 +58,8 @@ def tuned(bundles: Sequence[Bundle]) -> Report:
     """Turn one or more runs into a report of what each adapter changed."""
     runs = frame.runs_of(bundles)
     by_suite = {suite: list(_pairs(runs.columns[suite])) for suite in _SUITES}
-    names = list(dict.fromkeys(pair.name for pairs in by_suite.values() for pair in pairs))
+    every = list(dict.fromkeys(pair.name for pairs in by_suite.values() for pair in pairs))
+    names = every[:_MOST_PAIRS]
     changes = [
         _changes(number, name, [pair for suite in _SUITES for pair in by_suite[suite] if pair.name == name])
         for number, name in enumerate(names, start=1)
@@ -65,18 +69,24 @@ def tuned(bundles: Sequence[Bundle]) -> Report:
         facts.runs(bundles),
         facts.not_ok(records),
         facts.contradictions(bundles),
-        trust(bundles),
+        trust(bundles, _SUITES),
         *changes,
-        *shown.answers(runs.columns["evaluation"]),
+        shown.answers(runs.columns["evaluation"]),
         facts.configuration({suite: runs.columns[suite] for suite in _SUITES}),
         facts.environments(bundles),
     ]
     without = {column.name for suite in _SUITES for column in runs.columns[suite] if not column.is_base} - {
         pair.tuned.name for pairs in by_suite.values() for pair in pairs
     }
-    lines = [f"{len(names)} pairs of a base and its tuned model were measured."]
+    plural = "" if len(every) == 1 else "s"
+    lines = [f"{len(every)} pair{plural} of a base and its tuned model, measured alike."]
+    lines += (
+        [f"The first {_MOST_PAIRS} are told here; the others are in the comparison."] if len(every) > len(names) else []
+    )
     lines += [f"Without a base measured under the same conditions: {', '.join(sorted(without))}."] if without else []
-    return frame.report(KIND, runs, sections, headline=[*lines, *_decided(changes)], suites=_SUITES)
+    return frame.report(
+        KIND, runs, sections, headline=[*lines, *list(_decided(changes))[:_MOST_SENTENCES]], suites=_SUITES
+    )
 
 
 def _pairs(columns: Sequence[Column]) -> Iterator[Pair]:
@@ -118,10 +128,10 @@ def _rows(pair: Pair, notes: Footnotes) -> Iterator[tuple[Cell, ...]]:
         labels = dict.fromkeys(label for its in (base, tuned_metric) if its for label in its.parts()) or {None: None}
         if len(labels) > 1 and name != "peak_active_bytes":  # scenario by scenario is the inference report's
             means = over_labels(base, labels), over_labels(tuned_metric, labels)
-            yield _row(pair, name, "geometric mean", None, means, notes)
+            yield _row(pair, name, MEAN, None, means, notes)
             continue
         for label in labels:
-            if label not in {"probe", "process"}:
+            if label not in NO_WORK:
                 yield _row(pair, name, label, label, (base, tuned_metric), notes)
 
 
@@ -134,7 +144,8 @@ def _row(
     notes: Footnotes,
 ) -> tuple[Cell, ...]:
     base, its = metrics
-    cells = (metric_cell(metric, label, notes) for metric in metrics)
+    no_mean = none() if title == MEAN else None  # of a reading of 0, or without one of the scenarios
+    cells = (no_mean if metric is None and no_mean else metric_cell(metric, label, notes) for metric in metrics)
     a, b = (process_values(metric.parts().get(label, ())) if metric else [] for metric in metrics)
     change = change_cell(a, b, paired=False)
     head = code(" ".join(filter(None, (name, title, arrow(name)))))
@@ -147,12 +158,14 @@ def _judgement(pair: Pair, base: Metric | None, its: Metric | None, label: str |
         for column in (pair.base, pair.tuned)
         if column.record.status is not Status.OK
     ]
+    if pair.tuned.published:
+        return Judgement(verdict=Verdict.NOT_JUDGED, ratio=None, reason="read in a report: not judged")
     if base is None or its is None or ended:
         reason = "; ".join(ended) or "not measured on both sides"
         return Judgement(verdict=Verdict.NOT_JUDGED, ratio=None, reason=reason)
     differing = obstacles(pair.base.record.key, pair.tuned.record.key, base)
     if differing:
-        return Judgement(verdict=Verdict.NOT_COMPARABLE, ratio=None, reason=f"differing: {', '.join(differing)}")
+        return Judgement(verdict=Verdict.NOT_COMPARABLE, ratio=None, reason=why_not(differing))
     return judge(base, its, label=label)
 
 
