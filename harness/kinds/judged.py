@@ -193,7 +193,7 @@ def _overall(judged: Judged, rows: Sequence[Row]) -> Iterator[str]:
     names = [column.name for column in judged.columns]
     whole = [row.rankings[0] for row in primary if set(row.rankings[0].members) == set(names)]
     listed = ", ".join(dict.fromkeys(row.name for row in primary))
-    if not primary or len(whole) < len(primary):
+    if not primary or len(whole) < len(primary) or any(its.verdict is Verdict.NOT_JUDGED for its in whole):
         return
     never_worse = [name for name in names if all(name in its.level for its in whole)]
     best = next((name for name in never_worse if any(its.winner == name for its in whole)), None)
