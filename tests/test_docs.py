@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, configs
+from harness import cli, configs, reporting
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -87,3 +87,30 @@ def test_links_in_the_docs_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def sections_of_published_reports():
+    names = set()
+    for path in sorted((ROOT / "results" / "published").glob("*.json")):
+        runs = reporting.read([path])
+        for kind in reporting.KINDS:
+            if reporting.suits(kind, runs):
+                names |= {its.name for its in reporting.build(kind, runs, beside=ROOT).sections}
+    return names
+
+
+def test_sections_that_give_a_published_table_exist():
+    text = (ROOT / "docs" / "reference-reports.md").read_text(encoding="utf-8")
+    rows = [
+        line.split("|")[-2] for line in text.splitlines() if line.startswith("| ") and line.split("|")[3].strip() != "–"
+    ]
+    named = {name for row in rows for name in re.findall(r"`([a-z][a-z0-9-]+)`", row)}
+    of_own_runs = {"artifacts", "throughput", "context"}
+    assert named - sections_of_published_reports() - of_own_runs <= {"rating"}  # a metric
+    assert len(named) > 12
+
+
+def test_every_section_of_a_report_is_documented():
+    text = (ROOT / "docs" / "templates.md").read_text(encoding="utf-8")
+    names = {re.sub(r"-[0-9]+$", "-1", name) for name in sections_of_published_reports()}
+    assert {name for name in names if f"`{name}`" not in text} == set()
