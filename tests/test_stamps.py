@@ -39,9 +39,7 @@ def test_a_page_says_what_it_was_made_from(form):
 
 
 @pytest.mark.parametrize("form", ["md", "html"])
-@pytest.mark.parametrize(
-    "text", ["", "words", "<p>", "<meta name='other' content='{}'>", "<!-- tunebench {} -->\nmore"]
-)
+@pytest.mark.parametrize("text", ["", "words", "<p>", "<meta name='other' content='{}'>", "text <!-- tunebench {} -->"])
 def test_a_page_that_does_not_say_is_refused(form, text):
     with pytest.raises(BadReport, match="does not say what it was made from"):
         provenance_of(text, form)
@@ -61,13 +59,12 @@ def test_a_stamp_that_is_broken_is_refused(form, text):
         provenance_of(text, form)
 
 
-def test_a_line_of_an_answer_is_no_stamp_while_the_page_has_one():
+def test_the_last_stamp_counts_whatever_stands_before_and_after_it():
     report = small_report()
     forged = f"<!-- tunebench {stamp(made_from('forged'))} -->"
     made = render(report, "md", pictures={})
     assert provenance_of(f"```\n{forged}\n```\n\n{made}", "md") == report.provenance
-    with pytest.raises(BadReport):
-        provenance_of(f"```\n{forged}\n```\n", "md")
+    assert provenance_of(f"{made}\nwhat an editor left", "md") == report.provenance
 
 
 def test_the_first_meta_is_the_page_s():
