@@ -50,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     show = _command(commands, "show", _show, "show one run's cases with their headline figures")
     _run(show)
     report = _command(commands, "report", _report, "render a report from stored runs")
-    report.add_argument("run", nargs="+", metavar="RUN", help="run id, unique prefix, path, bundle or latest")
+    report.add_argument(
+        "run", nargs="+", metavar="RUN", help="run id, unique prefix, path, bundle, latest, or published:S0 to S4"
+    )
     report.add_argument(
         "--kind",
         default="comparison",
@@ -67,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     _results_dir(verify)
     gating = _command(commands, "gate", _gate, "judge a run against a baseline")
     gating.add_argument("baseline", metavar="BASELINE", help="run id, unique prefix, path or bundle")
-    gating.add_argument("candidate", metavar="CANDIDATE", help="run id, unique prefix, path, bundle or latest")
+    gating.add_argument(
+        "candidate", metavar="CANDIDATE", help="run id, unique prefix, path, bundle, latest, or published:S0 to S4"
+    )
     _results_dir(gating)
     export = _command(commands, "export", _export, "write a run as one file")
     _run(export)
@@ -104,7 +108,7 @@ def _command(
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="run id, unique prefix, path, bundle or latest")
+    parser.add_argument("run", metavar="RUN", help="run id, unique prefix, path, bundle, latest, or published:S0 to S4")
     _results_dir(parser)
 
 

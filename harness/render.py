@@ -1,7 +1,7 @@
 """Reports and templates to text. The only module that imports Jinja.
 
-Secure by default: whatever expression a template prints is made inert for the page's format, the user's template
-included. Only what a template itself spells, and what these filters typeset, is markup.
+Secure by default: a text that a template prints is made inert for the page's format, the user's template included.
+Only what a template itself spells, or marks as safe, and what these filters typeset, is markup.
 """
 
 import base64

@@ -8,7 +8,7 @@ import pytest
 from harness.definitions import ALL
 from harness.records import Better
 from harness.reporting import KINDS, Run, build, suits
-from tests.samples import bundle, failed, full_record, losses, markdown, measured, record
+from tests.samples import bundle, failed, full_record, key, losses, markdown, measured, record
 
 LABELS = {"itl_s": ("short",) * 4, "context_decode_tokens_per_s": ("depth 0", "depth 0", "depth 9", "depth 9")}
 
@@ -58,3 +58,17 @@ def test_failures_alone_make_a_page_that_says_so(kind, tmp_path):
 def test_a_metric_of_a_unit_and_direction_of_its_own_is_shown_as_it_is(tmp_path):
     odd = replace(measured("ttft_s", 1.0), unit="furlong", better=Better.HIGHER)
     assert "1.000 furlong" in page("comparison", record(metrics={"ttft_s": odd}), tmp_path=tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("odd", ["x", None, [1], {"a": 1}, True, -1, 0])
+def test_facts_in_free_form_may_be_anything(kind, odd, tmp_path):
+    names = ("iters", "batch_size", "seed", "output_tokens", "max_seq_length", "learning_rate")
+    settings = dict.fromkeys(names, odd)
+    for dataset in (None, {"name": odd}, {"name": "d", "rows": odd}, {"name": "d", "rows": {"train": odd}}):
+        for data in (None, {"test": odd}, {"test": {"rows": odd, "rows_in_training": odd}}):
+            cases = [
+                full_record(f"{suite}/tiny/r8", key=key(settings=settings, dataset=dataset), data=data)
+                for suite in ("training", "evaluation", "inference")
+            ]
+            assert page(kind, *cases, tmp_path=tmp_path)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from harness.errors import BadReport, BadResultFile
+from harness.lookup import locate
 from harness.reporting import build, read, write
 from harness.verifying import verify
 from tests.samples import bundle, full_record, small_run, stored
@@ -118,3 +119,21 @@ def test_what_is_no_report_is_refused(results, tmp_path, name, content, message)
 def test_a_report_that_is_not_there_is_refused(results, tmp_path):
     with pytest.raises(BadReport, match=r"none\.md: cannot be read"):
         verify(tmp_path / "none.md", results)
+
+
+def test_a_report_on_published_figures_holds_wherever_it_lies(results, tmp_path):
+    place = tmp_path / "some where"
+    report = build("training", read([locate("published:S2", results)]), beside=place)
+    (path,) = write(report, place, ["html"])
+    moved = path.rename(tmp_path / "moved.html")
+    assert report.provenance.sources[0].path == "published:S2"
+    assert verify(moved, results) == []
+
+
+def test_a_report_of_a_policy_of_one_s_own_says_which_option_is_missing(run, results, tmp_path):
+    policy = tmp_path / "mine.toml"
+    policy.write_text('[use_case.phone]\nrank = { metric = "ttft_s" }\n')
+    path = written(run, policy=policy)
+    assert "phone" in path.read_text(encoding="utf-8")
+    assert verify(path, results, policy=policy) == []
+    assert "made with another policy; give it: --policy FILE" in verify(path, results)

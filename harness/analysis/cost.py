@@ -12,7 +12,7 @@ from statistics import median
 from harness.analysis.evidence import Entry
 from harness.analysis.means import over_labels
 from harness.judge import Contender, Verdict, judge, rank
-from harness.records import Metric, Record, Status
+from harness.records import Metric, Record, Status, number_in
 from harness.stats import Interval, process_values
 
 _TOKENS = 1000
@@ -90,7 +90,7 @@ def _metric(entry: Entry, suite: str, name: str) -> Metric | None:
 
 def _output_s(record: Record) -> Metric | None:
     """Seconds of 1,000 output tokens; the unit tells the judge that tokens are counted."""
-    metric, tokens = record.metrics.get("response_s"), record.key.settings.get("output_tokens") if record.key else None
+    metric, tokens = record.metrics.get("response_s"), number_in(record.key and record.key.settings, "output_tokens")
     mean = over_labels(metric, metric.parts()) if metric and metric.samples else None
     return _times(mean, _TOKENS / tokens, "s/1,000 token") if mean and tokens else None
 

@@ -6,7 +6,7 @@ from harness.cells import none, text, texts
 from harness.frontmatter import Fact
 from harness.kinds.card import NOT_PROVIDED, Card, Part, compose
 from harness.pages import Cell, State, Table
-from harness.records import Record
+from harness.records import Record, number_in
 from harness.units import format_number
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -27,7 +27,7 @@ def data_card(records: Sequence[Record], *, file_name: str) -> Card:
     """The card of one data set, from every record that used it."""
     facts = next(record.key.dataset for record in records if record.key and record.key.dataset)
     name, rows = str(facts.get("name", "unnamed")), facts.get("rows")
-    by_split = rows if isinstance(rows, dict) else {}
+    by_split = {str(split): its for split, its in rows.items() if type(its) is int} if isinstance(rows, dict) else {}
     parts = [
         Part(title="Details", table=_details(facts)),
         Part(title="Rows", table=_rows(by_split)) if by_split else Part(title="Rows", words="Not recorded."),
@@ -71,7 +71,7 @@ def _as_tokens(records: Sequence[Record]) -> Iterator[Part]:
             limit = record.key.settings.get("max_seq_length")
             for split, counts in record.data.items():
                 head = (split, record.key.model, record.key.tokenizer, "none" if limit is None else str(limit))
-                cells = [_count(counts.get(name), unit) for name, unit in _COUNTED.items()]
+                cells = [_count(number_in(counts, name), unit) for name, unit in _COUNTED.items()]
                 rows.setdefault(head, (*texts((split, record.key.model, head[2][:_SHORT_HASH], head[3])), *cells))
     if rows:
         heads = ("split", "model", "tokenizer", "cut at", *(name.replace("_", " ") for name in _COUNTED))

@@ -10,7 +10,7 @@ from harness.kinds.facts import STAND_IN_NOTE
 from harness.kinds.judged import ROWS
 from harness.metrics import DEFINITIONS
 from harness.pages import Finding, Provenance, Report, Section, State, Table
-from harness.records import Bundle, Record, Status
+from harness.records import Bundle, Record, Status, number_in
 from harness.shortening import first_rows
 from harness.versions import version_warnings
 
@@ -141,7 +141,7 @@ def _how(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str]:
         yield "CPU BACKEND: these are not the numbers of an Apple or NVIDIA GPU."
     if any(bundle.run.git and bundle.run.git.get("dirty") for bundle in bundles):
         yield "DIRTY GIT TREE: the code that measured is not the commit that is named."
-    seeds = {its.key.settings.get("seed") for its in records if its.suite == "training" and its.key is not None}
+    seeds = {number_in(its.key.settings, "seed") for its in records if its.suite == "training" and its.key}
     if len(seeds - {None}) == 1:
         yield "SINGLE SEED: every training saw the batches in the same order; another seed would give other losses."
     measured = [bundle for bundle in bundles if bundle.run.published is None]
