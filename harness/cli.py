@@ -15,6 +15,7 @@ from harness.errors import HarnessError
 
 USAGE = 2
 _DEFAULT_RESULTS_DIR = "results"
+_RUN = "run id, unique prefix, path, bundle, latest, or published:S0 to S4"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,7 +109,7 @@ def _command(
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="run id, unique prefix, path, bundle, latest, or published:S0 to S4")
+    parser.add_argument("run", metavar="RUN", help=_RUN)
     _results_dir(parser)
 
 
