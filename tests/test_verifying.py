@@ -68,7 +68,7 @@ def test_results_that_changed_since_are_named(run, results):
 
 
 def test_a_report_that_was_moved_finds_its_run_among_the_results(run, results, tmp_path):
-    path = written(run)
+    path = written(run, "html")  # which holds its figures
     moved = tmp_path / "elsewhere" / path.name
     moved.parent.mkdir()
     shutil.move(path, moved)

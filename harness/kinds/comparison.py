@@ -1,9 +1,11 @@
 """The comparison: everything that was measured of several cases, side by side. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from harness.cases import SUITES
 from harness.cells import Column
+from harness.charts import Chart
 from harness.kinds import choices, facts, figures, frame, shown
 from harness.kinds.evenness import latency, steadiness
 from harness.kinds.grids import metric_section
@@ -28,9 +30,9 @@ def compare(bundles: Sequence[Bundle], policy: Policy) -> Report:
         facts.contradictions(bundles),
         trust(bundles),
         metric_section(judged["training"]),
-        shown.trajectory(columns["training"]),
+        _with(shown.trajectory(columns["training"]), figures.losses_over_tokens, columns["training"]),
         metric_section(judged["evaluation"]),
-        metric_section(judged["inference"]),
+        _with(metric_section(judged["inference"]), figures.speed_by_scenario, columns["inference"]),
         latency(columns["inference"]),
         steadiness(columns["inference"], policy.rating),
         _quality_and_speed([*columns["evaluation"], *columns["inference"]]),
@@ -39,12 +41,18 @@ def compare(bundles: Sequence[Bundle], policy: Policy) -> Report:
         choices.evidence(runs, policy),
         facts.configuration(columns),
         choices.comparability(columns, runs),
-        shown.memory(columns),
+        _with(shown.memory(columns), figures.memory_by_phase, columns["inference"]),
         shown.answers(columns["evaluation"]),
         facts.notes_of(records),
         facts.environments(bundles),
     ]
     return frame.report(KIND, runs, sections, headline=[line for its in judged.values() for line in headline(its)])
+
+
+def _with(section: Section, draw: Callable[[figures.Columns], Chart | None], columns: Sequence[Column]) -> Section:
+    """A section with its figure; one without figures to show gets none."""
+    chart = None if section.empty else draw([(column.name, column.record) for column in columns])
+    return replace(section, figures=(chart,)) if chart else section
 
 
 def _quality_and_speed(columns: Sequence[Column]) -> Section:

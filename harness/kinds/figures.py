@@ -194,7 +194,7 @@ def _measured(columns: Columns, metric: str) -> list[tuple[str, Parts]]:
     found = [(name, record.metrics.get(metric)) for name, record in columns]
     split = [(name, its.parts()) for name, its in found if its is not None]
     return [
-        (name, {label or "all": process_values(samples) for label, samples in parts.items()})
+        (name, {label or "all": sorted(process_values(samples)) for label, samples in parts.items()})
         for name, parts in split
         if parts
     ]
