@@ -389,3 +389,25 @@ def test_two_models_drawn_from_one_distribution_seldom_get_a_winner(processes):
 
     named = sum(rank([contender("a", drawn()), contender("b", drawn())])[0].winner is not None for _ in range(400))
     assert named < 0.05 * 400
+
+
+def test_one_too_few_keeps_all_from_being_settled():
+    """a beats b, and c has too few processes to say anything."""
+    first, slow, few = contender("a", [1.0] * 5), contender("b", [2.0] * 5), contender("c", [3.0])
+    (its,) = rank([first, slow, few])
+    assert (its.verdict, its.winner) == (Verdict.NOT_JUDGED, None)
+    assert its.reason == "n=1; a verdict needs 5 processes a case"
+
+
+def test_the_best_of_what_is_undecided_is_level_with_nobody():
+    wide = contender("b", [0.5, 1.0, 1.5, 2.0, 2.5])
+    (its,) = rank([contender("a", [0.6, 1.1, 1.6, 2.1, 2.6]), wide])
+    assert (its.verdict, its.best, its.level) == (Verdict.INCONCLUSIVE, "b", ())
+
+
+def test_seconds_of_a_token_compare_within_one_tokenizer():
+    other = replace(KEY, tokenizer="uu")
+    its = [contender("a", [1.0] * 5), contender("b", [2.0] * 5, other)]
+    assert len(rank(its)) == 1
+    apart = rank([replace(one, by_token=True) for one in its])
+    assert [one.reason for one in apart] == ["differing: tokenizer"] * 2

@@ -323,3 +323,17 @@ def test_every_metric_a_card_shows_exists():
 
 def test_a_record_of_every_field_gives_a_card():
     assert "hub" in model(full_record()).text
+
+
+def test_a_smoke_run_gives_the_hub_no_results_and_says_why_on_top():
+    card = model(evaluated(), profile="smoke")
+    assert "model-index" not in card.front
+    assert card.banner.startswith("SMOKE SIZE: measured to see that everything runs")
+    assert "model-index" in model(evaluated()).front
+    assert model(evaluated()).banner is None
+
+
+def test_of_failures_alone_there_is_no_model_card():
+    assert [card.kind for card in made(failed("training/tiny/r8", key=key(adapter=ADAPTER, dataset=DATASET)))] == [
+        "data"
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from harness import codec
 from harness.kinds.comparison import compare
-from harness.records import Status
+from harness.records import Published, Status
 from tests.samples import (
     POLICY,
     RUN_ID,
@@ -751,3 +751,73 @@ def test_figures_that_cannot_be_true_are_shown_as_such_and_never_judged():
     (row,) = grid(page(bundle(sane, absurd)), "Inference")
     assert "tiny/r8, invalid" in row
     assert row["verdict"] == "–"
+
+
+def verdict_of(report, metric, title="Inference"):
+    (table,) = section(report, title).tables
+    (cells,) = [cells for cells in table.rows if cells[0].text == metric]
+    return cells[-1]
+
+
+def test_a_winner_on_the_whole_is_of_all_that_a_choice_turns_on():
+    """The speed is decided, and in the time to the first token the tokenizers' models do not compare."""
+    cases = [
+        record("inference/a/base", metrics={SPEED: measured(SPEED, *FAST), "load_s": measured("load_s", *[1.0] * 6)}),
+        record(
+            "inference/b/base",
+            key=key(tokenizer="e" * 64),
+            metrics={SPEED: measured(SPEED, *SLOW), "load_s": measured("load_s", *[2.0] * 6)},
+        ),
+    ]
+    assert page(bundle(*cases)).headline[1:] == ("Inference: of 1 rows a/base is better in 1.",)
+
+
+def test_a_case_alone_in_its_group_is_no_sentence_of_the_headline():
+    cases = [
+        record(f"inference/{name}/base", key=key(tokenizer=name * 64), metrics={SPEED: measured(SPEED, *FAST)})
+        for name in "ab"
+    ]
+    assert page(bundle(*cases)).headline[1:] == (
+        "Inference: no two cases compare in any of 1 rows; the tables say why.",
+    )
+
+
+def test_what_is_better_nowhere_is_no_winner_of_the_cell():
+    cases = [
+        record("inference/a/base", metrics={WAIT: measured(WAIT, *FAST)}),
+        record("inference/a/r8", metrics={WAIT: measured(WAIT, *SLOW)}),
+        *(
+            record(f"inference/b/{name}", key=key(device="cpu: Two"), metrics={WAIT: measured(WAIT, *[4.0] * 6)})
+            for name in ("base", "r8")
+        ),
+    ]
+    cell = verdict_of(page(bundle(*cases)), WAIT_ROW)
+    assert cell.winners == ("a/r8",)
+    assert cell.text.startswith("a: a/r8 is better (ratio ")
+    assert cell.text.endswith("; b: equivalent")
+
+
+def test_figures_that_were_read_in_a_report_are_never_judged():
+    cases = [
+        record(f"inference/{name}/base", metrics={"disk_bytes": measured("disk_bytes", size)})
+        for name, size in (("a", 1e9), ("b", 2e9))
+    ]
+    read = bundle(*cases, published=Published(source="a paper", date=None))
+    cell = verdict_of(page(read), "disk_bytes ↓")
+    assert (cell.text, cell.winners) == ("not judged", ())
+    assert notes(page(read), "Inference") == ["figures that were read in a report are not judged"]
+    assert verdict_of(page(bundle(*cases)), "disk_bytes ↓").winners == ("a/base",)
+
+
+def test_a_seed_that_nobody_knows_is_no_single_one():
+    assert page(bundle(full_record())).banners == ()
+    (banner,) = page(bundle(full_record(key=key(settings={"seed": 42})))).banners
+    assert banner.startswith("SINGLE SEED")
+
+
+def test_answers_of_random_weights_are_counted_and_not_shown():
+    real = record("evaluation/a/base", outputs=(output(text="hi"),))
+    noise = record("evaluation/b/base", key=key(weights=weights(source="nano")), outputs=(output(text="|||"),))
+    its = section(page(bundle(real, noise)), "Answers")
+    assert [one.text for one in its.listings] == ["Say hi.", "hi"]
+    assert its.text.endswith("Left out as noise of random weights: 1.")

@@ -53,3 +53,11 @@ def test_only_what_belongs_to_inference_is_listed_as_not_measured():
 
 def test_nothing_measured_is_a_page_of_facts():
     assert titles(inference([bundle()], POLICY)) == ["Runs", "Environment"]
+
+
+def test_the_shortest_context_is_the_base_in_whatever_order_they_are_stored():
+    labels = ("depth 512", "depth 0")
+    its = report(context_decode_tokens_per_s=([(8.0, 10.0)] * 6, {"labels": labels}))
+    first, second = grid(its, "Context scaling")
+    assert (first["tokens before"], first["change against the shortest"]) == ("depth 0", "–")
+    assert second["change against the shortest"] == "−20.0 % [−20.0 %, −20.0 %]"

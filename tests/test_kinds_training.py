@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from harness.kinds.training import training
-from harness.records import Series
+from harness.records import Published, Series, Status
 from tests.samples import (
     bundle,
     failed,
@@ -15,6 +15,7 @@ from tests.samples import (
     record,
     section,
     titles,
+    weights,
 )
 
 CASE, TITLE = "training/tiny/r8", "Training tiny/r8"
@@ -194,3 +195,30 @@ def test_several_trainings_have_figures_of_their_own_names():
     names = [chart.name for its in report.sections for chart in its.figures]
     assert len(names) == len(set(names))
     assert "training_analysis-1-tiny/r8" in names
+
+
+def test_a_loss_that_was_no_longer_a_number_is_a_failed_condition():
+    lost = course(FALLING, VAL, status=Status.DIVERGED, reason="a loss of nan at iteration 41")
+    rows = {its["condition"]: its for its in grid(told(lost), f"{TITLE}, diverged") if "condition" in its}
+    assert rows["losses finite"]["outcome"] == "✗ fail"
+    assert rows["losses finite"]["numbers"] == "a loss of nan at iteration 41"
+
+
+def test_what_is_left_of_the_wall_time_is_no_part_of_it():
+    """ "other" is what the named parts do not hold: to count it would reconcile any clock."""
+    metrics = {
+        "train_wall_s": measured("train_wall_s", 100.0),
+        "wall_part_s": measured("wall_part_s", (50.0, 50.0), labels=("steady", "other")),
+    }
+    assert conditions(told(course(FALLING, metrics=metrics)))["clock reconciled"] == "fail"
+
+
+def test_what_our_words_say_of_a_figure_is_not_said_of_a_printed_one():
+    report = told(course(FALLING, VAL), published=Published(source="a paper", date=None))
+    assert {its["of"] for its in grid(report, TITLE) if "figure" in its} == {"as printed, or from what is printed"}
+
+
+def test_losses_of_stand_ins_pass_no_condition():
+    nano = key(dataset=DATASET, settings=SETTINGS, weights=weights(source="nano"))
+    found = conditions(told(replace(course(FALLING, VAL), key=nano)))
+    assert (found["validation loss improved"], found["all iterations done"]) == ("unknown", "pass")

@@ -50,6 +50,8 @@ def test_a_base_of_other_conditions_is_no_base():
 
 def test_each_run_has_its_own_base():
     first, second = (bundle(*pair(), id=name) for name in ("one", "two"))
+    report = tuned([first, bundle(*pair((20.0,) * 6, (20.0,) * 6), id="two")])
+    assert row(report, "tiny/r8 (two) against base", f"{SPEED} ↑")["verdict on tuned"] == "equivalent"
     found = [its for its in titles(tuned([first, second])) if "against" in its]
     assert found == ["tiny/r8 (one) against base", "tiny/r8 (two) against base"]
 

@@ -137,3 +137,13 @@ def test_a_report_of_a_policy_of_one_s_own_says_which_option_is_missing(run, res
     assert "phone" in path.read_text(encoding="utf-8")
     assert verify(path, results, policy=policy) == []
     assert "made with another policy; give it: --policy FILE" in verify(path, results)
+
+
+def test_a_template_in_a_folder_below_counts_too(run, results, tmp_path):
+    own = tmp_path / "own"
+    (own / "parts").mkdir(parents=True)
+    (own / "comparison.md.j2").write_text('{% extends "tunebench/report.md.j2" %}')
+    (own / "parts" / "line.j2").write_text("one")
+    path = written(run, templates=own)
+    (own / "parts" / "line.j2").write_text("two")
+    assert "made with other templates; give those: --templates DIR" in verify(path, results, templates=own)

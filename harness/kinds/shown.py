@@ -106,9 +106,7 @@ def answers(columns: Sequence[Column]) -> Section:
         f"The first {min(len(questions), _MOST_PROMPTS)} prompts in the suite's order, none chosen.",
         f"{left_out} more prompts are in the JSON." if left_out > 0 else "",
         f"{len(real) - len(shown)} more cases are in the JSON." if len(real) > len(shown) else "",
-        f"Random weights write noise; {len(its) - len(real)} such cases are in the JSON."
-        if len(its) > len(real)
-        else "",
+        f"Left out as noise of random weights: {len(its) - len(real)}." if len(its) > len(real) else "",
     ]
     return Section(
         name="answers", title="Answers", text=" ".join(filter(None, sentences)), listings=tuple(listings), detail=True
