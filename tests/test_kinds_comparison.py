@@ -769,7 +769,7 @@ def test_a_winner_on_the_whole_is_of_all_that_a_choice_turns_on():
             metrics={SPEED: measured(SPEED, *SLOW), "load_s": measured("load_s", *[2.0] * 6)},
         ),
     ]
-    assert page(bundle(*cases)).headline[1:] == ("Inference: of 1 rows a/base is better in 1.",)
+    assert page(bundle(*cases)).headline[1:] == ("Inference: of 1 row a/base is better in 1.",)
 
 
 def test_a_case_alone_in_its_group_is_no_sentence_of_the_headline():
@@ -778,7 +778,7 @@ def test_a_case_alone_in_its_group_is_no_sentence_of_the_headline():
         for name in "ab"
     ]
     assert page(bundle(*cases)).headline[1:] == (
-        "Inference: no two cases compare in any of 1 rows; the tables say why.",
+        "Inference: no two cases compare in any of 1 row; the tables say why.",
     )
 
 

@@ -164,7 +164,7 @@ def headline(judged: Judged) -> list[str]:
     if len(judged.columns) < 2 or not rows:  # noqa: PLR2004 - two sides
         return []
     if not lines:
-        return [f"{suite}: no two cases compare in any of {len(rows)} rows; the tables say why."]
+        return [f"{suite}: no two cases compare in any of {_rows_counted(len(rows))}; the tables say why."]
     return [*lines, *_overall(judged, rows)]
 
 
@@ -178,7 +178,11 @@ def _counted(rankings: Sequence[Ranking]) -> str:
     others = Counter(its.verdict for its in rankings if its.winner is None)
     counts = [f"{name} is better in {count}" for name, count in wins.items()]
     counts += [f"{verdict.value} in {others[verdict]}" for verdict in Verdict if others[verdict]]
-    return f"of {len(rankings)} rows {', '.join(counts)}"
+    return f"of {_rows_counted(len(rankings))} {', '.join(counts)}"
+
+
+def _rows_counted(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"
 
 
 def common(members: Sequence[str]) -> str:

@@ -295,7 +295,8 @@ def _findings(course: Course) -> Iterator[Finding]:
     subject, its = course.record.case, course.overfitting
     numbers = {"since": its.since, "val_best": its.val_best, "val_final": its.val_final}
     level = "warning" if its.verdict is Divergence.OVERFITTING else "note"
-    yield Finding(rule="R8", level=level, subject=subject, text=its.reason, numbers=numbers)
+    verdict = "overfitting cannot be told" if its.verdict is Divergence.UNKNOWN else its.verdict.value
+    yield Finding(rule="R8", level=level, subject=subject, text=f"{verdict}: {its.reason}", numbers=numbers)
     if course.clock is not None and not course.clock.reconciled:
         off = format_percent(abs(course.clock.share_off))
         words = (
