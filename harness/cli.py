@@ -180,11 +180,12 @@ def _report(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from harness import verifying  # noqa: PLC0415
 
-    problems = verifying.verify(
+    its = verifying.verify(
         arguments.report, arguments.results_dir, templates=arguments.templates, policy=arguments.policy
     )
-    sys.stdout.write("\n".join([*problems, f"{arguments.report}: {'does not hold' if problems else 'holds'}"]) + "\n")
-    return 1 if problems else 0
+    verdict = f"{arguments.report}: {'does not hold' if its.problems else 'holds'}"
+    sys.stdout.write("\n".join([*its.problems, *its.remarks, verdict]) + "\n")
+    return 1 if its.problems else 0
 
 
 def _gate(arguments: argparse.Namespace) -> int:

@@ -114,6 +114,7 @@ class Provenance:
     sources: tuple[Source, ...] = ()
     policy_sha256: str | None = None  # None: the shipped one
     templates_sha256: str | None = None  # None: the shipped ones
+    matplotlib: str | None = None  # its version, which decides how figures look; None: there are none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from harness.charts import Bars, Chart, Dots, Line, Panel
 from harness.drawable import drawable, shown
 from harness.placing import Box, Points, around, best, stagger
 
+VERSION = matplotlib.__version__  # another one may place a line elsewhere
 _DOCTYPE = re.compile(r"<!DOCTYPE[^>]*>\s*")  # names an address
 _MOST_MARKERS = 60  # of a line; more run together
 _CLOSE = 300  # points on a line across a panel

@@ -90,6 +90,7 @@ def build(
         sources=tuple(_source(run, beside) for run in runs),
         policy_sha256=None if policy is None else its.sha256,
         templates_sha256=None if templates is None else _templates_sha256(templates),
+        matplotlib=plots.VERSION if _charts(made) else None,
     )
     return replace(made, provenance=provenance)
 

@@ -1,9 +1,13 @@
-"""Whether a rendered report holds: it is made again from the stored results, and compared byte by byte."""
+"""Whether a rendered report holds: it is made again from the stored results, and compared byte by byte.
+
+Figures depend on the matplotlib that draws them. With another version the rest of a report is compared, and said so.
+"""
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import __version__, codec, lookup, reporting
@@ -13,11 +17,20 @@ from harness.pages import Provenance, Report
 from harness.stamps import provenance_of
 
 _FORMS = {".md": "md", ".html": "html", ".json": "json"}
+_PICTURE = re.compile(rb"data:image/svg\+xml;base64,[A-Za-z0-9+/=]+")
 _MOST_LINES = 60  # of a difference; the first ones tell where to look
 
 
-def verify(path: Path, results_dir: Path, *, templates: Path | None = None, policy: Path | None = None) -> list[str]:
-    """Say where a report does not follow from the stored results; [] if it does.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """Where a report does not follow from the stored results, and what could not be compared."""
+
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def verify(path: Path, results_dir: Path, *, templates: Path | None = None, policy: Path | None = None) -> Verification:
+    """Make a report again, and compare.
 
     Raises:
         BadReport: if the file is no report of this program, or a run it names is not to be found.
@@ -28,19 +41,27 @@ def verify(path: Path, results_dir: Path, *, templates: Path | None = None, poli
     try:
         found = path.read_bytes()
     except OSError as error:
-        raise BadReport(
-            f"{path}: cannot be read ({error.strerror or error}); give a report that tunebench wrote"
-        ) from error
+        why = error.strerror or error
+        raise BadReport(f"{path}: cannot be read ({why}); give a report that tunebench wrote") from error
     its = _provenance(path, found, form)
     runs = reporting.read(_sources(path, its, results_dir))
     again = reporting.build(its.kind, runs, beside=path.parent, policy=policy, templates=templates)
     problems = list(_changed(its, again.provenance))
+    same_look = its.matplotlib == again.provenance.matplotlib
     again = _at_the_same_place(again, its)
     for name, content in reporting.files(again, [form], templates=templates):
         is_page = "/" not in name
-        if is_page or form == "md":  # an HTML page holds its figures
-            problems += _differences(name, found if is_page else _read(path.parent / name), content)
-    return problems
+        if is_page:
+            problems += _differences(name, _compared(found, same_look), _compared(content, same_look))
+        elif form == "md" and same_look:  # an HTML page holds its figures
+            problems += _differences(name, _read(path.parent / name), content)
+    remarks = (f"figures were drawn by matplotlib {its.matplotlib} and are not compared",) if not same_look else ()
+    return Verification(problems=tuple(problems), remarks=remarks)
+
+
+def _compared(page: bytes, same_look: bool) -> bytes:  # noqa: FBT001 - asked for in one place
+    """The page, without the pictures it holds where they were drawn otherwise."""
+    return page if same_look else _PICTURE.sub(b"data:", page)
 
 
 def _form(path: Path) -> str:
@@ -80,7 +101,7 @@ def _at_the_same_place(report: Report, then: Provenance) -> Report:
     sources = tuple(
         replace(now, path=before.path) for now, before in zip(report.provenance.sources, then.sources, strict=True)
     )
-    return replace(report, provenance=replace(report.provenance, sources=sources))
+    return replace(report, provenance=replace(report.provenance, sources=sources, matplotlib=then.matplotlib))
 
 
 def _changed(then: Provenance, now: Provenance) -> Iterator[str]:
