@@ -222,3 +222,12 @@ def test_losses_of_stand_ins_pass_no_condition():
     nano = key(dataset=DATASET, settings=SETTINGS, weights=weights(source="nano"))
     found = conditions(told(replace(course(FALLING, VAL), key=nano)))
     assert (found["validation loss improved"], found["all iterations done"]) == ("unknown", "pass")
+
+
+def test_losses_without_iterations_are_a_row_and_no_curve():
+    its = record(CASE, series={"val_loss_points": losses((1, 2.652), (2, 1.143), (3, 1.076))})
+    report = told(its)
+    assert TITLE not in titles(report)
+    assert [tuple(row.values()) for row in grid(report, "Losses in the order printed")] == [
+        ("tiny/r8", "val loss", "2.652 → 1.143 → 1.076")
+    ]

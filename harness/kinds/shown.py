@@ -31,6 +31,29 @@ def trajectory(columns: Sequence[Column]) -> Section:
     )
 
 
+def in_order(columns: Sequence[Column]) -> Section:
+    """Losses that a report printed one after the other, without saying at which iterations: no curve, but a row."""
+    rows = [
+        (
+            text(column.name),
+            text(name.removesuffix("_points").replace("_", " ")),
+            text(" → ".join(f"{y:.3f}" for y in its.y)),
+        )
+        for column in columns
+        for name, its in column.record.series.items()
+        if name.endswith("_points")
+    ]
+    table = Table(
+        columns=("case", "of", "nat/token, in the order printed"), rows=tuple(rows), caption="Losses as printed"
+    )
+    return Section(
+        name="losses-in-order",
+        title="Losses in the order printed",
+        text="Their iterations are not printed, so they make no curve.",
+        tables=(table,),
+    )
+
+
 def _points(series: Series | None) -> dict[float, float]:
     return {} if series is None else dict(zip(series.x, series.y, strict=True))
 

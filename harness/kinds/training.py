@@ -51,6 +51,7 @@ def training(bundles: Sequence[Bundle]) -> Report:
             for number, its in enumerate(courses, start=1)
         ),
         over_tokens,
+        shown.in_order(columns),
         metric_section(judged, title="All metrics", name="metrics"),
         facts.configuration({"training": columns}),
         shown.memory(runs.columns, suites=_SUITE),
