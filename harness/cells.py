@@ -20,14 +20,13 @@ from harness.stats import (
     ratio_of_pairs,
     summarise,
 )
-from harness.units import NOT_MEASURED, format_number, format_percent, format_value, scale_of
+from harness.units import NOT_MEASURED, WHOLE, format_number, format_percent, format_value, scale_of
 
 HOW_TO_READ = (
     "Median of the processes; n = processes × readings in each. In square brackets the 95 % interval of the median "
     "(with n = 5 the whole range, which holds it with 93.75 %); in braces every process, where there are fewer. "
     "↑ the more the better, ↓ the less the better."
 )
-_WHOLE = {"parameter", "iteration", "update", "token", "row"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +119,7 @@ def plain(value: float | None, unit: str) -> Cell:
     """A stored figure whose unit the column's head says."""
     if value is None:
         return none()
-    words = f"{value:,.0f}" if unit in _WHOLE else format_number(value)
+    words = f"{value:,.0f}" if unit in WHOLE else format_number(value)
     return Cell(text=words, state=State.MEASURED, value=value, unit=unit)
 
 
@@ -174,7 +173,7 @@ def _figure(value: float, like: float, unit: str) -> str:
     if unit == "share":
         return format_percent(value)
     factor, symbol = scale_of(like, unit)
-    return format_number(value / factor, whole=unit in _WHOLE or symbol == "B")
+    return format_number(value / factor, whole=unit in WHOLE or symbol == "B")
 
 
 def change_of(interval: Interval) -> str:

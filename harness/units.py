@@ -17,7 +17,7 @@ _SCALES: dict[str, list[tuple[float, str]]] = {
     "FLOP/s": [(1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1.0, "FLOP/s")],
 }
 # Counts: written whole, with thousands apart.
-_WHOLE = {"parameter", "token", "row", "iteration", "update"}
+WHOLE = {"parameter", "token", "row", "iteration", "update"}
 # Below these, minutes read worse than seconds, and hours than minutes.
 _MINUTES_FROM_S = 180.0
 _HOURS_FROM_S = 3 * 3600.0
@@ -30,7 +30,7 @@ def format_value(value: float | None, unit: str) -> str:
     if unit == "share":
         return format_percent(value)
     factor, symbol = scale_of(value, unit)
-    whole = unit in _WHOLE or (symbol == "B" and float(value).is_integer())
+    whole = unit in WHOLE or (symbol == "B" and float(value).is_integer())
     return f"{format_number(value / factor, whole=whole)} {symbol}".strip()
 
 

@@ -52,16 +52,16 @@ def verify(path: Path, results_dir: Path, *, templates: Path | None = None, poli
     for name, content in reporting.files(again, [form], templates=templates):
         is_page = "/" not in name
         if is_page:
-            problems += _differences(name, _compared(found, same_look), _compared(content, same_look))
+            stored, made = (found, content) if same_look else map(_without_pictures, (found, content))
+            problems += _differences(name, stored, made)
         elif form == "md" and same_look:  # an HTML page holds its figures
             problems += _differences(name, _read(path.parent / name), content)
     remarks = (f"figures were drawn by matplotlib {its.matplotlib} and are not compared",) if not same_look else ()
     return Verification(problems=tuple(problems), remarks=remarks)
 
 
-def _compared(page: bytes, same_look: bool) -> bytes:  # noqa: FBT001 - asked for in one place
-    """The page, without the pictures it holds where they were drawn otherwise."""
-    return page if same_look else _PICTURE.sub(b"data:", page)
+def _without_pictures(page: bytes) -> bytes:
+    return _PICTURE.sub(b"data:", page)
 
 
 def _form(path: Path) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from harness.analysis.clock import TOLERANCE
 from harness.stats import Interval
 from harness.units import format_number, format_percent, format_value
 
 HEADROOM_SHARE = 0.1  # chosen: what a system's own programs come and go with; printed with the item
-CLOCK_SHARE = 0.1  # as `clock` has it: a tenth of the wall time unaccounted for is worth a warning
 SEEDS = 3  # chosen, as is usual: of two there is no telling which is the odd one
 _NOT_RECORDED = "not recorded"
 
@@ -145,11 +145,11 @@ def _swap(its: Training) -> Item:
 
 def _clock(its: Training) -> Item:
     name = "clock reconciled"
-    rule = f"the parts account for the wall time to within {_bound(CLOCK_SHARE)} of it"
+    rule = f"the parts account for the wall time to within {_bound(TOLERANCE)} of it"
     off = its.clock_off_share
     if off is None:
         return _item(name, rule, holds=None, numbers="")
-    return _item(name, rule, holds=abs(off) <= CLOCK_SHARE, numbers=f"off by {format_percent(off)}")
+    return _item(name, rule, holds=abs(off) <= TOLERANCE, numbers=f"off by {format_percent(off)}")
 
 
 def _tested(its: Training) -> Item:

@@ -47,17 +47,27 @@ def _comparability(suite: str, columns: Sequence[Column], runs: Runs) -> Table:
     )
 
 
-def use_cases(runs: Runs, policy: Policy) -> Section:
-    """What each use case of the policy calls for (rule R21). Policy, not measurement."""
+Decided = tuple[tuple[str, Recommendation], ...]  # the name of a use case, and what was decided of it
+
+
+def decide(runs: Runs, policy: Policy) -> Decided:
+    """What each use case of the policy calls for, run by run (rule R21)."""
+    return tuple(
+        (f"{its.use_case.name} ({bundle.run.id})" if len(runs.bundles) > 1 else its.use_case.name, its)
+        for bundle in runs.bundles
+        if (field := entries(bundle.records))
+        for its in recommend(policy, field)
+    )
+
+
+def use_cases(decided: Decided, policy: Policy) -> Section:
+    """What was decided, beside the limits. Policy, not measurement."""
     rows: list[tuple[Cell, ...]] = []
-    for bundle in runs.bundles:
-        field = entries(bundle.records)
-        for its in recommend(policy, field) if field else ():
-            name = _named(its, bundle.run.id, runs)
-            limits = "; ".join(map(_limit, its.use_case.limits))
-            answer = ", ".join(its.cases) or its.outcome.value
-            why = "; ".join(filter(None, (its.reason, *its.flips[:2])))
-            rows.append(texts((name, limits or "none", its.use_case.rank.metric, answer, why)))
+    for name, its in decided:
+        limits = "; ".join(map(_limit, its.use_case.limits))
+        answer = ", ".join(its.cases) or its.outcome.value
+        why = "; ".join(filter(None, (its.reason, *its.flips[:2])))
+        rows.append(texts((name, limits or "none", its.use_case.rank.metric, answer, why)))
     heads = ("use case", "limits", "ranked by", "answer", "because, and what would change it")
     return Section(
         name="use-cases",
@@ -68,17 +78,15 @@ def use_cases(runs: Runs, policy: Policy) -> Section:
     )
 
 
-def evidence(runs: Runs, policy: Policy) -> Section:
+def evidence(decided: Decided) -> Section:
     """What the answers to the use cases rest on: each case against each limit, and what was left out, why."""
     notes = Footnotes()
     weighed: list[tuple[Cell, ...]] = []
     left_out: dict[str, list[str]] = {}
-    for bundle in runs.bundles:
-        for its in recommend(policy, entries(bundle.records)):
-            name = _named(its, bundle.run.id, runs)
-            weighed += [(*texts((name, one.entry, _limit(one.limit))), *_weighed(one, notes)) for one in its.evidence]
-            for words in its.left_out:
-                left_out.setdefault(words, []).append(name)
+    for name, its in decided:
+        weighed += [(*texts((name, one.entry, _limit(one.limit))), *_weighed(one, notes)) for one in its.evidence]
+        for words in its.left_out:
+            left_out.setdefault(words, []).append(name)
     heads = ("use case", "case", "limit", "worst of the work", "kept")
     tables = (
         Table(columns=heads, rows=tuple(weighed), notes=tuple(notes.texts), caption="Cases against limits"),
@@ -111,10 +119,6 @@ def _weighed(its: Evidence, notes: Footnotes) -> tuple[Cell, Cell]:
     figure = f"{format_value(its.value, unit)} (n={its.processes}; {where})"
     cell = Cell(text=figure, state=State.COMPUTED, value=its.value, low=its.low, high=its.high, unit=unit)
     return cell, kept
-
-
-def _named(its: Recommendation, run_id: str, runs: Runs) -> str:
-    return f"{its.use_case.name} ({run_id})" if len(runs.bundles) > 1 else its.use_case.name
 
 
 def _limit(limit: Limit) -> str:

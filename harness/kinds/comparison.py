@@ -24,6 +24,7 @@ def compare(bundles: Sequence[Bundle], policy: Policy) -> Report:
     runs = frame.runs_of(bundles)
     columns, records = runs.columns, runs.records
     judged = {suite: judge_suite(suite, columns[suite]) for suite in SUITES}
+    decided = choices.decide(runs, policy)
     sections = [
         facts.runs(bundles),
         facts.not_ok(records),
@@ -37,8 +38,8 @@ def compare(bundles: Sequence[Bundle], policy: Policy) -> Report:
         steadiness(columns["inference"], policy.rating),
         _quality_and_speed([*columns["evaluation"], *columns["inference"]]),
         choices.costs(runs),
-        choices.use_cases(runs, policy),
-        choices.evidence(runs, policy),
+        choices.use_cases(decided, policy),
+        choices.evidence(decided),
         facts.configuration(columns),
         choices.comparability(columns, runs),
         _with(shown.memory(columns), figures.memory_by_phase, columns["inference"]),

@@ -10,7 +10,9 @@ from harness.analysis.phases import Phase, find_phases
 from harness.analysis.spikes import Spike, find_spikes
 from harness.analysis.trends import Overfitting, overfitting
 from harness.cells import Column
-from harness.records import Record, Series
+from harness.kinds.curves import apart, points
+from harness.records import Record
+from harness.stats import process_values
 
 _WINDOW = 10  # iterations a report, as mlx-lm prints them; a batch alone says little
 _WINDOWS_FROM = 200  # iterations; a shorter training is read step by step
@@ -55,11 +57,6 @@ def course_of(column: Column) -> Course:
     )
 
 
-def points(series: Series | None) -> tuple[tuple[float, float], ...]:
-    """A series as points; () where there is none."""
-    return () if series is None else tuple(zip(series.x, series.y, strict=True))
-
-
 def windows(steps: Sequence[tuple[float, float]], size: int) -> tuple[tuple[float, float], ...]:
     """The mean of each *size* steps at the last one's iteration; a shorter rest at the end counts too."""
     groups = (steps[start : start + size] for start in range(0, len(steps), size))
@@ -77,12 +74,7 @@ def value_of(record: Record, name: str, label: str | None = None) -> float | Non
     """The median of a metric's processes; None where it was not measured."""
     metric = record.metrics.get(name)
     samples = metric.parts().get(label) if metric else None
-    return median(median(process) for process in samples) if samples else None
-
-
-def apart(pairs: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The x and the y of points."""
-    return tuple(x for x, _ in pairs), tuple(y for _, y in pairs)
+    return median(process_values(samples)) if samples else None
 
 
 def _clock(record: Record) -> Clock | None:
@@ -92,5 +84,5 @@ def _clock(record: Record) -> Clock | None:
     parts = metric.parts() if metric else {}
     if not wall_s or wall_s < 0 or not parts:
         return None
-    middles = {str(label): median(map(median, samples)) for label, samples in parts.items() if label != "other"}
+    middles = {str(label): median(process_values(samples)) for label, samples in parts.items() if label != "other"}
     return reconcile(wall_s, middles)

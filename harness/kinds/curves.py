@@ -5,12 +5,23 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from statistics import median
 
+from harness.analysis.trends import best_point
 from harness.records import Record, Series
 from harness.units import format_number
 
 NEAREST = 5  # training reports that a validation is compared with
 SMOOTHED_FROM = 200  # points; fewer are looked at one by one
 _WINDOW_SHARE = 50  # a window is a 50th of the points: wide enough for noise, narrow for a phase
+
+
+def points(series: Series | None) -> tuple[tuple[float, float], ...]:
+    """A series as points; () where there is none."""
+    return () if series is None else tuple(zip(series.x, series.y, strict=True))
+
+
+def apart(pairs: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The x and the y of points."""
+    return tuple(x for x, _ in pairs), tuple(y for _, y in pairs)
 
 
 def running_median(values: Sequence[float], window: int) -> list[float]:
@@ -47,8 +58,9 @@ def gap(train: Series, val: Series) -> list[float]:
 
 def best(series: Series) -> tuple[float, float]:
     """Where the lowest value is, and what it is; the first of equal ones."""
-    i = min(range(len(series.y)), key=series.y.__getitem__)
-    return series.x[i], series.y[i]
+    lowest = best_point(series.x, series.y)
+    assert lowest is not None, "a stored series has finite readings, and at least one"
+    return lowest.x, lowest.y
 
 
 def tokens_at(record: Record, iterations: Sequence[float]) -> list[float | None] | None:

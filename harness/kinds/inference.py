@@ -49,7 +49,7 @@ def inference(bundles: Sequence[Bundle], policy: Policy) -> Report:
         steadiness(columns, policy.rating),
         facts.configuration({"inference": columns}),
         choices.costs(runs),
-        choices.use_cases(runs, policy),
+        choices.use_cases(choices.decide(runs, policy), policy),
         choices.comparability({"inference": columns}, runs),
         shown.answers(columns),
         facts.environments(bundles),

@@ -6,8 +6,9 @@ from harness.cases import SUITES
 from harness.cells import Column, Footnotes, code, computed, metric_cell, none, plain, text
 from harness.headlines import NO_WORK
 from harness.judge import STAND_INS
+from harness.kinds.curves import points
 from harness.pages import Cell, Listing, Section, State, Table
-from harness.records import Output, Record, Series
+from harness.records import Output, Record
 
 _MEMORY = ("peak_active_bytes", "peak_cache_bytes", "peak_footprint_bytes")
 _MOST_MARKS = 40  # rows of a trajectory; beyond, every so-many-th validation is shown, and the first, best and last
@@ -17,8 +18,8 @@ _MOST_CASES = 12
 
 def trajectory(columns: Sequence[Column]) -> Section:
     """Training and validation loss where validation took place."""
-    its = [column for column in columns if _points(column.record.series.get("val_loss"))][:_MOST_CASES]
-    curves = [_points(column.record.series.get(name)) for column in its for name in ("train_loss", "val_loss")]
+    its = [column for column in columns if "val_loss" in column.record.series][:_MOST_CASES]
+    curves = [dict(points(column.record.series.get(name))) for column in its for name in ("train_loss", "val_loss")]
     marks = _thinned(curves[1::2], sorted({x for curve in curves[1::2] for x in curve} | _ends(curves[::2])))
     rows = [(plain(mark, "iteration"), *(_loss(curve.get(mark)) for curve in curves)) for mark in marks]
     heads = [f"{column.name} {kind}" for column in its for kind in ("train", "val")]
@@ -52,10 +53,6 @@ def in_order(columns: Sequence[Column]) -> Section:
         text="Their iterations are not printed, so they make no curve.",
         tables=(table,),
     )
-
-
-def _points(series: Series | None) -> dict[float, float]:
-    return {} if series is None else dict(zip(series.x, series.y, strict=True))
 
 
 def _ends(curves: Sequence[dict[float, float]]) -> set[float]:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from harness.analysis.checklist import Training
 from harness.analysis.highwater import last_rise
-from harness.analysis.trends import Divergence, loss_reduction, thirds, time_to_target
+from harness.analysis.trends import Divergence, best_point, loss_reduction, thirds, time_to_target
 from harness.cells import change, computed, none, plain, text
 from harness.judge import STAND_INS
 from harness.kinds import choices, facts, figures, frame, shown, trained
-from harness.kinds.course import Course, apart, at, course_of, points, value_of
-from harness.kinds.curves import tokens_at
+from harness.kinds.course import Course, at, course_of, value_of
+from harness.kinds.curves import apart, points, tokens_at
 from harness.kinds.grids import metric_section
 from harness.kinds.judged import headline, judge_suite
 from harness.kinds.trust import trust
@@ -65,8 +65,7 @@ def training(bundles: Sequence[Bundle]) -> Report:
 
 def _memory_limit(bundle: Bundle) -> float | None:
     """What the machine has, where it is known."""
-    memory = bundle.environment.os.get("memory_bytes") if bundle.environment else None
-    return float(memory) if isinstance(memory, int | float) else None
+    return number_in(bundle.environment and bundle.environment.os, "memory_bytes")
 
 
 def _told(number: int, course: Course, limit_bytes: float | None, tested: Record | None, *, several: bool) -> Section:
@@ -101,10 +100,11 @@ def _sentence(course: Course) -> str:
     """What became of the losses, in one line."""
     its = course.val or course.train
     kind = "validation" if course.val else "training"
-    best_x, best = min(its, key=lambda point: (point[1], point[0]))
+    lowest = best_point(*apart(its))
+    assert lowest is not None, "a course has at least one loss"
     return (
-        f"{course.column.name}: {kind} loss {format_number(its[0][1])} at first, {format_number(best)} at best "
-        f"(iteration {format_number(best_x, whole=True)}), {format_number(its[-1][1])} in the end."
+        f"{course.column.name}: {kind} loss {format_number(its[0][1])} at first, {format_number(lowest.y)} at best "
+        f"(iteration {format_number(lowest.x, whole=True)}), {format_number(its[-1][1])} in the end."
     )
 
 
@@ -120,10 +120,10 @@ _Row = tuple[Cell, Cell, Cell]
 
 def _losses(course: Course) -> Iterator[_Row]:
     for what, its in (("train loss", course.train), ("validation loss", course.val)):
-        if its:
-            x, best = min(its, key=lambda point: (point[1], point[0]))
+        lowest = best_point(*apart(its))
+        if lowest is not None:
             yield _row(f"{what}, first", its[0][1], "nat/token", f"iteration {its[0][0]:,.0f}")
-            yield _row(f"{what}, best", best, "nat/token", f"iteration {x:,.0f}")
+            yield _row(f"{what}, best", lowest.y, "nat/token", f"iteration {lowest.x:,.0f}")
             yield _row(f"{what}, final", its[-1][1], "nat/token", f"iteration {its[-1][0]:,.0f}")
             yield _row(
                 f"{what}, reduction", loss_reduction(its[0][1], its[-1][1]), "share", "first to final, one split"
@@ -187,7 +187,7 @@ def _conditions(course: Course, limit_bytes: float | None, tested: Record | None
     test_rows, copies = (number_in(tested and tested.data, "test", name) for name in ("rows", "rows_in_training"))
     done, planned = value_of(record, "train_iterations"), number_in(settings, "iters")
     peak = value_of(record, "peak_footprint_bytes", "train") or value_of(record, "peak_active_bytes", "train")
-    best = min(course.val, key=lambda point: (point[1], point[0]))[0] if course.val else None
+    lowest = best_point(*apart(course.val))
     enough = len(course.train) >= _FEWEST_REPORTS
     learns = record.key is None or record.key.weights.source not in STAND_INS  # losses of the others say nothing
     return Training(
@@ -197,7 +197,7 @@ def _conditions(course: Course, limit_bytes: float | None, tested: Record | None
         diverged=record.reason if record.status is Status.DIVERGED else None,
         val_loss_first=course.val[0][1] if learns and course.val else None,
         val_loss_final=course.val[-1][1] if learns and course.val else None,
-        best_iteration=None if best is None else int(best),
+        best_iteration=None if lowest is None else int(lowest.x),
         final_iteration=int(course.val[-1][0]) if course.val else None,
         overfitting=_HAS_OVERFITTED[course.overfitting.verdict] if learns else None,
         overfitting_words=course.overfitting.reason,
