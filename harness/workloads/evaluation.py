@@ -13,7 +13,7 @@ from harness.records import Output, Readings, Sample
 from harness.texts import Prompt
 from harness.workloads import fusing
 from harness.workloads.context import Context
-from harness.workloads.rows import prompt_length, statistics, tokenised
+from harness.workloads.rows import plain, prompt_length, statistics, tokenised
 from harness.workloads.validation import mean_nll
 
 _BATCH = 4  # rows at a time; nothing but memory depends on it
@@ -93,20 +93,15 @@ def _copied(outputs: Sequence[Output], training: Sequence[dict[str, Any]]) -> Re
     """How much of each answer stands in the training rows."""
     if not outputs:
         return Readings(values=(), reason=_NO_ANSWERS)
-    shares = copied_shares([its.text for its in outputs], map(_text, training))
+    shares = copied_shares([its.text for its in outputs], map(plain, training))
     values = tuple(share for share in shares if share is not None)
     return Readings(values=values, reason=None if values else f"no answer has {RUN_WORDS} words")
 
 
 def _in_training(dataset: Dataset) -> int:
     """How many test rows stand in the training split too, or nearly."""
-    test, training = (list(map(_text, dataset.splits[split])) for split in ("test", "train"))
+    test, training = (list(map(plain, dataset.splits[split])) for split in ("test", "train"))
     return len(near_duplicates(test, training))
-
-
-def _text(row: dict[str, Any]) -> str:
-    """All that a row says."""
-    return row["text"] if "text" in row else "\n".join(message["content"] for message in row["messages"])
 
 
 def _span(tokenizer: Any, row: dict[str, Any], tokens: Sequence[int]) -> Span | None:

@@ -8,7 +8,7 @@ from harness.errors import BadData
 from harness.plans import TrainingPlan
 from harness.preflight import MARKERS, Circumstances, RowFacts, Severity, examine, stopping
 from harness.texts import PLAIN_FAMILY, read_chat_template
-from harness.workloads.rows import Row, prompt_length
+from harness.workloads.rows import Row, plain, prompt_length
 
 _TURNS = (("system", "a"), ("user", "b"), ("assistant", "c"))
 
@@ -26,7 +26,7 @@ def check(
     Raises:
         BadData: if rows are found that *plan* does not accept, naming all of them.
     """
-    own, learnt = own_markers(tokenizer), {_plain(raw) for _, raw, _ in splits.get("train", ())}
+    own, learnt = own_markers(tokenizer), {plain(raw) for _, raw, _ in splits.get("train", ())}
     facts = [
         _facts(tokenizer, split, number, raw, row, plan, own, learnt)
         for split, rows in splits.items()
@@ -65,7 +65,7 @@ def _facts(
     own: set[str],
     learnt: set[str],
 ) -> RowFacts:
-    text = _plain(raw)
+    text = plain(raw)
     markers = {its for markers in MARKERS.values() for its in markers if its in text}
     messages = raw.get("messages")
     return RowFacts(
@@ -90,13 +90,6 @@ def _circumstances(tokenizer: Any, splits: Mapping[str, Sequence[Any]], plan: Tr
         mask_prompt=plan.mask_prompt,
         longest=plan.max_seq_length,
     )
-
-
-def _plain(raw: Mapping[str, Any]) -> str:
-    """The text of a row without its markup."""
-    if "messages" in raw:
-        return "\n".join(message["content"] for message in raw["messages"])
-    return str(raw["text"])
 
 
 def _leading(tokens: Sequence[int], bos: int | None) -> int:

@@ -55,6 +55,11 @@ def tokenised(
     return list(read_each("the rows as the model reads them", f"{split} row".lstrip(), rows, its_tokens))
 
 
+def plain(raw: Mapping[str, Any]) -> str:
+    """All that a row says, without its markup."""
+    return str(raw["text"]) if "text" in raw else "\n".join(message["content"] for message in raw["messages"])
+
+
 def _text(tokenizer: Any, text: str) -> Row:
     return Row(tokens=tuple(mlxlm.text_tokens(tokenizer, text)), start=0, text_bytes=len(text.encode()))
 
