@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from harness.changes import change_of_pairs
 from harness.judge import Judgement, Verdict
 from harness.pages import Cell, State
 from harness.records import Bundle, Metric, Record, Status
@@ -17,7 +18,6 @@ from harness.stats import (
     median_interval,
     process_values,
     ratio_of_independent,
-    ratio_of_pairs,
     summarise,
 )
 from harness.units import NOT_MEASURED, WHOLE, format_number, format_percent, format_value, scale_of
@@ -200,7 +200,8 @@ def change_cell(before: Sequence[float], after: Sequence[float], *, paired: bool
     if not before or not after or min(*before, *after) <= 0:
         return none()
     paired = paired and len(before) == len(after)
-    interval = (ratio_of_pairs if paired else ratio_of_independent)(after, before)
+    its = change_of_pairs(after, before) if paired else None
+    interval = its.ratio if its else None if paired else ratio_of_independent(after, before)
     if interval is None:
         ratio = median(after) / median(before)
         words = f"{_changed(ratio)} (no interval: n={min(len(before), len(after))})"

@@ -1,26 +1,33 @@
-"""`tunebench`: arguments to exit code. The door to argv and standard output.
+"""`tunebench`: arguments to exit code. The door to argv.
 
-Exit codes: 0 fine, 1 a regression or a finding, 2 wrong usage or data that cannot be read, 3 cannot judge. What each
-command needs is imported when it runs, so that `tunebench --help` is there at once.
+Exit codes: 0 fine, 1 a regression or a finding, 2 wrong usage or data that cannot be read, 3 cannot judge.
 """
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness import __version__
+from harness import __version__, verbs
 from harness.errors import HarnessError
 
 USAGE = 2
+_SEED = 42  # chosen; stored with the runs
+_ARM = "same, pip:REQUIREMENT[,REQUIREMENT], git:REV or env:NAME=VALUE[,NAME=VALUE]"
 _DEFAULT_RESULTS_DIR = "results"
-_RUN = "run id, unique prefix, path, bundle, latest, or published:S0 to S4"
+_RUN = "run id, unique prefix, path, bundle, baseline, latest, or published:S0 to S4"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; print what it gives, or why it refuses."""
-    arguments = _parser().parse_args(argv)
+    given, passed_on = _split(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(given)
+    if unknown:
+        parser.error(_too_much(arguments, [*unknown, *passed_on]))
+    arguments.passed_on = passed_on
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         code = command(arguments)
@@ -29,9 +36,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"tunebench: {error}\n")
         return USAGE
     except BrokenPipeError:  # `tunebench runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:  # a full disk under standard output: what was said did not arrive
+        sys.stderr.write(f"tunebench: the output could not be written: {error.strerror or error}\n")
+        _drop_output()
+        return USAGE
     return code
+
+
+def _drop_output() -> None:
+    """Have what is left to write go nowhere, so that ending does not fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _too_much(arguments: argparse.Namespace, unknown: Sequence[str]) -> str:
+    if arguments.command is not verbs.ab:
+        return f"unrecognized arguments: {' '.join(unknown)}"
+    whole = shlex.join(["tunebench", "ab", arguments.a, arguments.b, "--", *unknown])
+    return f"put -- before what is for pytest, behind options of ab's own: {whole}"
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What is ours, and what `ab` passes on to pytest: all that follows the first --."""
+    if argv[:1] != ["ab"] or "--" not in argv:
+        return argv, ()
+    place = argv.index("--")
+    return argv[:place], argv[place + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,17 +74,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tunebench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    examining = _command(commands, "doctor", _doctor, "tell whether numbers measured on this machine can be trusted")
+    examining = _command(
+        commands, "doctor", verbs.doctor, "tell whether numbers measured on this machine can be trusted"
+    )
     examining.add_argument("--json", action="store_true", help="facts and findings as JSON")
     _results_dir(examining)
-    runs = _command(commands, "runs", _runs, "list the stored runs")
+    runs = _command(commands, "runs", verbs.runs, "list the stored runs")
     _results_dir(runs)
-    show = _command(commands, "show", _show, "show one run's cases with their headline figures")
+    show = _command(commands, "show", verbs.show, "show one run's cases with their headline figures")
     _run(show)
-    report = _command(commands, "report", _report, "render a report from stored runs")
-    report.add_argument(
-        "run", nargs="+", metavar="RUN", help="run id, unique prefix, path, bundle, latest, or published:S0 to S4"
-    )
+    report = _command(commands, "report", verbs.report, "render a report from stored runs")
+    report.add_argument("run", nargs="+", metavar="RUN", help=_RUN)
     report.add_argument(
         "--kind",
         default="comparison",
@@ -64,23 +95,36 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("-o", "--output", type=Path, metavar="DIR", help="where to write [beside the first run]")
     _own(report)
     _results_dir(report)
-    verify = _command(commands, "verify", _verify, "make a report again from the stored results, and compare")
+    verify = _command(commands, "verify", verbs.verify, "make a report again from the stored results, and compare")
     verify.add_argument("report", type=Path, metavar="REPORT", help="a .md, .html or .json file that report wrote")
     _own(verify)
     _results_dir(verify)
-    gating = _command(commands, "gate", _gate, "judge a run against a baseline")
-    gating.add_argument("baseline", metavar="BASELINE", help="run id, unique prefix, path or bundle")
+    gating = _command(commands, "gate", verbs.gate, "judge a run against a baseline")
+    gating.add_argument("baseline", metavar="BASELINE", help="baseline, run id, unique prefix, path or bundle")
+    gating.add_argument("candidate", metavar="CANDIDATE", help=_RUN)
     gating.add_argument(
-        "candidate", metavar="CANDIDATE", help="run id, unique prefix, path, bundle, latest, or published:S0 to S4"
+        "--policy",
+        default="default",
+        metavar="P",
+        help="default, deterministic, timing, or a .toml file of your own [%(default)s]",
     )
+    _answers(gating)
     _results_dir(gating)
-    export = _command(commands, "export", _export, "write a run as one file")
+    _baseline_parser(commands)
+    _history_parser(commands)
+    _ab_parser(commands)
+    export = _command(commands, "export", verbs.export, "write a run as one file")
     _run(export)
     export.add_argument(
-        "--format", default="json", help="json: what every command reads; csv: a line a reading [%(default)s]"
+        "--format",
+        default="json",
+        metavar="F",
+        help="json: what every command reads; csv, parquet: a line a reading; pytest-benchmark; "
+        "github-action-benchmark [%(default)s]",
     )
+    export.add_argument("--better", metavar="B", help="lower or higher, of github-action-benchmark [lower]")
     export.add_argument("-o", "--output", type=Path, metavar="FILE", help="a file [standard output]")
-    models = _command(commands, "models", _models, "list the registry; show or fetch one model")
+    models = _command(commands, "models", verbs.models, "list the registry; show or fetch one model")
     models.add_argument("--lora", metavar="CONFIG", help="count this adapter's trainable parameters too")
     actions = models.add_subparsers(metavar="ACTION", dest="action")
     details = actions.add_parser("show", help="architecture, parameters, licence and sources of one model")
@@ -95,6 +139,53 @@ def _parser() -> argparse.ArgumentParser:
     )
     fetch.add_argument("--quantize", default="none", metavar="BITS", help="none, 8 or 4 [%(default)s]")
     return parser
+
+
+def _ab_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    comparing = _command(
+        commands, "ab", verbs.ab, "measure two environments in turns on this machine, and judge B against A"
+    )
+    for name in ("A", "B"):
+        comparing.add_argument(name.lower(), metavar=name, help=_ARM)
+    comparing.add_argument("--pairs", type=int, metavar="N", help="at most so many of each case [30]")
+    comparing.add_argument("--budget", type=float, metavar="SECONDS", help="begin no pair after so many seconds")
+    comparing.add_argument(
+        "--seed", type=int, default=_SEED, metavar="N", help="of the order within the pairs [%(default)s]"
+    )
+    _results_dir(comparing)
+    comparing.add_argument(
+        "--policy", default="default", metavar="NAME|FILE", help="tolerances and what is ignored [%(default)s]"
+    )
+    _answers(comparing)
+    comparing.usage = (
+        "tunebench ab A B [--pairs N] [--budget SECONDS] [--seed N] [--policy NAME|FILE] [--results-dir DIR] "
+        "[--json FILE] [--md FILE] [--junit FILE] [--github] -- PYTEST-ARGS"
+    )
+
+
+def _history_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    history = _command(commands, "history", verbs.history, "show a metric over all stored runs, with its change points")
+    history.add_argument("metric", metavar="METRIC", help="its name: docs/metrics.md")
+    history.add_argument("--case", metavar="ID", help="a case, or a pattern: inference/smollm2/base, 'training/*'")
+    history.add_argument("--all-runs", action="store_true", help="also sides of ab, and what a gate measured again")
+    history.add_argument("--format", metavar="F,F", help="write a report: md, html, json, comment [on the terminal]")
+    history.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="where to write [here]")
+    _results_dir(history)
+
+
+def _baseline_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(commands, "baseline", verbs.baseline_list, "make a run a baseline, or list the baselines")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    saving = _command(actions, "save", verbs.baseline_save, "make a run the baseline of a name")
+    _run(saving)
+    saving.add_argument(
+        "--name", default="default", metavar="N", help="letters, digits, '.', '_' and '-' [%(default)s]"
+    )
+    saving.add_argument("--reason", required=True, metavar="TEXT", help="why; the history keeps it")
+    saving.add_argument(
+        "--accept-regression", action="store_true", help="take a run that is worse than the baseline it replaces"
+    )
+    _results_dir(_command(actions, "list", verbs.baseline_list, "list the baselines"))
 
 
 def _command(
@@ -113,6 +204,14 @@ def _run(parser: argparse.ArgumentParser) -> None:
     _results_dir(parser)
 
 
+def _answers(parser: argparse.ArgumentParser) -> None:
+    """Where a gate's answer goes besides the terminal."""
+    whats = {"json": "every row, typed", "md": "a page for a comment, below 65,536 characters", "junit": "JUnit XML"}
+    for name, what in whats.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what}; - for standard output")
+    parser.add_argument("--github", action="store_true", help="annotations, step summary and outputs of GitHub Actions")
+
+
 def _own(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--templates", type=Path, metavar="DIR", help="your templates; what is not there is ours")
     parser.add_argument(
@@ -128,111 +227,3 @@ def _results_dir(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where runs are [%(default)s]",
     )
-
-
-def _doctor(arguments: argparse.Namespace) -> int:
-    from harness import checkup, codec, doctor, listings  # noqa: PLC0415
-
-    its = doctor.examine(checkup.gather(arguments.results_dir))
-    sys.stdout.write(codec.encode(its, indent=1).decode() if arguments.json else listings.doctor(its))
-    return 0 if its.ok else 1
-
-
-def _runs(arguments: argparse.Namespace) -> int:
-    from harness import listings, store  # noqa: PLC0415
-
-    found = store.find_runs(arguments.results_dir)
-    for problem in found.problems:
-        sys.stderr.write(f"skipped: {problem}\n")
-    sys.stdout.write(listings.runs(found.runs, arguments.results_dir))
-    return 0
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    from harness import listings, lookup, store  # noqa: PLC0415
-
-    bundle = store.read_run(lookup.locate(arguments.run, arguments.results_dir))
-    sys.stdout.write(listings.run(bundle))
-    return 0
-
-
-def _report(arguments: argparse.Namespace) -> int:
-    from harness import lookup, reporting, store  # noqa: PLC0415
-
-    runs = reporting.read(lookup.locate(name, arguments.results_dir) for name in arguments.run)
-    beside = runs[0].path if runs[0].path.is_dir() else Path()
-    directory = arguments.output or beside
-    every = [kind for kind in reporting.KINDS if reporting.suits(kind, runs)]
-    kinds = every if arguments.kind == reporting.ALL else [arguments.kind]
-    forms = list(dict.fromkeys(arguments.format.split(",")))
-    for kind in kinds:
-        own = {"policy": arguments.policy, "templates": arguments.templates}
-        made = reporting.build(kind, runs, beside=directory, **own)
-        for path in reporting.write(made, directory, forms, templates=arguments.templates):
-            sys.stdout.write(f"{path}\n")
-        if kind == "cards" and "md" in forms:
-            for name, content in reporting.card_files(runs, policy=arguments.policy):
-                store.write_bytes(directory / name, content)
-                sys.stdout.write(f"{directory / name}\n")
-    return 0
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from harness import verifying  # noqa: PLC0415
-
-    its = verifying.verify(
-        arguments.report, arguments.results_dir, templates=arguments.templates, policy=arguments.policy
-    )
-    verdict = f"{arguments.report}: {'does not hold' if its.problems else 'holds'}"
-    sys.stdout.write("\n".join([*its.problems, *its.remarks, verdict]) + "\n")
-    return 1 if its.problems else 0
-
-
-def _gate(arguments: argparse.Namespace) -> int:
-    from harness import gate, listings, lookup, store, versions  # noqa: PLC0415
-
-    names = (arguments.baseline, arguments.candidate)
-    baseline, candidate = (store.read_run(lookup.locate(name, arguments.results_dir)) for name in names)
-    rows = gate.gate(baseline, candidate)
-    verdict = gate.overall(rows)
-    sys.stdout.write(listings.gate(rows, verdict, versions.version_warnings((baseline, candidate))))
-    return gate.exit_code(verdict)
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from harness import exporting, lookup, store  # noqa: PLC0415
-
-    text = exporting.export(store.read_run(lookup.locate(arguments.run, arguments.results_dir)), arguments.format)
-    if arguments.output is None:
-        sys.stdout.write(text)
-    else:
-        store.write_text(arguments.output, text)
-    return 0
-
-
-def _models(arguments: argparse.Namespace) -> int:
-    from harness import asking, configs, listings  # noqa: PLC0415
-
-    if arguments.action == "fetch":
-        return _fetch(arguments)
-    adapter = configs.read_adapter(arguments.lora) if arguments.lora else None
-    if arguments.action is None:
-        models = [configs.read_model(name) for name in configs.known("models")]
-        sys.stdout.write(listings.models(models, asking.count(models, adapter)))
-        return 0
-    model = configs.read_model(arguments.name)
-    counted = asking.count([model], adapter)[model.name]
-    if "problem" in counted:
-        raise HarnessError(counted["problem"])
-    sys.stdout.write(listings.model(model, counted))
-    return 0
-
-
-def _fetch(arguments: argparse.Namespace) -> int:
-    from harness import asking, configs, listings, settings  # noqa: PLC0415
-
-    model = configs.read_model(arguments.name)
-    settings.check_source(arguments.weights)
-    quantization = settings.quantization(arguments.quantize)
-    sys.stdout.write(listings.ready(asking.fetch(model, arguments.weights, quantization=quantization)))
-    return 0

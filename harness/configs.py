@@ -236,6 +236,22 @@ def read_policy(path: Path | None) -> Policy:
     )
 
 
+def read_gate_table(name: str) -> tuple[Path, dict[str, Any]]:
+    """The file of a gate's policy, by its name under fixtures/policies/gate/ or a path, and what it holds.
+
+    What it holds is not checked here.
+
+    Raises:
+        BadConfig: if it cannot be read.
+        UnknownName: if nothing ships under that name.
+    """
+    shipped = known("policies/gate")
+    path = Path(name).expanduser() if name.endswith(".toml") else shipped.get(name)
+    if path is None:
+        raise UnknownName("gate policy", name, shipped, "A path to a .toml file works too.")
+    return path, _load(path)
+
+
 def _policy_problems(table: dict[str, Any]) -> list[str]:
     problems = [
         *rules.problems(table, rules.POLICY, optional=("cards",)),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-_SHOWN = 10  # problems of one file; who has these right sees the others
+_SHOWN = 10  # problems of one file
 
 
 class HarnessError(Exception):
@@ -22,9 +22,14 @@ class BadConfig(HarnessError):
     """One file, every problem in it."""
 
     def __init__(self, where: str, problems: Sequence[str]) -> None:
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        shown = [*problems[:_SHOWN], *([f"and {more} more"] if (more := len(problems) - _SHOWN) > 0 else [])]
-        super().__init__("\n  ".join([f"{where}: {count}", *shown]))
+        super().__init__("\n  ".join(_listed(where, problems)))
+
+
+def _listed(where: str, problems: Sequence[str]) -> list[str]:
+    """What is wrong with *where*, a line each; who has the first ones right sees the others."""
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    more = len(problems) - _SHOWN
+    return [f"{where}: {count}", *problems[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
 
 
 class UnknownName(HarnessError):
@@ -57,3 +62,14 @@ class Unwritable(HarnessError):
 
 class BadReport(HarnessError):
     """A report that does not say what it was made from."""
+
+
+class BadArm(HarnessError):
+    """An environment to compare that is not understood, or cannot be had."""
+
+
+class NotABaseline(HarnessError):
+    """A run that must not become a baseline: a finding, and no wrong usage. The command line exits with 1."""
+
+    def __init__(self, where: str, problems: Sequence[str], remedy: str = "") -> None:
+        super().__init__("\n  ".join([*_listed(where, problems), *([remedy] if remedy else [])]))

@@ -116,21 +116,27 @@ def _gone_on_with(stored: RunInfo, run: RunInfo) -> RunInfo:
     elsewhere = () if stored.git == run.git else ("this run was gone on with at another commit",)
     names = ("models", "lora")
     every = {name: list(dict.fromkeys([*stored.options.get(name, []), *run.options[name]])) for name in names}
+    options = {name: its for name, its in stored.options.items() if name != "ab"}
     return replace(
         stored,
         finished_at=None,
         git=run.git,
-        options=stored.options | run.options | every,
+        paired_with=None,  # what is measured now has no neighbour
+        options=options | run.options | every,
         warnings=tuple(dict.fromkeys([*stored.warnings, *elsewhere])),
         resumed_at=(*stored.resumed_at, run.started_at),
     )
 
 
+def stamp(now: str) -> str:
+    """A time of day, as `utc_now` gives it, the way a run's id begins with it."""
+    return now.replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
+
+
 def _new(settings: Settings, command: Sequence[str], order_seed: int | None) -> RunInfo:
     now = utc_now()
-    stamp = now.replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
     return RunInfo(
-        id=settings.run_id or f"{stamp}-{secrets.token_hex(2)}",
+        id=settings.run_id or f"{stamp(now)}-{secrets.token_hex(2)}",
         started_at=now,
         finished_at=None,
         command=tuple(map(without_home, command)),

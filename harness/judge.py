@@ -1,6 +1,6 @@
 """The one place that decides whether B differs from A, and by how much. Report and gate both ask here.
 
-See docs/decisions/0004-one-judge.md for why it is these estimators and this rule.
+See docs/decisions/0004-one-judge.md and 0019-the-gates-rule.md for why it is these estimators and this rule.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from statistics import median
 
+from harness.changes import FEWEST_PAIRS, Change, change_of_independent, change_of_pairs
 from harness.records import Better, Key, Kind, Metric
-from harness.stats import Interval, process_values, ratio_of_independent, ratio_of_pairs
+from harness.stats import Interval, process_values
 
 Samples = Sequence[Sequence[float]]  # a metric's readings: one inner sequence a process
 
@@ -37,18 +38,58 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A verdict, the ratio B / A it rests on (None where there is none), and the reason in words."""
+    """A verdict, the ratio B / A it rests on (None where there is none), and the reason in words.
+
+    *worse* is the change as one of cost, above 1 is worse, with the chances of it; None where there is no interval.
+    """
 
     verdict: Verdict
     ratio: Interval | None
     reason: str
+    worse: Change | None = None
 
 
-def judge(baseline: Metric, candidate: Metric, *, label: str | None = None, paired: bool = False) -> Judgement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a verdict has to hold against: *tolerance* is the smallest change that matters, relative.
+
+    *margin* is what the machine alone may have changed between two sessions, relative. *looks* is how often the same
+    samples are judged as they grow: each time only its share of the chance to err may be spent.
+    """
+
+    tolerance: float
+    margin: float = 0.0
+    looks: int = 1
+
+
+def level(processes: int, looks: int = 1) -> float:
+    """The chance, of one tail, that a change may have of being none and still be called one.
+
+    0.1 / n, from 20 on 0.5 %: more processes see smaller changes *and* leave less to chance.
+    """
+    return max(_LEVEL_OF_MANY, _LEVEL_BY_NUMBER / processes) / looks
+
+
+_LEVEL_OF_MANY, _LEVEL_BY_NUMBER = 0.005, 0.1
+
+
+def fewest_needed(*, paired: bool) -> int:
+    """How many processes each side takes, for there to be an interval."""
+    return FEWEST_PAIRS if paired else MIN_PROCESSES
+
+
+def judge(
+    baseline: Metric,
+    candidate: Metric,
+    *,
+    label: str | None = None,
+    paired: bool = False,
+    demand: Demand | None = None,
+) -> Judgement:
     """Judge *candidate* against *baseline*, both of one metric and of comparable cases.
 
-    B is better or worse if the 95 % interval of the ratio excludes 1 and the estimate is beyond the
-    tolerance; equivalent if the interval lies within it; inconclusive otherwise.
+    B is equivalent if the 95 % interval of the ratio lies within the tolerance; better or worse if a change is beyond
+    chance (`level`) and the interval does not exclude that it is as large as the tolerance; inconclusive otherwise.
     """
     a, b = baseline.parts().get(label), candidate.parts().get(label)
     if baseline.better is Better.NONE:
@@ -60,15 +101,20 @@ def judge(baseline: Metric, candidate: Metric, *, label: str | None = None, pair
         return _exact(process_values(a), process_values(b), baseline.better)
     if reason := _unfit(a, b, paired=paired):
         return _without_numbers(Verdict.NOT_JUDGED, reason)
-    estimate = ratio_of_pairs if paired else ratio_of_independent
-    return _place(estimate(process_values(b), process_values(a)), baseline.better, TOLERANCE[baseline.kind])
+    its = demand or Demand(tolerance=TOLERANCE[baseline.kind])
+    before, after = process_values(a), process_values(b)
+    if paired:
+        change = change_of_pairs(after, before, looks=its.looks)
+    else:
+        change = change_of_independent(after, before, margin=its.margin)
+    return _place(change, baseline.better, its, min(len(a), len(b)))
 
 
 def _unfit(a: Samples, b: Samples, *, paired: bool) -> str | None:
     """Say why these samples give no ratio with an interval; None if they do."""
     fewest = min(len(a), len(b))
-    if fewest < MIN_PROCESSES:
-        return f"n={fewest}; a verdict needs {MIN_PROCESSES} processes a case"
+    if fewest < (needed := fewest_needed(paired=paired)):
+        return f"n={fewest}; a verdict needs {needed} {'pairs' if paired else 'processes a case'}"
     if paired and len(a) != len(b):
         return f"{len(a)} and {len(b)} processes make no pairs"
     if min(*process_values(a), *process_values(b)) <= 0:
@@ -76,23 +122,35 @@ def _unfit(a: Samples, b: Samples, *, paired: bool) -> str | None:
     return None
 
 
-def _place(ratio: Interval | None, better: Better, tolerance: float) -> Judgement:
-    """Place the interval of B / A against 1 and the band around it."""
-    if ratio is None:
-        return _without_numbers(Verdict.NOT_JUDGED, "too few pairs for a 95 % interval")
-    low, point, high = ratio.low, ratio.point, ratio.high
-    if better is Better.HIGHER:  # a higher reading is a lower cost
-        low, point, high = 1 / high, 1 / point, 1 / low
-    if low > 1 and point >= 1 + tolerance:
-        verdict = Verdict.WORSE
-    elif high < 1 and point <= 1 / (1 + tolerance):
-        verdict = Verdict.BETTER
-    elif 1 / (1 + tolerance) <= low and high <= 1 + tolerance:
+def _place(change: Change | None, better: Better, demand: Demand, processes: int) -> Judgement:
+    """Place the change against none and against the tolerance."""
+    assert change is not None, "there are enough processes for an interval"
+    cost = _turned(change) if better is Better.HIGHER else change  # a higher reading is a lower cost
+    matters, least = 1 + demand.tolerance, level(processes, demand.looks)
+    apart = (1 + demand.margin) * matters if demand.margin else 1.0
+    if 1 / matters < cost.ratio.low and cost.ratio.high < matters:
         verdict = Verdict.EQUIVALENT
+    elif cost.rise <= least and cost.ratio.high >= matters and cost.ratio.point >= apart:
+        verdict = Verdict.WORSE
+    elif cost.fall <= least and cost.ratio.low <= 1 / matters and cost.ratio.point <= 1 / apart:
+        verdict = Verdict.BETTER
     else:
         verdict = Verdict.INCONCLUSIVE
-    return Judgement(
-        verdict=verdict, ratio=ratio, reason=f"ratio {ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+    ratio = change.ratio
+    words = f"ratio {ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+    return Judgement(verdict=verdict, ratio=ratio, reason=words, worse=cost)
+
+
+def _turned(change: Change) -> Change:
+    its = change.ratio
+    return Change(
+        ratio=Interval(
+            low=1 / its.high, point=1 / its.point, high=1 / its.low, confidence=its.confidence, method=its.method
+        ),
+        rise=change.fall,
+        fall=change.rise,
+        error=change.error,
+        freedom=change.freedom,
     )
 
 

@@ -1,18 +1,26 @@
-"""What `tunebench runs`, `show`, `models` and `doctor` print. Pure: values in, text out."""
+"""What `tunebench runs`, `show`, `baseline`, `history`, `models` and `doctor` print. Pure: values in, text out."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
+from harness.analysis.timelines import Timeline
+from harness.baselines import Saved, Shelf
 from harness.doctor import Examination, Facts, Severity
-from harness.gate import GateRow, GateVerdict
+from harness.gating.verdicts import GateVerdict
 from harness.headlines import headline
+from harness.judge import STAND_INS
+from harness.kinds.changed import counted, left_out_words, newest_change_first, shifted, summary, told, unlooked
+from harness.meters import days_between
 from harness.paths import without_home
 from harness.plans import ModelConfig, ReadyModel
 from harness.records import Bundle, Status
 from harness.units import format_percent, format_value
+
+_MOST_POINTS = 30  # of a series, on a terminal
 
 
 def runs(bundles: Sequence[Bundle], results_dir: Path) -> str:
@@ -30,7 +38,7 @@ def runs(bundles: Sequence[Bundle], results_dir: Path) -> str:
         )
         for bundle in bundles
     ]
-    return _grid(("run", "started", "profile", "models", "cases", ""), rows)
+    return grid(("run", "started", "profile", "models", "cases", ""), rows)
 
 
 def run(bundle: Bundle) -> str:
@@ -42,18 +50,135 @@ def run(bundle: Bundle) -> str:
         *(f"warning: {warning}" for warning in head.warnings),
     ]
     rows = [(record.case, headline(record)) for record in bundle.records]
-    return "\n".join(map(_plain, lines)) + "\n\n" + _grid(("case", "figures"), rows)
+    return "\n".join(map(plain, lines)) + "\n\n" + grid(("case", "figures"), rows)
 
 
-def gate(rows: Sequence[GateRow], verdict: GateVerdict, warnings: Sequence[str] = ()) -> str:
-    """Every row that is not a pass, the passes counted, what to be wary of, and the verdict on all."""
-    shown = [
-        (row.verdict.value, row.case, row.metric, row.reason) for row in rows if row.verdict is not GateVerdict.PASS
+def saved(line: Saved, directory: Path) -> str:
+    """What a save wrote, and what it no longer holds."""
+    replaced = f", in place of {line.replaced}: {line.verdict}" if line.replaced else ""
+    lines = [f"{directory / line.file}: {line.run} is the baseline {directory.name!r}{replaced}"]
+    lines += _worst(line, directory)
+    lines += [f"accepted: {regression}" for regression in line.accepted]
+    lines += [f"no longer watched: {case}" for case in line.dropped]
+    return "".join(f"{plain(one)}\n" for one in [*lines, f"commit {directory}"])
+
+
+def _worst(line: Saved, directory: Path) -> list[str]:
+    """The greatest change for the worse since the baseline before, with a warning where the gate could not judge it."""
+    if line.replaced is None:
+        return []
+    worst = f"worst change: {line.worst}" if line.worst else "nothing of it could be compared"
+    if line.verdict in _JUDGED:
+        return [worst] if line.worst and not line.accepted else []
+    why = f"tunebench gate {directory.name}@{line.replaced.number} {directory.name}"
+    return [f"warning: it could not be judged against that one; {worst}; {why} says why"]
+
+
+_JUDGED = {its.value for its in (GateVerdict.PASS, GateVerdict.IMPROVED, GateVerdict.REGRESSION)}
+
+
+def baselines(shelves: Sequence[Shelf], results_dir: Path, now: str) -> str:
+    """A table of one line a baseline, and what each was measured with. Its age is since it was measured."""
+    if not shelves:
+        return f"no baselines in {results_dir}; make one with: tunebench baseline save RUN --reason TEXT\n"
+    headers = ("name", "no.", "run", "age", "cases x n")
+    rows = [_baseline(shelf, now) for shelf in shelves]
+    wide = (_PADDING + len(its) for its in headers)
+    used = sum(max(head, *map(len, cells)) + _GAP for head, *cells in zip(wide, *rows, strict=True))
+    room = max(_LEAST_REASON, _COLUMNS - used)
+    whole = [(*row, _cut(plain(shelf.saved.reason), room)) for row, shelf in zip(rows, shelves, strict=True)]
+    return grid((*headers, "reason"), whole) + "\n" + "".join(map(_measured_with, shelves))
+
+
+_COLUMNS, _LEAST_REASON = 80, 12
+_PADDING, _GAP = 2, 2  # what `tabulate` gives a heading beyond its length, and puts between columns
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def _baseline(shelf: Shelf, now: str) -> tuple[str, ...]:
+    its = shelf.bundle
+    age = days_between(its.run.started_at, now)
+    processes = sorted({record.processes for record in its.records})
+    each = " to ".join(map(str, processes[:1] + processes[1:][-1:]))
+    told_age = "unknown" if age is None else f"{age} d"
+    return shelf.name, str(shelf.saved.number), its.run.id, told_age, f"{len(its.records)} x {each}"
+
+
+def _measured_with(shelf: Shelf) -> str:
+    """Device, weights and versions of a baseline, and what else is kept of its name; wrapped."""
+    keys = [record.key for record in shelf.bundle.records if record.key is not None]
+    facts = [
+        *sorted({key.device for key in keys}),
+        *(f"weights {its}" for its in sorted({_weights(key.weights.source) for key in keys})),
+        *(f"{name} {_known(version)}" for name, version in shelf.saved.versions.items()),
+        f"saved {shelf.saved.saved_at}",
+        *([f"{shelf.earlier} earlier"] if shelf.earlier else []),
     ]
-    passed = len(rows) - len(shown)
-    table = _grid(("verdict", "case", "metric", "reason"), shown) + "\n" if shown else ""
-    wary = "".join(f"warning: {_plain(warning)}\n" for warning in warnings)
-    return f"{table}{passed} of {len(rows)} metrics pass\n{wary}verdict: {verdict.value}\n"
+    words = plain(f"{shelf.name}: {', '.join(facts)}")
+    return textwrap.fill(words, _COLUMNS, subsequent_indent="  ", break_long_words=False) + "\n"
+
+
+def _weights(source: str) -> str:
+    return f"{source} (stand-in)" if source in STAND_INS else source
+
+
+def history(lines: Sequence[Timeline], *, case: str | None = None, left_out: int = 0) -> str:
+    """Every series in a line; the newest points of those that changed, or of all where one *case* was asked for."""
+    ordered = newest_change_first(lines)
+    all_of_them = len(lines) == 1 or (case is not None and len({line.case for line in lines}) == 1)
+    shown = [line for line in ordered if all_of_them or line.shifts]
+    parts = [_overview(ordered)] if len(lines) > 1 else []
+    parts += [
+        f"{plain(summary(line) if len(lines) == 1 or line.shifts else line.name)}\n{_history(line)}" for line in shown
+    ]
+    if len(shown) < len(lines):
+        parts.append(
+            f"the runs of the {len(lines) - len(shown)} series not shown here: --case with a case from above\n"
+        )
+    if left_out:
+        parts.append(f"{left_out_words(str(left_out))}; --all-runs takes them\n")
+    return "\n".join(parts)
+
+
+def _overview(lines: Sequence[Timeline]) -> str:
+    rows = [
+        (line.case, line.part, str(len(line.points)), format_value(line.points[-1].value, line.unit), shifted(line))
+        for line in lines
+    ]
+    head = "\n".join([counted(lines), *map(plain, unlooked(lines))])
+    return f"{head}\n\n" + grid(("case", "part", "runs", "newest value", "change points"), rows)
+
+
+def _history(line: Timeline) -> str:
+    marks = {shift.at: told(line, shift) for shift in line.shifts}
+    first = max(0, len(line.points) - _MOST_POINTS)
+    rows = [
+        (
+            point.started_at,
+            point.run,
+            point.commit,
+            *(version or "unknown" for version in point.versions.values()),
+            format_value(point.value, line.unit),
+            str(point.processes),
+            marks.get(at, ""),
+        )
+        for at, point in enumerate(line.points)
+        if at >= first or at in marks
+    ]
+    left_out = len(line.points) - len(rows)
+    more = f"{left_out} earlier runs are left out here; --format md has all\n" if left_out else ""
+    versions = line.points[0].versions
+    return grid(("started", "run", "commit", *versions, "value", "processes", "change point"), rows) + more
+
+
+def comparison(directories: Sequence[Path], pairs: Mapping[str, int], ended: str) -> str:
+    """Where the runs of a comparison are, how many pairs they hold, and why there are no more."""
+    counted = ", ".join(f"{count} of {case}" for case, count in pairs.items())
+    where = "".join(f"{name}: {directory}\n" for name, directory in zip("AB", directories, strict=True))
+    return f"pairs: {counted}; {plain(ended)}\n{where}"
 
 
 def models(configs: Sequence[ModelConfig], counted: Mapping[str, Mapping[str, Any]]) -> str:
@@ -70,8 +195,8 @@ def models(configs: Sequence[ModelConfig], counted: Mapping[str, Mapping[str, An
         rows.append(
             (model.name, architecture, total, *trainable, model.license or "", gated, ", ".join(sources(model)))
         )
-    problems = "".join(f"{_plain(its['problem'])}\n" for its in counted.values() if "problem" in its)
-    return _grid(headers, rows) + problems + "hf:ORG/REPO[@REV] and path:DIR work too.\n"
+    problems = "".join(f"{plain(its['problem'])}\n" for its in counted.values() if "problem" in its)
+    return grid(headers, rows) + problems + "hf:ORG/REPO[@REV] and path:DIR work too.\n"
 
 
 def _number(value: int | None) -> str:
@@ -108,9 +233,7 @@ def model(config: ModelConfig, counted: Mapping[str, Any]) -> str:
             ("trainable", f"{trainable:,} ({format_percent(trainable / total)} of all)"),
         ]
         rows += [("note", counted["note"])] if counted["note"] else []
-    return (
-        tabulate([(name, _plain(str(value))) for name, value in rows], tablefmt="plain", disable_numparse=True) + "\n"
-    )
+    return tabulate([(name, plain(str(value))) for name, value in rows], tablefmt="plain", disable_numparse=True) + "\n"
 
 
 def _adapter(facts: Mapping[str, Any]) -> str:
@@ -127,9 +250,9 @@ def ready(its: ReadyModel) -> str:
 
 def doctor(its: Examination) -> str:
     """The facts, each finding with its remedy, and what follows from them."""
-    facts = [(name, _plain(value)) for name, value in _machine(its.facts).items()]
+    facts = [(name, plain(value)) for name, value in _machine(its.facts).items()]
     findings = [
-        f"{finding.severity.value} [{finding.rule}]: {_plain(finding.text)}\n  remedy: {_plain(finding.remedy)}\n"
+        f"{finding.severity.value} [{finding.rule}]: {plain(finding.text)}\n  remedy: {plain(finding.remedy)}\n"
         for finding in its.findings
     ]
     problems = sum(finding.severity is Severity.PROBLEM for finding in its.findings)
@@ -193,11 +316,12 @@ def _ok(bundle: Bundle) -> int:
     return sum(record.status is Status.OK for record in bundle.records)
 
 
-def _grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells = [[_plain(cell) for cell in row] for row in rows]
+def grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts, a line a row."""
+    cells = [[plain(cell) for cell in row] for row in rows]
     return str(tabulate(cells, headers=headers, disable_numparse=True)) + "\n"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep a stored text from steering the terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,9 +1,10 @@
-"""From what a user types to a run on disk: an id, a unique prefix of one, a path, "latest", or "published:NAME"."""
+"""From what a user types to a run: an id, a unique prefix, a path, a baseline, "latest", or "published:NAME"."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import BadResultFile, UnknownName
+from harness import baselines
+from harness.errors import BadResultFile, HarnessError, UnknownName
 from harness.paths import bundled
 from harness.store import RUN_FILE, read_head, run_directories
 
@@ -14,8 +15,10 @@ PUBLISHED = "published:"  # before the name of a report whose figures ship with 
 def locate(name: str, results_dir: Path) -> Path:
     """Find a run by its id, a unique prefix of it, a path, "latest", or "published:" and the name of a report.
 
+    A baseline answers to its name, an earlier one to NAME@NUMBER. Whole names are found before prefixes.
+
     Raises:
-        UnknownName: if nothing, or more than one run, answers to it.
+        HarnessError: if nothing, or more than one thing, answers to it.
     """
     if name.startswith(PUBLISHED):
         return _published(name.removeprefix(PUBLISHED))
@@ -23,27 +26,34 @@ def locate(name: str, results_dir: Path) -> Path:
     if name and is_run(as_path):
         return as_path
     directories = {path.name: path for path in run_directories(results_dir)}
-    if name in directories:
-        return directories[name]
+    baseline = baselines.find(results_dir, name)
+    if name in directories and baseline is not None:
+        raise HarnessError(
+            f"{name!r} is a run and a baseline in {results_dir}; give {directories[name]} for the run, "
+            f"{baseline} for the baseline"
+        )
+    if found := directories.get(name) or baseline:
+        return found
     if name == LATEST and directories:
         return max(directories.values(), key=_started_at)
     matches = [path for run_id, path in directories.items() if name and run_id.startswith(name)]
     if len(matches) == 1:
         return matches[0]
+    known = [*directories, *baselines.names(results_dir)]
     if len(matches) > 1:
-        raise UnknownName("run", name, directories, f"({results_dir}) More than one begins so.")
-    raise UnknownName("run", name, directories, _hint(name, results_dir, directories))
+        raise UnknownName("run", name, known, f"({results_dir}) More than one begins so.")
+    raise UnknownName("run", name, known, _hint(name, results_dir, known))
 
 
-def _hint(name: str, results_dir: Path, runs: Mapping[str, Path]) -> str:
+def _hint(name: str, results_dir: Path, known: Sequence[str]) -> str:
     """What somebody who typed *name* may have meant."""
     if name.upper() in {path.stem for path in bundled("published").glob("*.json")}:
         return f"A published report is called {PUBLISHED}{name.upper()}."
     if _is_folder(Path(name)):
         return f"The folder {name} holds no {RUN_FILE}, so it is no run."
-    if not runs:
+    if not known:
         return f"Nothing is stored in {results_dir} yet; measure with: pytest suites/"
-    return f"({results_dir}) `tunebench runs` lists them."
+    return f"({results_dir}) `tunebench runs` and `tunebench baseline list` list them."
 
 
 def _published(name: str) -> Path:

@@ -1,14 +1,34 @@
-"""What several processes read, as one record's metrics and series. Pure."""
+"""What several processes measured, as one record. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from harness import metrics
-from harness.records import Metric, Readings, Series
+from harness.records import Metric, Readings, Record, Sample, Series, Status
 
 _DIFFERENT = "the processes read different things"
 _NOTHING = Readings(values=(), reason="one of the processes did not read it")
+
+
+def merge_samples(case: str, samples: Sequence[Sample], *, started_at: str) -> Record:
+    """Turn what the processes of a case measured into its record, as one that ended well, at *started_at* at latest."""
+    first = samples[0] if samples else None
+    return Record(
+        case=case,
+        suite=case.partition("/")[0],
+        status=Status.OK,
+        reason=None,
+        started_at=next((its.started_at for its in samples if its.started_at), started_at),
+        wall_s=round(sum(sample.wall_s for sample in samples), 3),
+        key=first.key if first else None,
+        metrics=merge_readings([sample.readings for sample in samples]),
+        series=merge_series([sample.series for sample in samples]),
+        outputs=first.outputs if first else (),
+        artifacts=tuple(artifact for sample in samples for artifact in sample.artifacts),
+        notes=tuple(dict.fromkeys(note for sample in samples for note in sample.notes)),
+        data=first.data if first else None,
+    )
 
 
 def merge_readings(processes: Sequence[dict[str, Readings]]) -> dict[str, Metric]:

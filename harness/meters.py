@@ -15,6 +15,15 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def days_between(earlier: str, later: str) -> int | None:
+    """Whole days from one date or time of day in ISO 8601 to another; None where one of them is none."""
+    try:
+        first, last = (datetime.fromisoformat(its[:10]) for its in (earlier, later))
+    except ValueError:
+        return None
+    return (last - first).days
+
+
 def pause_s(seconds: float) -> None:
     """Do nothing for so long: a machine cools down."""
     if seconds > 0:

@@ -114,6 +114,7 @@ class Provenance:
     sources: tuple[Source, ...] = ()
     policy_sha256: str | None = None  # None: the shipped one
     templates_sha256: str | None = None  # None: the shipped ones
+    options: dict[str, str] = field(default_factory=dict)  # what was asked for beyond the kind
     matplotlib: str | None = None  # its version, which decides how figures look; None: there are none
 
 

@@ -7,16 +7,23 @@ from typing import Any
 
 import pytest
 
-from harness import cases, lookup, settings, store
+from harness import cases, lookup, settings, store, turnstile
 from harness.errors import HarnessError
+from harness.gatekeeping import Gatekeeper
+from harness.gating.policyfile import DEFAULT, read_gate_policy
+from harness.gating.verdicts import CANNOT_JUDGE, GateResult
 from harness.messages import Failure
 from harness.plans import Case
 from harness.records import Sample, Status
 from harness.session import CaseFailed, Session
 from harness.terminal import Terminal
+from harness.turnstile import Doing, Line
 
 SESSION = pytest.StashKey[Session]()
+GATEKEEPER = pytest.StashKey[Gatekeeper]()
+GATED = pytest.StashKey[GateResult | None]()
 TERMINAL = pytest.StashKey[Terminal]()
+LINE = pytest.StashKey[Line]()
 FAILURE = pytest.StashKey[Failure]()
 _BENCHMARK_FLAG = "--benchmark"
 _HYPOTHESIS = "hypothesispytest"
@@ -75,6 +82,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="go on with a run (id, unique prefix, path or latest): what it has measured and still holds is kept; "
         "options that are not given are the run's",
     )
+    group.addoption(
+        "--gate",
+        metavar="BASELINE",
+        help="judge the run against this when it has ended (run, bundle or name of a baseline); a suspected regression "
+        "is measured once more in fresh processes. Exit code 1: a regression; 3: it cannot be judged",
+    )
+    group.addoption("--gate-policy", default=DEFAULT, metavar="NAME|FILE", help="what --gate goes by [%(default)s]")
+    group.addoption(
+        turnstile.OPTION,
+        metavar="R,W",
+        help="internal to `tunebench ab`: two pipes, over which it gives leave for each process",
+    )
     group.addoption("--no-report", action="store_true", help="do not render the report into the run's directory")
 
 
@@ -102,6 +121,11 @@ def pytest_configure(config: pytest.Config) -> None:
             resumed=None if resume is None else store.read_head(resume).run,
             report=not option.no_report,
         )
+        if option.gate is not None:  # before anything is measured: a run that cannot be judged need not be made
+            config.stash[GATEKEEPER] = _gatekeeper(option.gate, option.gate_policy, Path(option.results_dir))
+        if option.turnstile is not None:
+            config.stash[LINE] = turnstile.inherited(option.turnstile)
+            config.add_cleanup(config.stash[LINE].close)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     terminal = Terminal(config)
@@ -130,6 +154,16 @@ def _run_to_resume(name: str, results_dir: Path) -> Path:
     if not path.is_dir():
         raise HarnessError(f"--resume: {path} is a bundle; only a run's own directory can be gone on with")
     return path
+
+
+def _gatekeeper(baseline: str, policy: str, results_dir: Path) -> Gatekeeper:
+    """Read what the run is going to be judged by.
+
+    Raises:
+        HarnessError: if there is no such baseline or policy, or one of them cannot be read.
+    """
+    path = lookup.locate(baseline, results_dir)
+    return Gatekeeper(baseline=store.read_run(path), policy=read_gate_policy(policy), asked=(baseline, path))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -172,15 +206,32 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput"):
         raise pytest.UsageError("cases measured side by side would disturb each other; run the suites without -n")
     mine, terminal = session.config.stash[SESSION], session.config.stash[TERMINAL]
+    line = session.config.stash.get(LINE, None)
     try:
-        missing = mine.start(wanted, terminal.say)
+        if line is None:
+            missing = mine.start(wanted, terminal.say)
+        else:
+            with line.watched():
+                missing = mine.start(wanted, lambda text: line.send(Doing(what=text)))
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     terminal.session_starts(mine.run)
     for record in mine.records.values():
         terminal.case_kept(record)
+    if line is not None:
+        _take_turns(mine, line)
     kept = [item for item in session.items if (case := _case_of(item)) and case not in missing]
     session.items[:] = [item for item in session.items if item not in kept]
+
+
+def _take_turns(session: Session, line: Line) -> None:
+    """Measure what there is leave for, before the tests ask for it; without the other end the run is not finished."""
+    try:
+        turnstile.follow(session, line)
+    except turnstile.Gone as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
+    except HarnessError as error:  # the disk is full, or the directory is gone
+        raise pytest.UsageError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +243,8 @@ class Bench:
 
     @property
     def repeats(self) -> int:
-        """Fresh processes a case."""
-        return self.session.settings.repeats
+        """Fresh processes of the case."""
+        return self.session.repeats(self.case)
 
     def sample(self) -> Sample:
         """Measure the case once, in a process of its own; a failure ends the test with its reason."""
@@ -267,6 +318,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     ended = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
     if mine is not None and mine.started:
         session.config.stash[TERMINAL].attempt(mine.finish if ended else mine.abandon)
+        if ended and GATEKEEPER in session.config.stash:
+            _gate(session, mine)
+
+
+def _gate(session: pytest.Session, mine: Session) -> None:
+    """Judge the run; the session's exit code becomes the gate's where that says more than pytest's."""
+    keeper, terminal = session.config.stash[GATEKEEPER], session.config.stash[TERMINAL]
+    cases = [case for item in session.items if (case := _case_of(item))]
+    result = terminal.attempt(lambda: keeper.judge(mine, cases, terminal.tell))
+    session.config.stash[GATED] = result
+    code = CANNOT_JUDGE if result is None else result.exit_code
+    if session.exitstatus == pytest.ExitCode.OK or code == 1:
+        session.exitstatus = code
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:
@@ -279,6 +343,8 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     if session.settings.report:
         report = terminal.attempt(lambda: _write_report(session))
     terminal.summary(session, report)
+    if (gated := config.stash.get(GATED, None)) is not None:
+        terminal.gated(gated)
 
 
 def _write_report(session: Session) -> str:

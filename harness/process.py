@@ -30,7 +30,7 @@ _GRACE_S = 10.0  # from a worker's last message, or its closed line, to its end
 _LAST_WORDS = 3  # lines of the log in a crash's reason
 _OOM_COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))  # the machine's, and a container's own
 # What a worker inherits on top of the session's environment.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -90,7 +90,7 @@ def _start(writer: int, log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=(writer,),
-            env=os.environ | _ENVIRONMENT | {"PYTHONPATH": _python_path()},
+            env=os.environ | ENVIRONMENT | {"PYTHONPATH": _python_path()},
             start_new_session=True,
         )
 

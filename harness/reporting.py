@@ -13,6 +13,7 @@ from harness.charts import Chart
 from harness.errors import HarnessError, UnknownName
 from harness.kinds.cards import cards, cards_report
 from harness.kinds.comparison import compare
+from harness.kinds.history import history
 from harness.kinds.inference import inference
 from harness.kinds.training import training
 from harness.kinds.tuned import tuned
@@ -55,8 +56,8 @@ class Run:
     bundle: Bundle
 
 
-def read(paths: Iterable[Path]) -> tuple[Run, ...]:
-    """Read runs.
+def read(paths: Iterable[Path], options: Mapping[str, str] | None = None) -> tuple[Run, ...]:
+    """Read runs; with the *options* of a history, only what it is made from.
 
     Raises:
         BadResultFile: if one of them cannot be read.
@@ -66,18 +67,29 @@ def read(paths: Iterable[Path]) -> tuple[Run, ...]:
     twice = [place for place, count in Counter(place.resolve() for place in places).items() if count > 1]
     if twice:
         raise HarnessError(f"{twice[0]}: named twice; name each run once")
+    if options:
+        found = [(path, store.read_metric(path, options["metric"], options.get("case"))) for path in places]
+        return tuple(Run(path=path, bundle=bundle) for path, its in found for bundle in its.runs)
     return tuple(Run(path=path, bundle=store.read_run(path)) for path in places)
 
 
 def build(
-    kind: str, runs: Sequence[Run], *, beside: Path, policy: Path | None = None, templates: Path | None = None
+    kind: str,
+    runs: Sequence[Run],
+    *,
+    beside: Path,
+    policy: Path | None = None,
+    templates: Path | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Report:
-    """Turn runs into one kind of report that will lie in the directory *beside*.
+    """Turn runs into one kind of report that will lie in the directory *beside*. *options* are those of a history.
 
     Raises:
         UnknownName: if there is no such kind.
         BadConfig: if the policy is not right.
     """
+    if options:
+        return _with_provenance(history([run.bundle for run in runs], **options), runs, beside, templates=templates)
     if kind not in _BUILDERS:
         raise UnknownName("report kind", kind, (*KINDS, ALL))
     if not suits(kind, runs):
@@ -85,10 +97,18 @@ def build(
         raise HarnessError(f"--kind {kind}: the runs hold {held}, and nothing for it; --kind comparison shows that")
     its = configs.read_policy(policy)
     made = _BUILDERS[kind]([run.bundle for run in runs], its)
+    return _with_provenance(
+        made, runs, beside, templates=templates, policy_sha256=None if policy is None else its.sha256
+    )
+
+
+def _with_provenance(
+    made: Report, runs: Sequence[Run], beside: Path, *, templates: Path | None, policy_sha256: str | None = None
+) -> Report:
     provenance = replace(
         made.provenance,
         sources=tuple(_source(run, beside) for run in runs),
-        policy_sha256=None if policy is None else its.sha256,
+        policy_sha256=policy_sha256,
         templates_sha256=None if templates is None else _templates_sha256(templates),
         matplotlib=plots.VERSION if _charts(made) else None,
     )

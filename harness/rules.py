@@ -4,14 +4,16 @@ One row a key: what holds for it, and how to say so. What no row names is unknow
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any
 
 from harness import preflight
 from harness.metrics import DEFINITIONS
 from harness.plans import ALL_LAYERS, KINDS
 from harness.policies import STATISTICS
-from harness.records import Better
+from harness.records import Better, Kind
 from harness.targets import PRESETS
 
 Rules = Mapping[str, tuple[Callable[[Any], bool], str]]
@@ -219,6 +221,29 @@ LIMIT: Rules = {
     "suite": _one_of(_SUITES),
 }
 CARDS: Rules = dict.fromkeys(("intended_use", "limitations", "ethics", "license"), (_text, "a text"))
+_SHARE = (lambda v: _number(v) and 0 < v < 1, "a number above 0 and below 1: 0.03 is 3 %")
+_KIND = _one_of([kind.value for kind in Kind])
+GATE_POLICY: Rules = {
+    "name": (_text, "a name"),
+    "defaults": (_table, "a table with another_day"),
+    "rule": (_tables, "a list of tables, each under [[rule]]"),
+}
+GATE_DEFAULTS: Rules = {"another_day": (lambda v: _number(v) and 0 <= v < 1, "a number from 0 to below 1: 0.05 is 5 %")}
+GATE_RULE: Rules = {
+    "metric": (
+        lambda v: _text(v) and any(fnmatchcase(name, v) for name in DEFINITIONS),
+        "a metric of docs/metrics.md, or a pattern of some",
+    ),
+    "case": (_text, "a case, or a pattern such as inference/*/base"),
+    "label": (_text, "one of the metric's labels, or a pattern of some"),
+    "of_kind": _KIND,
+    "tolerance": _SHARE,
+    "floor": (lambda v: _number(v) and v >= 0, "a number of 0 or more, in the metric's base unit"),
+    "kind": _KIND,
+    "role": _one_of(("required", "watched")),
+    "ignore": (_text, "a reason"),
+    "expires": (lambda v: isinstance(v, date) and not isinstance(v, datetime), "a date such as 2027-01-31, unquoted"),
+}
 
 
 def _instead(key: str, rules: Rules) -> str:

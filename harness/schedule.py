@@ -49,3 +49,13 @@ def in_rounds(cases: Sequence[Case], repeats: int, seed: int = SEED) -> list[Tur
             its.sort(key=lambda case: case.suite != "training")
         turns += [Turn(case=case, number=number) for case in its]
     return turns
+
+
+def within_pairs(pairs: int, seed: int, case: str) -> list[str]:
+    """For each pair of *case*, AB or BA: which side is measured first. Of two pairs that follow, it is each side once.
+
+    Which of them comes first is drawn, so that no rhythm of the machine meets one side more than the other.
+    """
+    generator = random.Random(f"{seed}/{case}")  # noqa: S311 - an order, not a secret
+    blocks = [generator.sample(("AB", "BA"), 2) for _ in range((pairs + 1) // 2)]
+    return [order for block in blocks for order in block][:pairs]

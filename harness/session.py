@@ -5,7 +5,7 @@ take turns (`schedule`): asking for a case's next sample runs every turn that co
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from harness.datasets import check_plan, on_the_hub, pinned
 from harness.errors import HarnessError
 from harness.head import Head, open_head
 from harness.identity import Identity, identify
-from harness.merging import merge_readings, merge_series
+from harness.merging import merge_samples
 from harness.messages import Failure, Message, Progress
 from harness.meters import monotonic_s, pause_s, utc_now
 from harness.paths import without_home
@@ -24,6 +24,8 @@ from harness.resuming import leftovers, others_of, read_identity, why_again, wri
 from harness.schedule import Turn
 from harness.settings import Settings
 from harness.workers import Workers
+
+_UNPAIRED = "the comparison ended before both sides had measured it"
 
 
 class CaseFailed(Exception):
@@ -65,6 +67,8 @@ class Session:
     _ready: dict[tuple[str, Quantization | None], ReadyModel] = field(default_factory=dict)
     _turns: list[Turn] = field(default_factory=list)
     _open: dict[str, _Open] = field(default_factory=dict)
+    _say: Callable[[str], None] = lambda _: None
+    _settled: bool = False  # whether somebody else has said how much of each case there is going to be
 
     @property
     def head(self) -> Head:
@@ -96,6 +100,7 @@ class Session:
             HarnessError: if results cannot be written, a run of that id exists, another session is measuring
                 into it, or weights are missing.
         """
+        self._say = say
         repeats = self.settings.repeats
         turning = self.interleaved and repeats > 1
         stored = store.salvage(self.settings.resume) if self.settings.resume else store.Found()
@@ -112,7 +117,7 @@ class Session:
             memory_limit_bytes=self.settings.memory_limit_bytes,
         )
         try:
-            self._prepare(self._workers, cases, say)
+            self._prepare(self._workers, cases)
         except HarnessError:
             self.head.withdraw()
             self._head = None
@@ -126,17 +131,19 @@ class Session:
         self._turns = [turn for turn in turns if turn.number > len(self._opened(turn.case).samples)]
         return missing
 
-    def _prepare(self, workers: Workers, cases: Sequence[Case], say: Callable[[str], None]) -> None:
+    def _prepare(self, workers: Workers, cases: Sequence[Case]) -> None:
         """Look at the machine, get the weights, and see whether what is to be trained fits them."""
+        self._say("looking at the machine")
         self.head.look(workers.look(), workers.memory_limit_bytes)
         for case in cases:
             if case.adapter is not None and on_the_hub(case.training.dataset):  # the others were with the options
+                self._say(f"looking up the dataset {case.training.dataset}")
                 check_plan(case.training)
         for base in dict.fromkeys(map(_base_of, cases)):
             alike = [case for case in cases if _base_of(case) == base]
             model, quantization = alike[0].model, alike[0].quantization
             trials = {case.adapter.name: (case.adapter, case.training) for case in alike if case.adapter}
-            say(f"preparing {model.name}")
+            self._say(f"preparing {model.name}")
             self._ready[base] = workers.prepare(model, self.settings.source, quantization, list(trials.values()))
             self.head.warn(self._ready[base].warnings)
 
@@ -184,6 +191,41 @@ class Session:
     def clock_s(self) -> float:
         """A clock that only runs while a sample is asked for, by the time its process took."""
         return self.replayed_s
+
+    def repeats(self, case: Case) -> int:
+        """How often a sample of *case* is to be asked for: until it has none, where that is known to come."""
+        if not self._settled:
+            return self.settings.repeats
+        opened = self._opened(case)
+        return len(opened.samples) + (opened.failure is not None)
+
+    @property
+    def order(self) -> list[str]:
+        """The turns still to be taken."""
+        return [turn.id for turn in self._turns]
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds after which a turn has ended: it may train an adapter before it measures."""
+        return self.settings.cooldown_s + 2 * self.settings.profile.timeout_s
+
+    def take(self, turn: str) -> str | None:
+        """Take one of them, before anybody asks for it; give why its case takes no more, None if it does."""
+        (its,) = [one for one in self._turns if one.id == turn]
+        self._turns.remove(its)
+        self._take(its)
+        failure = self._opened(its.case).failure
+        return f"{failure.status.value}: {failure.reason}" if failure else None
+
+    def settle(self, keep: Mapping[str, int]) -> None:
+        """Take no more turns. Each case has what its first *keep* processes measured, or the reason why it failed."""
+        self._settled = True
+        self._turns.clear()
+        for case_id, opened in self._open.items():
+            if opened.failure is None:
+                del opened.samples[keep.get(case_id, 0) :]
+                if not opened.samples:
+                    opened.failure = Failure(status=Status.SKIPPED, reason=_UNPAIRED)
 
     def _next_turn(self, case: Case) -> Turn:
         """The next turn of the schedule; outside it where the schedule has none of this case left."""
@@ -256,24 +298,15 @@ class Session:
     def close(self, case: Case, failure: Failure | None) -> Record:
         """Store what was measured of *case*, and how it ended."""
         opened = self._opened(case)
-        samples = opened.samples
-        record = Record(
-            case=case.id,
-            suite=case.suite,
+        merged = merge_samples(case.id, opened.samples, started_at=opened.started_at or utc_now())
+        record = replace(
+            merged,
             status=failure.status if failure else Status.OK,
             reason=without_home(failure.reason) if failure else None,
-            started_at=next((its.started_at for its in samples if its.started_at), opened.started_at or utc_now()),
             wall_s=round(opened.spent_s, 3),
-            key=samples[0].key if samples else None,
-            metrics=merge_readings([sample.readings for sample in samples]),
-            series=merge_series([sample.series for sample in samples]),
-            outputs=samples[0].outputs if samples else (),
-            artifacts=tuple(
-                replace(its, path=f"{_artifact_path(case)}/{its.path}") for s in samples for its in s.artifacts
-            ),
-            notes=tuple(dict.fromkeys([*opened.notes, *(note for sample in samples for note in sample.notes)])),
+            artifacts=tuple(replace(its, path=f"{_artifact_path(case)}/{its.path}") for its in merged.artifacts),
+            notes=tuple(dict.fromkeys([*opened.notes, *merged.notes])),
             identity=self._identity(case),
-            data=samples[0].data if samples else None,
         )
         store.write_record(self.directory, self.run.id, record)
         if opened.failure is None:  # else its good processes are kept, should the run be gone on with
@@ -317,6 +350,7 @@ class Session:
             reason = f"its adapter could not be trained: {training.id} {lost.status.value}: {lost.reason}"
             raise CaseFailed(Failure(status=Status.SKIPPED, reason=reason))
         if not (directory / "final").is_dir():
+            self._say(f"training the adapter of {case.id} first, unmeasured")
             job = Job(
                 work="training",
                 ready=self._ready[_base_of(case)],

@@ -80,10 +80,8 @@ def resolve(
     check_source(source)
     if repeats is not None and repeats < 1:
         raise BadConfig("--repeats", [f"{repeats} processes a case; give a whole number of 1 or more"])
-    if run_id in _RESERVED:
-        raise BadConfig("--run-id", [f"{run_id!r} has a meaning of its own; give another"])
-    if run_id is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", run_id):
-        raise BadConfig("--run-id", [f"{run_id!r}; use letters, digits, '.', '_' and '-'"])
+    if run_id is not None:
+        check_name("--run-id", run_id)
     if run_id is not None and resume is not None:
         raise BadConfig("--run-id", ["a run that is gone on with keeps its name; leave out --run-id or --resume"])
     if cooldown_s is not None and not 0 <= cooldown_s < math.inf:
@@ -121,6 +119,18 @@ def resolve(
         resume=resume,
         report=report,
     )
+
+
+def check_name(option: str, name: str) -> None:
+    """Refuse what cannot name a run or a baseline.
+
+    Raises:
+        BadConfig: naming the *option* and what a name is made of.
+    """
+    if name in _RESERVED:
+        raise BadConfig(option, [f"{name!r} has a meaning of its own; give another"])
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise BadConfig(option, [f"{name!r}; use letters, digits, '.', '_' and '-'"])
 
 
 class _Was:

@@ -14,6 +14,7 @@ from statistics import mean, median, stdev
 CONFIDENCE = 0.95
 _FEWEST_FOR_AN_INTERVAL = 5  # processes; of fewer the values themselves say more
 _SLOPE_CONFIDENCE, _SLOPE_Z = 0.99, 2.5758  # chosen: a leak is seldom, and every case is asked for one
+_LARGEST_LOG = 700.0  # a float ends at 709
 _MOST_OF_A_SLOPE = 500  # values: the pairs are half of their square, and 500 take 0.1 s
 
 
@@ -120,28 +121,9 @@ def ratio_of_independent(candidate: Sequence[float], baseline: Sequence[float]) 
     Source: Hollander, Wolfe and Chicken (2014), Nonparametric Statistical Methods, sections 4.2 and 4.3.
     """
     _check_positive(candidate, baseline)
-    shifts = sorted(math.log(c / b) for c in candidate for b in baseline)
-    skipped = _skipped(_mann_whitney_counts(len(candidate), len(baseline)))
+    shifts = sorted(math.log(c) - math.log(b) for c in candidate for b in baseline)
+    skipped = _skipped(mann_whitney_counts(len(candidate), len(baseline)))
     return _interval(shifts, skipped, "Hodges-Lehmann ratio of independent samples, exact Mann-Whitney interval")
-
-
-def ratio_of_pairs(candidate: Sequence[float], baseline: Sequence[float]) -> Interval | None:
-    """Estimate candidate / baseline where process i of one belongs to process i of the other.
-
-    Dimensionless: 1.0 means no change. None for fewer than 6 pairs, which allow no 95 % interval.
-    Hodges-Lehmann estimate (median of the Walsh averages of the log-ratios); exact interval from the
-    Wilcoxon signed-rank distribution, two tails.
-
-    Raises:
-        ValueError: if the lengths differ or a reading is not positive.
-
-    Source: Hollander, Wolfe and Chicken (2014), Nonparametric Statistical Methods, sections 3.2 and 3.3.
-    """
-    _check_positive(candidate, baseline)
-    logs = [math.log(c / b) for c, b in zip(candidate, baseline, strict=True)]
-    walsh = sorted((logs[i] + logs[j]) / 2 for i in range(len(logs)) for j in range(i, len(logs)))
-    skipped = _skipped(_signed_rank_counts(len(logs)))
-    return _interval(walsh, skipped, "Hodges-Lehmann ratio of pairs, exact signed-rank interval")
 
 
 def theil_sen(values: Sequence[float]) -> Interval:
@@ -180,8 +162,17 @@ def _interval(ordered: Sequence[float], skipped: int, method: str) -> Interval |
         return None
     low, high = ordered[skipped - 1], ordered[len(ordered) - skipped]
     return Interval(
-        low=math.exp(low), point=math.exp(median(ordered)), high=math.exp(high), confidence=CONFIDENCE, method=method
+        low=power_of_e(low),
+        point=power_of_e(median(ordered)),
+        high=power_of_e(high),
+        confidence=CONFIDENCE,
+        method=method,
     )
+
+
+def power_of_e(logarithm: float) -> float:
+    """The number with this logarithm; where none can be written, the nearest that can."""
+    return math.exp(max(-_LARGEST_LOG, min(_LARGEST_LOG, logarithm)))
 
 
 def _skipped(counts: Sequence[int]) -> int:
@@ -196,7 +187,7 @@ def _skipped(counts: Sequence[int]) -> int:
 
 
 @lru_cache(maxsize=64)
-def _mann_whitney_counts(m: int, n: int) -> tuple[int, ...]:
+def mann_whitney_counts(m: int, n: int) -> tuple[int, ...]:
     """How many orderings of m and n values give each Mann-Whitney U: the Gaussian binomial coefficients."""
     counts = [1] + [0] * (m * n)
     for i in range(1, m + 1):  # multiply by (1 - q^(n+i)) / (1 - q^i)
@@ -204,14 +195,4 @@ def _mann_whitney_counts(m: int, n: int) -> tuple[int, ...]:
             counts[u] -= counts[u - n - i]
         for u in range(i, m * n + 1):
             counts[u] += counts[u - i]
-    return tuple(counts)
-
-
-@lru_cache(maxsize=64)
-def _signed_rank_counts(n: int) -> tuple[int, ...]:
-    """How many of the 2**n sign patterns give each sum of positive ranks."""
-    counts = [1] + [0] * (n * (n + 1) // 2)
-    for rank in range(1, n + 1):
-        for total in range(len(counts) - 1, rank - 1, -1):
-            counts[total] += counts[total - rank]
     return tuple(counts)

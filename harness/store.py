@@ -9,10 +9,11 @@ Schema history (raise SCHEMA, add a line, keep reading the older ones):
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from filelock import FileLock, Timeout
 
@@ -150,7 +151,7 @@ def claim(directory: Path) -> FileLock:
     except Timeout:
         raise HarnessError(f"{directory}: another session is measuring into this run; wait for it") from None
     except OSError as error:
-        raise _unwritable(directory, error) from error
+        raise unwritable(directory, error) from error
     return lock
 
 
@@ -169,6 +170,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         Unwritable: if it cannot be written.
     """
+    if path.is_symlink() or (path.exists() and not path.is_file()):  # /dev/stdout: written into, never replaced
+        _write_into(path, data)
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,10 +183,19 @@ def write_bytes(path: Path, data: bytes) -> None:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
-def _unwritable(path: Path, error: OSError) -> Unwritable:
+def _write_into(path: Path, data: bytes) -> None:
+    try:
+        with path.open("wb") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> Unwritable:
+    """The refusal of a place that cannot be written."""
     return Unwritable(f"{path}: {error.strerror or error}; choose another place, or make room")
 
 
@@ -208,6 +221,40 @@ def read_run(path: Path) -> Bundle:
     if problems:
         raise BadResultFile(problems[0])
     return _bundle(head, records)
+
+
+def read_metric(path: Path, metric: str, case: str | None = None) -> Found:
+    """Read of a run or a bundle only the records that hold *metric*, and of them only that.
+
+    *case* is one, or a pattern with *, ? or [; None: all of them. A file that cannot be read is named, and skipped.
+    Records without the metric are not even decoded.
+
+    Raises:
+        BadResultFile: if there is no run, or its own file cannot be read.
+    """
+    whole = case if case is not None and not _PATTERN & set(case) else None
+    needles = [f'"{its}"'.encode() for its in (metric, whole) if its is not None]
+    problems: list[str] = []
+    if path.is_dir():
+        head = read_head(path)
+        records, problems = _read_records(path, head, needles)
+        bundle = _bundle(head, records)
+    else:
+        bundle = _read(path, Bundle)
+    wanted = (its for its in bundle.records if metric in its.metrics and _meant(case, its.case))
+    return Found(runs=(replace(bundle, records=tuple(_only(its, metric) for its in wanted)),), problems=tuple(problems))
+
+
+_PATTERN = frozenset("*?[")
+
+
+def _meant(asked: str | None, case: str) -> bool:
+    return asked in {None, case} or fnmatchcase(case, str(asked))
+
+
+def _only(record: Record, metric: str) -> Record:
+    one = {metric: record.metrics[metric]}
+    return replace(record, metrics=one, series={}, outputs=(), artifacts=(), notes=(), identity={}, data=None)
 
 
 def salvage(directory: Path) -> Found:
@@ -237,15 +284,20 @@ def find_runs(results_dir: Path) -> Found:
     return Found(runs=tuple(runs), problems=tuple(problems))
 
 
-def _read_records(directory: Path, head: RunFile) -> tuple[list[Record], list[str]]:
-    """Read the records of a run; name each file that is torn, foreign, of another run, or a second one of its case."""
+def _read_records(directory: Path, head: RunFile, needles: Sequence[bytes] = ()) -> tuple[list[Record], list[str]]:
+    """Read the records of a run; name each file that is torn, foreign, of another run, or a second one of its case.
+
+    A whole file without all of *needles* is passed over.
+    """
     records: dict[str, Record] = {}
     problems = []
     for file in _record_files(directory):
         try:
-            its = _read(file, RecordFile)
+            its = _read(file, RecordFile, needles)
         except BadResultFile as error:
             problems.append(str(error))
+            continue
+        if its is None:
             continue
         if its.run_id != head.run.id:
             problems.append(f"{file}: of the run {its.run_id!r}, not of {head.run.id!r}; move it away")
@@ -283,9 +335,15 @@ def _write(path: Path, value: object) -> None:
     write_text(path, codec.encode(value, indent=1).decode())
 
 
-def _read(path: Path, kind: type[_T]) -> _T:
+@overload
+def _read(path: Path, kind: type[_T]) -> _T: ...
+@overload
+def _read(path: Path, kind: type[_T], needles: Sequence[bytes]) -> _T | None: ...
+def _read(path: Path, kind: type[_T], needles: Sequence[bytes] = ()) -> _T | None:
     try:
         text = path.read_bytes()
+        if text.rstrip().endswith(b"}") and not all(needle in text for needle in needles):
+            return None
         value = codec.decode(text, kind)
     except OSError as error:
         raise BadResultFile(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -1,5 +1,6 @@
 """What a session shows in the terminal: a line a case, a line that moves while one is measured, a table at the end."""
 
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
@@ -7,7 +8,9 @@ from typing import TypeVar
 import pytest
 from tabulate import tabulate
 
+from harness import gatelisting
 from harness.errors import HarnessError
+from harness.gating.verdicts import GateResult
 from harness.headlines import headline, headline_cells
 from harness.messages import Progress
 from harness.meters import monotonic_s
@@ -129,6 +132,20 @@ class Terminal:
         reporter.write_line(f"{ok} of {len(session.records)} cases ok, stored in {session.directory}")
         if report is not None:
             reporter.write_line(f"report: {report}")
+
+    def tell(self, text: str) -> None:
+        """Write a line that stays."""
+        if self._reporter is not None:
+            self._clear()
+            with self._uncaptured():
+                self._reporter.ensure_newline()
+                self._reporter.write_line(text)
+
+    def gated(self, result: GateResult) -> None:
+        """What the gate says of the run."""
+        if self._reporter is not None:
+            self._reporter.section(f"gate against {result.baseline}", sep="-")
+            self._reporter.write(gatelisting.gate(result, shutil.get_terminal_size().columns))
 
     def _uncaptured(self) -> AbstractContextManager[None]:
         """While a test runs, what is written goes into pytest's capture; step outside it."""

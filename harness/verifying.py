@@ -44,8 +44,8 @@ def verify(path: Path, results_dir: Path, *, templates: Path | None = None, poli
         why = error.strerror or error
         raise BadReport(f"{path}: cannot be read ({why}); give a report that tunebench wrote") from error
     its = _provenance(path, found, form)
-    runs = reporting.read(_sources(path, its, results_dir))
-    again = reporting.build(its.kind, runs, beside=path.parent, policy=policy, templates=templates)
+    runs = reporting.read(_sources(path, its, results_dir), its.options)
+    again = reporting.build(its.kind, runs, beside=path.parent, policy=policy, templates=templates, options=its.options)
     problems = list(_changed(its, again.provenance))
     same_look = its.matplotlib == again.provenance.matplotlib
     again = _at_the_same_place(again, its)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from harness.records import Bundle
 
-_LIBRARIES = ("mlx-lm", "mlx")
+LIBRARIES = ("mlx-lm", "mlx")
 _UNKNOWN = "unknown"
 
 
 def version_warnings(bundles: Sequence[Bundle]) -> tuple[str, ...]:
     """A sentence for each library of which the runs had different minor versions, or not all tell theirs."""
-    found = {library: _versions(library, bundles) for library in _LIBRARIES}
+    found = {library: _versions(library, bundles) for library in LIBRARIES}
     return tuple(
         f"different versions of {library}: {', '.join(f'{run} {version}' for run, version in its)}; "
         "a difference between these runs may be the library's"

@@ -1,5 +1,6 @@
 """A worker process that answers at once, for tests of what surrounds it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from harness.messages import Failure, Message, Progress
@@ -87,3 +88,19 @@ class FakeWorkers:
     @property
     def work(self):
         return [job.work for job in self.jobs]
+
+
+class SlowedWorkers(FakeWorkers):
+    """Trains at half the speed in the first *slow* processes, as a machine does that is busy for a while."""
+
+    def __init__(self, slow):
+        super().__init__()
+        self._slow = slow
+
+    def __call__(self, job, **others):
+        message = super().__call__(job, **others)
+        if job.work != "training" or self._slow == 0:
+            return message
+        self._slow -= 1
+        readings = message.sample.readings | {"train_tokens_per_s": reading(50.0)}
+        return replace(message, sample=replace(message.sample, readings=readings))

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import __version__
+from harness import __version__, ab
 from harness.cli import main
 from harness.errors import HarnessError
+from harness.gating.verdicts import GateResult, GateRow, GateVerdict
+from harness.pairing import Plan
 from tests.samples import Page, bundle, environment, failed, full_record, measured, record, small_run, stored
 
 ROOT = Path(__file__).parents[1]
@@ -77,7 +79,7 @@ def test_an_unknown_run_is_refused_with_those_that_are_known(here, capsys, comma
     message = refused(capsys, command, "20250101-nothing")
     assert "unknown run '20250101-nothing'" in message
     assert "Known: 20260102-030405-abcd." in message
-    assert "`tunebench runs` lists them" in message
+    assert "`tunebench runs` and `tunebench baseline list` list them" in message
 
 
 def test_an_ambiguous_prefix_is_refused_and_not_guessed(here, capsys):
@@ -236,14 +238,79 @@ def test_a_gate_exits_with_what_it_found(here, capsys, candidate, code, verdict)
     assert main(["gate", "before", "after"]) == code
     captured = capsys.readouterr()
     assert captured.err == ""
-    assert captured.out.splitlines()[-1] == f"verdict: {verdict}"
+    assert captured.out.splitlines()[-1].startswith(f"verdict: {verdict} (exit {code}: ")
 
 
 def test_a_gate_between_versions_of_a_library_says_so(here, capsys):
     newer = replace(speed("after", *(20.0,) * 6), environment=environment(packages={"mlx": "0.32.0"}))
     stored(here / "results", speed("before", *(20.0,) * 6), newer)
     assert main(["gate", "before", "after"]) == 0
-    assert "warning: different versions of mlx: before 0.31.0, after 0.32.0;" in capsys.readouterr().out
+    assert "warning: versions differ: mlx: 0.31.0 -> 0.32.0" in capsys.readouterr().out
+
+
+def test_a_gate_judges_by_the_policy_that_is_asked_for(here, capsys):
+    stored(here / "results", speed("before", *(20.0,) * 6), speed("after", *(10.0,) * 6))
+    assert main(["gate", "before", "after", "--policy", "deterministic"]) == 3
+    assert "1 ignored: times need a machine of their own" in capsys.readouterr().out
+    assert "unknown" in refused(capsys, "gate", "before", "after", "--policy", "strict")
+
+
+def test_a_gate_s_answer_goes_where_it_was_asked_to(here, capsys, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary")
+    monkeypatch.setenv("GITHUB_OUTPUT", "output")
+    stored(here / "results", speed("before", *(20.0,) * 6), speed("after", *(10.0,) * 6))
+    assert main(["gate", "before", "after", "--json", "a", "--md", "b", "--junit", "c", "--github"]) == 1
+    beginnings = {name: Path(name).read_text(encoding="utf-8")[:20] for name in ("a", "b", "c", "summary", "output")}
+    assert beginnings == {
+        "a": '{\n "schema": 1,\n "tu',
+        "b": "<!-- tunebench-gate ",
+        "c": "<?xml version='1.0' ",
+        "summary": "<!-- tunebench-gate ",
+        "output": "verdict=regression\ne",
+    }
+    assert "\n::error title=regression in inference/tiny/base::" in capsys.readouterr().out
+
+
+def test_without_being_asked_for_a_gate_says_nothing_to_github(here, capsys, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary")
+    stored(here / "results", speed("before", *(20.0,) * 6), speed("after", *(10.0,) * 6))
+    assert main(["gate", "before", "after"]) == 1
+    assert "::error" not in capsys.readouterr().out
+    assert not Path("summary").exists()
+
+
+def test_a_file_on_standard_output_stands_there_alone(here, capsys):
+    stored(here / "results", speed("before", *(20.0,) * 6), speed("after", *(10.0,) * 6))
+    assert main(["gate", "before", "after", "--json", "-"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["exit_code"] == 1
+    assert "verdict: regression" in captured.err
+
+
+def test_a_gate_whose_file_cannot_be_written_still_says_its_verdict(here, capsys, monkeypatch):
+    stored(here / "results", speed("before", *(20.0,) * 6), speed("after", *(10.0,) * 6))
+    Path("file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_OUTPUT", "file/x")
+    assert main(["gate", "before", "after", "--github"]) == 2
+    captured = capsys.readouterr()
+    assert "verdict: regression" in captured.out
+    assert captured.err.startswith("tunebench: file/x: ")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("places", [["--json", "-", "--md", "-"], ["--md", "no/x"]])
+def test_an_answer_that_cannot_go_where_it_was_asked_to_is_refused_before_anything_is_read(here, capsys, places):
+    assert "places of the answer: 1 problem" in refused(capsys, "gate", "nosuch", "nosuch", *places)
+    assert not Path("no").exists()
+
+
+def test_a_gate_names_the_baseline_as_it_was_asked_for_and_where_it_lies(here, capsys):
+    stored(here / "results", speed("before", *(20.0,) * 6), speed("after", *(10.0,) * 6))
+    done(capsys, "baseline", "save", "before", "--reason", "the first")
+    assert main(["gate", "default", "after", "--json", "-"]) == 1
+    a, b = json.loads(capsys.readouterr().out)["origins"]
+    assert (a["typed"], a["number"], a["path"]) == ("default", 1, "results/baseline/default/0001.json")
+    assert (b["typed"], b["number"], b["path"]) == ("after", None, "results/after")
 
 
 def test_a_gate_without_a_baseline_is_refused_and_no_pass(here, capsys):
@@ -289,7 +356,7 @@ def test_a_bundles_report_goes_to_where_one_stands(here, capsys):
 
 
 def test_an_unknown_export_format_is_refused(here, capsys):
-    assert "unknown export format 'xml'. Known: csv, json." in refused(capsys, "export", "latest", "--format", "xml")
+    assert "unknown export format 'xml'. Known: csv, " in refused(capsys, "export", "latest", "--format", "xml")
 
 
 def test_an_export_that_cannot_be_written_is_refused_with_the_place(here, capsys):
@@ -398,6 +465,90 @@ def test_the_real_machine_is_described_in_strict_json_that_names_nobody(capsys):
     assert str(Path.home()) == "/" or str(Path.home()) not in text
 
 
+# --- ab ---
+
+
+@pytest.fixture
+def comparison(here, monkeypatch):
+    """Comparisons end as *outcome* says; what they were asked for is kept."""
+    asked = SimpleNamespace(outcome={"ended": "the verdict is clear"}, verdict=GateVerdict.PASS)
+
+    def compare(arms, arguments, plan, *, results_dir, gate, say):
+        asked.arms, asked.arguments, asked.plan, asked.results_dir = arms, arguments, plan, results_dir
+        say("pair 1 of 3")
+        row = GateRow(case="c", metric="m", verdict=asked.verdict, reason="because")
+        result = GateResult(baseline="a", candidate="b", design="pairs", rows=(row,))
+        runs = tuple(results_dir.iterdir()) * 2
+        return ab.Outcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
+
+    monkeypatch.setattr(ab, "compare", compare)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [(GateVerdict.PASS, 0), (GateVerdict.REGRESSION, 1), (GateVerdict.INCONCLUSIVE, 3)]
+)
+def test_a_comparison_exits_with_its_verdict_and_says_where_it_is(comparison, capsys, verdict, code):
+    comparison.verdict = verdict
+    arguments = ["ab", "same", "env:X=1", "--pairs", "3", "--seed", "7", "--", "suites", "-k", "a", "--", "b"]
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.err == "pair 1 of 3\n"
+    assert captured.out.startswith("pairs: 3 of c; the verdict is clear\nA: results/")
+    assert f"\nverdict: {verdict.value} (exit {code}" in captured.out
+    assert comparison.arguments == ["suites", "-k", "a", "--", "b"]
+    assert comparison.plan == Plan(pairs=3, budget_s=None, seed=7)
+    assert [arm.text for arm in comparison.arms] == ["same", "env:X=1"]
+    assert comparison.results_dir == Path("results")
+
+
+def test_an_interrupted_comparison_exits_as_a_shell_says_it(comparison, capsys):
+    comparison.outcome = {"ended": "interrupted"}
+    assert main(["ab", "same", "same", "--", "suites"]) == 130
+    assert "verdict: pass" in capsys.readouterr().out
+    comparison.outcome = {"ended": "interrupted", "result": None, "pairs": {}}
+    assert main(["ab", "same", "same", "--", "suites"]) == 130
+    assert "nothing is stored" in capsys.readouterr().err
+
+
+def test_a_comparison_that_is_interrupted_twice_ends_without_a_traceback(comparison, monkeypatch, capsys):
+    def compare(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ab, "compare", compare)
+    assert main(["ab", "same", "same", "--", "suites"]) == 130
+    assert capsys.readouterr().err == "tunebench: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ab", "same", "same"], "nothing is to be measured"),
+        (["ab", "same", "same", "--"], "nothing is to be measured"),
+        (["ab", "same", "same", "--", "suites", "--resume=x"], "'--resume=x' is set by the comparison itself"),
+        (["ab", "same", "same", "--pairs", "0", "--", "suites"], "--pairs 0"),
+        (["ab", "same", "svn:1", "--", "suites"], "'svn:1': unknown form"),
+    ],
+)
+def test_a_comparison_of_nothing_is_refused_before_anything_is_made(comparison, capsys, arguments, message):
+    assert message in refused(capsys, *arguments)
+    assert not hasattr(comparison, "arms")
+
+
+@pytest.mark.parametrize("places", [["--json", "-", "--md", "-"], ["--junit", "no/x"]])
+def test_a_comparison_whose_answer_has_no_place_is_not_begun(comparison, capsys, places):
+    assert "places of the answer: 1 problem" in refused(capsys, "ab", "same", "same", *places, "--", "suites")
+    assert not hasattr(comparison, "arms")
+
+
+def test_a_comparison_says_where_the_two_dashes_belong(comparison, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["ab", "same", "env:X=a b", "suites/inference"])
+    assert stop.value.code == 2
+    assert "put -- before what is for pytest" in (said := capsys.readouterr().err)
+    assert "tunebench ab same 'env:X=a b' -- suites/inference" in said
+
+
 # --- usage ---
 
 
@@ -422,7 +573,7 @@ def test_python_dash_m_harness_is_tunebench(tmp_path):
     shown = python("-m", "harness", "--help", cwd=tmp_path)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.startswith("usage: tunebench")
-    for command in ("runs", "show", "report", "export", "models"):
+    for command in ("runs", "show", "report", "ab", "export", "models"):
         assert f"\n    {command} " in shown.stdout
     refusal = python("-m", "harness", "show", "nosuch", cwd=tmp_path)
     assert (refusal.returncode, refusal.stdout) == (2, "")
@@ -498,3 +649,128 @@ def test_a_file_with_odd_facts_is_shown_or_refused_but_gives_no_traceback(here, 
 def test_a_run_with_odd_options_is_listed(here, capsys, models):
     stored(here / "results", bundle(id="odd", options={"models": models}))
     assert "odd" in done(capsys, "runs")
+
+
+# --- baselines ---
+
+
+def test_a_run_becomes_a_baseline_that_gate_show_and_report_take_by_name(here, capsys):
+    good = replace(small_run(), records=small_run().records[1:])
+    stored(here / "results", replace(good, run=replace(good.run, id="good")))
+    assert "0001.json: good is the baseline 'default'" in done(
+        capsys, "baseline", "save", "good", "--reason", "the first"
+    )
+    assert done(capsys, "show", "default").startswith("run good,")
+    assert done(capsys, "report", "default", "-o", "out") == "out/report.md\n"
+    assert main(["gate", "default", "good"]) in {0, 3}
+    listed = done(capsys, "baseline", "list")
+    assert "the first" in listed
+    assert "good" in listed
+
+
+def test_a_run_that_failed_is_refused_with_1_and_one_message(here, capsys):
+    assert main(["baseline", "save", "latest", "--reason", "why not"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "evaluation/tiny/base: oom: killed" in captured.err
+    assert not (here / "results" / "baseline").exists()
+
+
+def test_a_slower_run_needs_to_be_accepted(here, capsys):
+    for run_id, rate in [("fast", 100.0), ("slow", 50.0)]:
+        speeds = measured("decode_tokens_per_s", *[rate + step / 10 for step in range(7)])
+        stored(here / "results", bundle(record(metrics={"decode_tokens_per_s": speeds}), id=run_id))
+    done(capsys, "baseline", "save", "fast", "--reason", "first", "--name", "main")
+    again = ["baseline", "save", "slow", "--reason", "second", "--name", "main"]
+    assert main(again) == 1
+    assert "a regression against number 1, run fast" in capsys.readouterr().err
+    assert "accepted: inference/tiny/base decode_tokens_per_s" in done(capsys, *again, "--accept-regression")
+
+
+def test_the_run_that_is_the_baseline_already_is_refused_with_1(here, capsys):
+    stored(here / "results", bundle(record(), id="good"))
+    again = ["baseline", "save", "good", "--reason", "first"]
+    done(capsys, *again)
+    assert main(again) == 1
+    assert "it is that already, number 1" in capsys.readouterr().err
+
+
+def test_an_empty_reason_is_wrong_usage(here, capsys):
+    assert "--reason: 1 problem" in refused(capsys, "baseline", "save", "latest", "--reason", " ")
+
+
+def test_a_torn_baseline_is_named_and_skipped(here, capsys):
+    speeds = {"ttft_s": measured("ttft_s", 1.0)}
+    stored(here / "results", bundle(record(metrics=speeds), id="good"))
+    done(capsys, "baseline", "save", "good", "--reason", "first")
+    (here / "results" / "baseline" / "default" / "0001.json").write_text("{")
+    assert main(["baseline", "list"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("skipped: ")
+    assert captured.out.startswith("no baselines in results")
+
+
+# --- history ---
+
+
+def days(results, *rates):
+    for day, rate in enumerate(rates, start=1):
+        speeds = {"decode_tokens_per_s": measured("decode_tokens_per_s", rate)}
+        stored(results, bundle(record(metrics=speeds), id=f"d{day}", started_at=f"2025-01-{day:02d}T00:00:00Z"))
+
+
+@pytest.mark.parametrize(("later", "code", "word"), [(92.0, 1, "worse"), (110.0, 0, "better"), (100.0, 0, "no change")])
+def test_a_history_exits_with_1_if_its_newest_change_is_for_the_worse(tmp_path, capsys, later, code, word):
+    days(tmp_path / "r", *[100.0] * 10, *[later] * 10)
+    assert main(["history", "decode_tokens_per_s", "--results-dir", str(tmp_path / "r")]) == code
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert word in captured.out.splitlines()[0]
+
+
+@pytest.mark.parametrize("form", ["md", "html", "json"])
+def test_the_page_of_a_history_holds_when_it_is_made_again(tmp_path, capsys, form):
+    results = tmp_path / "r"
+    days(results, *[100.0] * 10, *[110.0] * 10)
+    here = ["--results-dir", results]
+    case = ["--case", "inference/tiny/base"]
+    page = tmp_path / "out" / f"report-history.{form}"
+    assert (
+        done(capsys, "history", "decode_tokens_per_s", *case, "--format", form, "-o", page.parent, *here) == f"{page}\n"
+    )
+    assert done(capsys, "verify", page, *here) == f"{page}: holds\n"
+    days(results, 101.0)
+    assert main(["verify", str(page), "--results-dir", str(results)]) == 1
+    assert "d1 is no longer what" in capsys.readouterr().out
+
+
+def test_a_history_leaves_out_what_judged_something_else_unless_asked_and_its_page_holds(tmp_path, capsys):
+    results = tmp_path / "r"
+    days(results, 100.0, 101.0)
+    side = bundle(record(metrics={"decode_tokens_per_s": measured("decode_tokens_per_s", 50.0)}), id="side")
+    stored(results, replace(side, run=replace(side.run, options={"ab": {"pairs": 1}})))
+    asked = ["history", "decode_tokens_per_s", "--results-dir", results]
+    shown = done(capsys, *asked)
+    assert "side" not in shown.split("Runs left out: 1")[0]
+    assert "Runs left out: 1" in shown
+    every = done(capsys, *asked, "--all-runs")
+    assert "side" in every
+    assert "left out" not in every
+    for more, counted in ([], True), (["--all-runs"], False):
+        page = done(capsys, *asked, *more, "--format", "md", "-o", tmp_path / "out").strip()
+        assert ("Runs left out: 1" in Path(page).read_text()) is counted
+        assert done(capsys, "verify", page, "--results-dir", results) == f"{page}: holds\n"
+
+
+def test_a_history_of_nothing_is_refused(here, capsys):
+    assert "unknown metric 'speed'" in refused(capsys, "history", "speed")
+    assert "no stored run holds energy_j_per_token" in refused(capsys, "history", "energy_j_per_token")
+
+
+def test_a_history_names_what_it_could_not_read(tmp_path, capsys):
+    days(tmp_path / "r", 1.0, 2.0)
+    (tmp_path / "r" / "d1" / "run.json").write_text("{")
+    assert main(["history", "decode_tokens_per_s", "--results-dir", str(tmp_path / "r")]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("skipped: ")
+    assert "1 run;" in captured.out

@@ -129,3 +129,16 @@ def test_a_process_above_its_memory_limit_ends_its_case_and_the_run_can_be_gone_
     assert again.returncode == 0, again.stdout + again.stderr
     (record,) = store.read_run(tmp_path / "tight").records
     assert (record.status, record.notes[-1]) == (Status.OK, "measured again: it had ended as oom")
+
+
+def test_two_environments_that_are_one_are_measured_in_turns_and_stored_as_a_pair(tmp_path):
+    measured = ("suites/inference", "--models", "tinyllama", "--weights", "embedded", "-k", "base")
+    done = run(
+        "harness", "ab", "same", "same", "--pairs", "2", "--results-dir", str(tmp_path), "--", *measured, cwd=ROOT
+    )
+    assert done.returncode == 3, done.stdout + done.stderr  # of two pairs nothing can be said
+    a, b = (store.read_run(path) for path in sorted(tmp_path.iterdir()))
+    assert (a.run.paired_with, b.run.paired_with) == (b.run.id, a.run.id)
+    samples = [its.records[0].metrics["decode_tokens_per_s"].samples for its in (a, b)]
+    assert [len(its) for its in samples] == [2, 2]
+    assert len({process for its in samples for process in its}) == 4  # each was measured by itself

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.judge import Contender, Judgement, Verdict, _place, judge, obstacles, rank, winner
+from harness.changes import Change
+from harness.judge import Contender, Demand, Judgement, Verdict, _place, judge, level, obstacles, rank, winner
 from harness.records import Better, Key, Kind, Metric, Weights
 from harness.stats import Interval
 
@@ -47,26 +48,45 @@ def contender(name, values, key=KEY, **others):
 
 
 @pytest.mark.parametrize(
-    ("low", "point", "high", "if_lower_is_better", "if_higher_is_better"),
+    ("low", "point", "high", "chance", "if_lower_is_better", "if_higher_is_better"),
     [
-        (1.10, 1.15, 1.20, Verdict.WORSE, Verdict.BETTER),
-        (0.80, 0.85, 0.90, Verdict.BETTER, Verdict.WORSE),
-        (0.98, 1.00, 1.02, Verdict.EQUIVALENT, Verdict.EQUIVALENT),
-        (1.01, 1.015, 1.02, Verdict.EQUIVALENT, Verdict.EQUIVALENT),  # a difference, and none that matters
-        (1.01, 1.02, 1.06, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # a difference; it may matter
-        (0.94, 0.98, 0.99, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
-        (1.00, 1.10, 1.20, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # 1 is not excluded
-        (0.80, 0.90, 1.00, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
-        (0.50, 1.00, 2.00, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
-        (0.96, 1.00, 1.01, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # may be too good to be the same
-        (0.99, 1.00, 1.04, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+        (1.10, 1.15, 1.20, 0.005, Verdict.WORSE, Verdict.BETTER),
+        (0.80, 0.85, 0.90, 0.005, Verdict.BETTER, Verdict.WORSE),
+        (0.98, 1.00, 1.02, 0.5, Verdict.EQUIVALENT, Verdict.EQUIVALENT),
+        (1.01, 1.015, 1.02, 0.001, Verdict.EQUIVALENT, Verdict.EQUIVALENT),  # a difference, and none that matters
+        (1.01, 1.02, 1.06, 0.001, Verdict.WORSE, Verdict.BETTER),  # a difference; as large as what matters
+        (0.94, 0.98, 0.99, 0.001, Verdict.BETTER, Verdict.WORSE),
+        (1.01, 1.02, 1.06, 0.006, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # it may be chance
+        (0.94, 0.98, 0.99, 0.006, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+        (0.50, 1.00, 2.00, 0.5, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+        (0.96, 1.00, 1.01, 0.5, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # may be too good to be the same
+        (0.99, 1.00, 1.04, 0.5, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
     ],
 )
-def test_where_the_interval_and_the_estimate_lie_decides(low, point, high, if_lower_is_better, if_higher_is_better):
+def test_chance_and_the_interval_decide(low, point, high, chance, if_lower_is_better, if_higher_is_better):
+    """Of twenty pairs 0.5 % are left to chance."""
     ratio = Interval(low=low, point=point, high=high, confidence=0.95, method="given")
-    lower, higher = (_place(ratio, better, 0.03) for better in (Better.LOWER, Better.HIGHER))
+    rise, fall = (chance, 1 - chance) if point >= 1 else (1 - chance, chance)
+    change = Change(ratio=ratio, rise=rise, fall=fall, error=0.01, freedom=13)
+    lower, higher = (_place(change, better, Demand(tolerance=0.03), 20) for better in (Better.LOWER, Better.HIGHER))
     assert (lower.verdict, higher.verdict) == (if_lower_is_better, if_higher_is_better)
     assert lower.ratio == higher.ratio == ratio  # the ratio is B / A, whatever is better
+
+
+@pytest.mark.parametrize(
+    ("processes", "looks", "chance"), [(5, 1, 0.02), (10, 1, 0.01), (20, 1, 0.005), (99, 1, 0.005), (20, 4, 0.00125)]
+)
+def test_less_is_left_to_chance_the_more_processes_and_looks_there_are(processes, looks, chance):
+    assert level(processes, looks) == pytest.approx(chance)
+
+
+def test_of_another_day_a_change_counts_from_where_the_machine_and_the_tolerance_are_both_exceeded():
+    """5 % of the machine and 3 % that matter: 8.15 %."""
+    demand = Demand(tolerance=0.03, margin=0.05)
+    for factor, expected in ((1.04, Verdict.INCONCLUSIVE), (1.08, Verdict.INCONCLUSIVE), (1.09, Verdict.WORSE)):
+        assert judge(metric(STEADY), metric([factor] * 5), demand=demand).verdict is expected
+        mirrored = {Verdict.WORSE: Verdict.BETTER}.get(expected, expected)
+        assert judge(metric([factor] * 5), metric(STEADY), demand=demand).verdict is mirrored
 
 
 def test_the_reason_is_the_ratio_in_words():
@@ -128,9 +148,10 @@ def test_fewer_than_five_processes_get_no_verdict():
     assert verdict([2.0] * 5) is Verdict.WORSE
 
 
-def test_five_pairs_are_too_few():
-    judgement = judge(metric(STEADY), metric([2.0] * 5), paired=True)
-    assert (judgement.verdict, judgement.reason) == (Verdict.NOT_JUDGED, "too few pairs for a 95 % interval")
+def test_fewer_than_six_pairs_get_no_verdict():
+    judgement = judge(metric([1.0] * 5), metric([2.0] * 5), paired=True)
+    assert judgement == Judgement(verdict=Verdict.NOT_JUDGED, ratio=None, reason="n=5; a verdict needs 6 pairs")
+    assert verdict([1.0] * 6, [1.0] * 6, paired=True) is Verdict.EQUIVALENT
 
 
 @pytest.mark.parametrize("odd", [0.0, -1.0])

@@ -6,11 +6,12 @@ from unittest.mock import ANY
 import pytest
 
 from harness import listings
+from harness.analysis.timelines import timelines
+from harness.baselines import Replaced, Saved, Shelf
 from harness.doctor import Examination, Facts, Finding, Severity
-from harness.gate import GateRow, GateVerdict
 from harness.plans import Chat, ModelConfig, PypiWeights, ReadyModel
 from harness.records import Environment, Status
-from tests.samples import bundle, failed, measured, record, small_run, weights
+from tests.samples import bundle, failed, key, measured, record, small_run, weights
 from tests.samples import environment as sample_environment
 
 PROBLEM = Severity.PROBLEM
@@ -274,25 +275,189 @@ def test_a_record_of_another_suite_is_shown():
     assert "other/tiny/base" in listings.run(bundle(record("other/tiny/base")))
 
 
-def test_a_gate_lists_what_is_no_pass_and_counts_the_rest():
-    rows = [
-        GateRow(case="a", metric="ttft_s", verdict=GateVerdict.PASS, reason="equal"),
-        GateRow(case="a", metric="load_s", verdict=GateVerdict.REGRESSION, reason="slower\x1b[2J"),
+# --- baselines ---
+
+
+def shelf(its, **changes):
+    line = Saved(
+        schema=1,
+        number=3,
+        run=its.run.id,
+        saved_at="2026-01-03T00:00:00Z",
+        reason="new\x1b[2J machine of the laboratory",
+        git=None,
+        versions={"mlx-lm": None, "mlx": "0.31.0"},
+    )
+    return Shelf(**{"name": "main", "bundle": its, "saved": line, "earlier": 2, **changes})
+
+
+def test_a_baseline_is_listed_with_its_age_what_it_holds_and_why():
+    two = {"ttft_s": measured("ttft_s", 1.0, 1.0)}
+    three = {"ttft_s": measured("ttft_s", 1.0, 1.0, 1.0)}
+    stand_in = key(weights=weights(source="nano"))
+    its = bundle(record(metrics=two, key=stand_in), record("inference/tiny/r8", metrics=three))
+    text = listings.baselines([shelf(its)], Path("results"), "2026-01-12T15:04:05Z")
+    assert lines(text)[0] == ["name", "no.", "run", "age", "cases x n", "reason"]
+    assert lines(text)[2] == ["main", "3", "20260102-030405-abcd", "10 d", "2 x 2 to 3", "new?[2J machine of the…"]
+    assert " ".join(text.split("\n\n")[1].split()) == (
+        "main: gpu: One, weights hub, weights nano (stand-in), mlx-lm unknown, mlx 0.31.0, "
+        "saved 2026-01-03T00:00:00Z, 2 earlier"
+    )
+    assert max(map(len, text.splitlines())) == 80
+
+
+def test_a_baseline_of_one_case_says_its_processes_once_and_of_an_unknown_day_no_age():
+    its = bundle(record(metrics={"ttft_s": measured("ttft_s", 1.0)}), started_at="unknown")
+    cells = lines(listings.baselines([shelf(its)], Path("results"), "2026-01-12T00:00:00Z"))[2]
+    assert cells[3:5] == ["unknown", "1 x 1"]
+
+
+def test_where_there_are_no_baselines_it_says_how_to_make_one():
+    text = listings.baselines([], Path("results"), "2026-01-12T00:00:00Z")
+    assert text == "no baselines in results; make one with: tunebench baseline save RUN --reason TEXT\n"
+
+
+def test_a_save_says_what_it_replaced_accepted_and_no_longer_watches():
+    line = replace(
+        shelf(bundle()).saved,
+        replaced=Replaced(number=2, run="r1"),
+        verdict="regression",
+        worst="a ttft_s: slower",
+        accepted=("a ttft_s: slower",),
+        dropped=("b",),
+    )
+    assert listings.saved(line, Path("results/baseline/main")).splitlines() == [
+        f"results/baseline/main/0003.json: {line.run} is the baseline 'main', in place of number 2, run r1: regression",
+        "accepted: a ttft_s: slower",
+        "no longer watched: b",
+        "commit results/baseline/main",
     ]
-    text = listings.gate(rows, GateVerdict.REGRESSION)
-    assert lines(text)[2:] == [
-        ["regression", "a", "load_s", "slower?[2J"],
-        [""],
-        ["1 of 2 metrics pass"],
-        ["verdict: regression"],
+
+
+UNJUDGED, WHY = "warning: it could not be judged against that one", "tunebench gate main@2 main says why"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "worst", "said"),
+    [
+        ("pass", "a ttft_s: +0.5 % slower [0.0, 1.0]", "worst change: a ttft_s: +0.5 % slower [0.0, 1.0]"),
+        (
+            "inconclusive",
+            "a ttft_s: +0.5 % slower [−9.0, 9.0]",
+            f"{UNJUDGED}; worst change: a ttft_s: +0.5 % slower [−9.0, 9.0]; {WHY}",
+        ),
+        (
+            "not-comparable",
+            None,
+            f"{UNJUDGED}; nothing of it could be compared; {WHY}",
+        ),
+    ],
+)
+def test_a_save_says_the_worst_change_and_warns_where_it_could_not_be_judged(verdict, worst, said):
+    line = replace(shelf(bundle()).saved, replaced=Replaced(number=2, run="r1"), verdict=verdict, worst=worst)
+    assert listings.saved(line, Path("results/baseline/main")).splitlines()[1:-1] == [said]
+
+
+def test_a_first_save_was_held_against_nothing():
+    assert len(listings.saved(shelf(bundle()).saved, Path("results/baseline/main")).splitlines()) == 2
+
+
+# --- history ---
+
+
+def series(*rates):
+    return timelines(
+        [
+            bundle(
+                record(metrics={"ttft_s": measured("ttft_s", rate)}), id=f"r{number:02}", started_at=f"2026-{number:02}"
+            )
+            for number, rate in enumerate(rates)
+        ],
+        "ttft_s",
+    )
+
+
+def test_a_history_is_a_sentence_and_a_line_a_run():
+    text = lines(listings.history(series(0.5, 0.25)))
+    assert text[0][0].startswith("inference/tiny/base: 2 runs; change points were not looked for")
+    assert text[1] == ["started", "run", "commit", "mlx-lm", "mlx", "value", "processes", "change point"]
+    assert text[3:] == [
+        ["2026-00", "r00", "01234567", "unknown", "0.31.0", "500.0 ms", "1"],
+        ["2026-01", "r01", "01234567", "unknown", "0.31.0", "250.0 ms", "1"],
     ]
 
 
-def test_a_gate_says_what_to_be_wary_of_before_the_verdict():
-    text = listings.gate([], GateVerdict.PASS, ["different\x1b[2J", "odd"])
-    assert text.splitlines()[1:] == ["warning: different?[2J", "warning: odd", "verdict: pass"]
+def test_of_a_long_history_the_newest_runs_and_every_change_are_shown():
+    text = lines(listings.history(series(*[1.0] * 10, *[2.0] * 40)))
+    rows = [line for line in text if line[0].startswith("2026-")]
+    assert len(rows) == 31
+    assert (rows[0][1], rows[0][-1], rows[1][1]) == ("r10", "+100.0 %, worse", "r20")
+    assert text[-1] == ["19 earlier runs are left out here; --format md has all"]
 
 
-def test_a_gate_that_passes_lists_nothing():
-    rows = [GateRow(case="a", metric="ttft_s", verdict=GateVerdict.PASS, reason="equal")]
-    assert listings.gate(rows, GateVerdict.PASS) == "1 of 1 metrics pass\nverdict: pass\n"
+def many(**levels):
+    """A series a name: that level for ten runs, and twice of it for ten more where the name begins with "up"."""
+    return timelines(
+        [
+            bundle(
+                *(
+                    record(
+                        f"inference/tiny/{name}",
+                        metrics={"ttft_s": measured("ttft_s", level * (2 if name.startswith("up") and at > 9 else 1))},
+                    )
+                    for name, level in levels.items()
+                ),
+                id=f"r{at:02}",
+                started_at=f"2026-{at:02}",
+            )
+            for at in range(20)
+        ],
+        "ttft_s",
+    )
+
+
+def test_of_many_series_each_is_a_line_and_only_what_changed_is_shown():
+    text = listings.history(many(a=0.5, b=1.0, up=1.0), left_out=3)
+    assert text.splitlines()[0] == "3 series, 1 changed, 1 of them for the worse at last"
+    assert lines(text)[2] == ["case", "part", "runs", "newest value", "change points"]
+    assert lines(text)[4] == ["inference/tiny/up", "20", "2.000 s", "1, the newest +100.0 %, worse"]
+    assert lines(text)[5] == ["inference/tiny/a", "20", "500.0 ms", "none"]
+    assert text.count("started") == 1
+    assert text.splitlines()[-3:] == [
+        "the runs of the 2 series not shown here: --case with a case from above",
+        "",
+        "Runs left out: 3, which were sides of a comparison or a gate's second look; --all-runs takes them",
+    ]
+
+
+def test_of_series_that_did_not_change_there_is_the_table_alone():
+    text = listings.history(many(a=0.5, b=1.0))
+    assert text.splitlines()[0] == "2 series, none changed"
+    assert len(text.splitlines()) == 8
+    assert "started" not in text
+
+
+def test_what_was_not_looked_at_is_told_once_for_all():
+    short = [replace(its, shifts=(), why_not="too few") for its in many(a=0.5, b=1.0)]
+    text = listings.history(short)
+    assert text.splitlines()[:2] == [
+        "2 series, none looked at for change points",
+        "2 series: change points were not looked for: too few.",
+    ]
+    both = listings.history([*short, *many(c=1.0)])
+    assert both.splitlines()[0] == "3 series, 1 looked at for change points, none changed"
+
+
+def test_all_parts_of_a_case_that_was_asked_for_are_shown():
+    parts = [replace(its, case="x", label=its.case[-1]) for its in many(a=0.5, b=1.0)]
+    assert listings.history(parts, case="x").count("started") == 2
+    assert listings.history(parts).count("started") == 0
+    assert listings.history(many(a=0.5, b=1.0), case="*").count("started") == 0
+
+
+# --- ab ---
+
+
+def test_a_comparison_says_what_was_measured_why_it_ended_and_where_it_is():
+    text = listings.comparison((Path("r/x-a"), Path("r/x-b")), {"c": 3, "d": 2}, "the budget\x1b is spent")
+    assert text == "pairs: 3 of c, 2 of d; the budget? is spent\nA: r/x-a\nB: r/x-b\n"

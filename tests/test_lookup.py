@@ -1,6 +1,7 @@
 import pytest
 
-from harness.errors import UnknownName
+from harness import baselines
+from harness.errors import HarnessError, UnknownName
 from harness.lookup import locate
 from harness.store import read_run
 from tests.samples import bundle, record, stored
@@ -42,7 +43,9 @@ def test_a_prefix_of_several_runs_is_refused_with_all_that_there_are(three):
 
 @pytest.mark.parametrize("name", ["2027", "bb", "LATEST"])
 def test_a_name_that_no_run_answers_to_is_refused(three, name):
-    with pytest.raises(UnknownName, match=rf"unknown run '{name}'.*`tunebench runs` lists them"):
+    with pytest.raises(
+        UnknownName, match=rf"unknown run '{name}'.*`tunebench runs` and `tunebench baseline list` list them"
+    ):
         locate(name, three)
 
 
@@ -104,3 +107,42 @@ def test_a_published_report_answers_to_its_name(three, name):
 def test_an_unknown_published_report_is_refused_with_those_there_are(three, name):
     with pytest.raises(UnknownName, match=rf"unknown published report '{name}'\..* Known: S0, S1, S2, S3, S4\."):
         locate(f"published:{name}", three)
+
+
+# --- baselines ---
+
+
+def save(results_dir, run_id, name):
+    return baselines.save(bundle(record(), id=run_id), name, "a reason", results_dir)
+
+
+def test_a_baseline_answers_to_its_name_and_earlier_ones_to_their_numbers(three):
+    save(three, "b1", "main")
+    save(three, "b2", "main")
+    assert read_run(locate("main", three)).run.id == "b2"
+    assert [read_run(locate(f"main@{number}", three)).run.id for number in (1, 2)] == ["b1", "b2"]
+
+
+def test_a_number_that_no_baseline_has_is_refused_with_those_there_are(three):
+    save(three, "b1", "main")
+    with pytest.raises(UnknownName, match=r"unknown number of the baseline 'main' '7'\. Known: 1\."):
+        locate("main@7", three)
+
+
+def test_the_whole_name_of_a_baseline_is_found_before_the_prefix_of_a_run(three):
+    save(three, "b1", "20260101")
+    assert read_run(locate("20260101", three)).run.id == "b1"
+
+
+def test_a_name_that_is_a_run_s_and_a_baseline_s_is_refused_with_what_to_give(three):
+    save(three, "b1", "20260102-bb")
+    with pytest.raises(HarnessError, match=r"'20260102-bb' is a run and a baseline") as refusal:
+        locate("20260102-bb", three)
+    assert str(three / "20260102-bb") in str(refusal.value)
+    assert str(three / "baseline" / "20260102-bb" / "0001.json") in str(refusal.value)
+
+
+def test_baselines_are_among_what_is_known(three):
+    save(three, "b1", "main")
+    with pytest.raises(UnknownName, match=r"Did you mean 'main'\? Known: .*main.*`tunebench baseline list`"):
+        locate("mian", three)

@@ -1,7 +1,13 @@
 from dataclasses import replace
 
-from harness.merging import merge_readings, merge_series
-from harness.records import Readings, Series
+from fakes import WEIGHTS, sample
+
+from harness.configs import read_model, read_profile
+from harness.merging import merge_readings, merge_samples, merge_series
+from harness.plans import Job, ReadyModel
+from harness.records import Readings, Series, Status
+
+READY = ReadyModel(config=read_model("gpt2"), directory="/models/x", weights=WEIGHTS, tokenizer="cd" * 32)
 
 
 def test_labels_survive_the_merge_of_processes():
@@ -43,3 +49,21 @@ def test_labels_that_one_process_has_more_often_are_left_out():
 def test_a_metric_that_one_process_lacks_altogether_does_not_shift_the_others():
     merged = merge_readings([{}, {"load_s": Readings(values=(1.0,))}])["load_s"]
     assert (merged.samples, merged.reason) == (None, "one of the processes did not read it")
+
+
+def test_a_record_holds_what_all_processes_measured_and_what_the_first_one_said():
+    job = Job(work="inference", ready=READY, adapter=None, adapter_dir=None, profile=read_profile("smoke"))
+    first = replace(sample(job), started_at="2026-01-02T03:04:05Z", wall_s=1.25, notes=("one", "both"))
+    second = replace(sample(job), started_at="2026-01-02T03:04:07Z", wall_s=2.5, notes=("both",), outputs=(), data=None)
+    record = merge_samples("inference/gpt2/base", [first, second], started_at="now")
+    assert (record.case, record.suite, record.status) == ("inference/gpt2/base", "inference", Status.OK)
+    assert (record.started_at, record.wall_s) == ("2026-01-02T03:04:05Z", 3.75)
+    assert record.metrics["ttft_s"].samples == ((0.5,), (0.5,))
+    assert {"step_s", "step_s.2"} <= set(record.series)
+    assert (record.key, record.outputs, record.data) == (first.key, first.outputs, first.data)
+    assert record.notes == ("one", "both")
+
+
+def test_the_record_of_no_process_is_empty_and_has_a_beginning():
+    record = merge_samples("inference/gpt2/base", [], started_at="2026-01-02T03:04:05Z")
+    assert (record.started_at, record.key, record.metrics, record.outputs) == ("2026-01-02T03:04:05Z", None, {}, ())

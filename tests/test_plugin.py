@@ -1,19 +1,27 @@
 import functools
+import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
-from fakes import FakeWorkers
+from fakes import FakeWorkers, SlowedWorkers
 
 from harness import plugin, store
 from harness.records import Status
 from harness.session import Session
+from harness.turnstile import Doing, Ended, Leave, Line, Ready
 
 ROOT = Path(__file__).parents[1]
+
+
+for library in ("matplotlib.pyplot", "scipy.special"):  # once a process: pytester forgets what is imported within it
+    importlib.import_module(library)
 
 
 @pytest.fixture
@@ -344,3 +352,139 @@ def test_a_failed_case_has_one_line_and_one_reason(suites):
     text = suites("--models", "tinyllama", workers=FakeWorkers(inference=[("oom", "too large")])).stdout.str()
     assert re.search(r"^inference/tinyllama/base  oom: too large", text, flags=re.MULTILINE)
     assert "During handling of the above exception" not in text
+
+
+# --- --gate ---
+
+GATED = ("--models", "tinyllama", "-k", "training", "--repeats", "5", "--no-report")
+
+
+def test_a_run_that_is_like_its_baseline_passes_the_gate(suites):
+    suites(*GATED, "--run-id", "before")
+    result = suites(*GATED, "--run-id", "after", "--gate", "before")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*gate against before*", "*verdict: pass*"])
+
+
+def test_a_regression_fails_the_session_and_is_measured_again(suites):
+    suites(*GATED, "--run-id", "before")
+    result = suites(*GATED, "--run-id", "after", "--gate", "before", workers=SlowedWorkers(10))
+    assert result.ret == 1
+    result.assert_outcomes(passed=1)  # the case itself is fine
+    result.stdout.fnmatch_lines(["suspected: training/tinyllama/qv-r8*", "*verdict: regression*"])
+    assert {run.run.id for run in result.runs} == {"before", "after", "after-again"}
+
+
+def test_what_cannot_be_judged_is_no_pass(suites):
+    suites(*GATED, "--run-id", "before")
+    result = suites(*GATED, "--repeats", "1", "--run-id", "after", "--gate", "before")
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["*verdict: inconclusive*"])
+
+
+def test_a_run_without_all_cases_of_its_baseline_does_not_pass(suites):
+    suites("--models", "tinyllama", "--repeats", "5", "--no-report", "--run-id", "before")
+    result = suites(*GATED, "--run-id", "after", "--gate", "before")
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["*verdict: missing*"])
+
+
+def test_a_failed_case_stays_a_failed_session_whatever_the_gate_says(suites):
+    suites(*GATED, "--run-id", "before")
+    failing = FakeWorkers(training=[("crashed", "SIGKILL")])
+    result = suites(*GATED, "--run-id", "after", "--gate", "before", workers=failing)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*verdict: invalid*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--gate", "nowhere"), "*nowhere*"),
+        (("--gate", "torn.json"), "*torn.json*"),
+        (("--gate", "torn.json", "--gate-policy", "nothing"), "*torn.json*"),
+    ],
+)
+def test_a_baseline_that_cannot_be_read_ends_the_session_before_a_case(suites, pytester, arguments, message):
+    pytester.makefile(".json", torn='{"schema": 1, "run": {')
+    result = suites(*GATED, *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+    assert result.workers.work == []
+
+
+def test_a_policy_that_does_not_exist_ends_the_session_before_a_case(suites):
+    suites(*GATED, "--run-id", "before")
+    result = suites(*GATED, "--gate", "before", "--gate-policy", "nothing")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*nothing*deterministic*"])
+
+
+# --- --turnstile ---
+
+
+@pytest.fixture
+def turnstile_line():
+    """The other end of a turnstile, and the option that names the session's."""
+    (mine, its_writer), (its_reader, other) = os.pipe(), os.pipe()
+    line = Line.of(mine, other)
+    yield line, ("--turnstile", f"{its_reader},{its_writer}")
+    line.close()
+
+
+def leading(line, *leaves, leaving=False):
+    """Give leave turn by turn, as `ab` does, and go where *leaving*; the thread, and what the session said first."""
+    said = []
+
+    def lead():
+        said.append(_heard(line, Ready))
+        for leave in leaves:
+            line.send(leave)
+            if leave.turn is not None:
+                _heard(line, Ended)
+        if leaving:
+            line.writer.close()
+
+    thread = threading.Thread(target=lead, daemon=True)
+    thread.start()
+    return thread, said
+
+
+def _heard(line, kind):
+    while isinstance(its := line.hear(kind, 60), Doing):
+        pass
+    return its
+
+
+def test_a_session_at_a_turnstile_measures_what_it_gets_leave_for(suites, turnstile_line):
+    line, option = turnstile_line
+    case = "inference/tinyllama/base"
+    leaves = (Leave(turn=f"{case}#1"), Leave(turn=f"{case}#2"), Leave(turn=None, keep={case: 2}))
+    thread, said = leading(line, *leaves)
+    result = suites("--models", "tinyllama", "-m", "inference", "-k", "base", "--repeats", "9", *option)
+    thread.join(60)
+    result.assert_outcomes(passed=1)
+    assert result.workers.work.count("inference") == 2
+    (record,) = result.runs[0].records
+    assert len(record.metrics["ttft_s"].samples) == 2
+    assert result.runs[0].run.finished_at is not None
+    assert said[0].order == tuple(f"{case}#{number}" for number in range(1, 10))
+
+
+def test_a_session_whose_turnstile_is_gone_ends_unfinished_and_keeps_its_processes(suites, turnstile_line, pytester):
+    line, option = turnstile_line
+    thread, _ = leading(line, Leave(turn="inference/tinyllama/base#1"), leaving=True)
+    result = suites("--models", "tinyllama", "-m", "inference", "-k", "base", "--repeats", "2", *option)
+    thread.join(60)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert result.runs[0].run.finished_at is None
+    assert result.runs[0].records == ()
+    directory = pytester.path / "results" / result.runs[0].run.id
+    assert len(store.read_processes(directory, "inference/tinyllama/base")) == 1
+
+
+def test_a_turnstile_that_is_no_line_is_a_usage_error(suites):
+    result = suites("--models", "tinyllama", "--turnstile", "991,992")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "only `tunebench ab` has a use for it" in result.stderr.str()
+    assert result.runs == ()

@@ -169,6 +169,11 @@ def test_evaluation_uses_the_adapter_that_was_just_trained(tmp_path):
     assert workers.jobs[-1].adapter_dir.endswith("artifacts/training/tinyllama/qv-r8/final")
 
 
+def test_a_turn_may_take_its_pause_an_adapter_that_is_trained_ahead_and_itself(tmp_path):
+    session = Session(settings=options(tmp_path, cooldown_s=3.0), command=[], on_progress=lambda *_: None)
+    assert session.longest_s == 3.0 + 2 * session.settings.profile.timeout_s
+
+
 def test_an_adapter_that_is_not_there_is_trained_ahead_and_that_is_noted(tmp_path):
     workers = FakeWorkers()
     session = started(tmp_path, workers, "evaluation/qv-r8")
@@ -663,3 +668,66 @@ def test_a_run_that_was_killed_after_its_last_case_is_finished_by_going_on_with_
     assert measure_all(again) == []
     assert workers.work == ["environment", "prepare"]
     assert store.read_run(again.directory).run.finished_at is not None
+
+
+def test_turns_can_be_taken_ahead_of_whoever_asks_for_samples(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "inference/base", "evaluation/base", repeats=2)
+    inference, evaluation = (case_of(session, suite, "base") for suite in ("inference", "evaluation"))
+    assert sorted(session.order) == sorted(f"{case.id}#{n}" for case in (inference, evaluation) for n in (1, 2))
+    assert session.take(f"{inference.id}#1") is None
+    assert session.take(f"{inference.id}#2") is None
+    assert session.order == [f"{evaluation.id}#{n}" for n in (1, 2)]
+    assert session.run.order == (f"{inference.id}#1", f"{inference.id}#2")
+
+
+def test_what_is_kept_is_what_is_asked_for_and_stored(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "inference/base", repeats=3)
+    case = case_of(session, "inference", "base")
+    assert session.repeats(case) == 3
+    for number in (1, 2):
+        session.take(f"{case.id}#{number}")
+    session.settle({case.id: 1})
+    assert (session.repeats(case), session.order) == (1, [])
+    session.measure(case)
+    session.close(case, None)
+    (record,) = store.read_run(session.directory).records
+    assert (record.status, len(record.metrics["ttft_s"].samples)) == (Status.OK, 1)
+    assert session.run_process.work.count("inference") == 2
+    assert store.read_processes(session.directory, case.id) == ()
+
+
+def test_a_case_that_was_lost_keeps_all_it_has_and_ends_with_its_reason(tmp_path):
+    workers = FakeWorkers()
+    session = started(tmp_path, workers, "inference/base", repeats=3)
+    case = case_of(session, "inference", "base")
+    assert session.take(f"{case.id}#1") is None
+    workers._fail["inference"] = [("oom", "too large")]
+    assert session.take(f"{case.id}#2") == "oom: too large"
+    session.settle({case.id: 1})
+    assert session.repeats(case) == 2
+    session.measure(case)
+    with pytest.raises(CaseFailed, match="too large"):
+        session.measure(case)
+
+
+def test_a_case_of_which_nothing_is_kept_has_a_reason(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "inference/base", "evaluation/base", repeats=2)
+    inference, evaluation = (case_of(session, suite, "base") for suite in ("inference", "evaluation"))
+    session.take(f"{inference.id}#1")
+    session.settle({inference.id: 0})
+    for case in (inference, evaluation):
+        assert session.repeats(case) == 1
+        with pytest.raises(CaseFailed, match="before both sides had measured it") as caught:
+            session.measure(case)
+        assert caught.value.failure.status is Status.SKIPPED
+
+
+def test_a_run_that_is_gone_on_with_is_no_side_of_a_comparison_any_more(tmp_path):
+    session = started(tmp_path, FakeWorkers(), "inference/base")
+    session.abandon()
+    head = store.read_head(session.directory)
+    run = replace(head.run, paired_with="other", options=head.run.options | {"ab": {"side": "A"}})
+    store.write_run(session.directory, run, head.environment)
+    again = started(tmp_path, FakeWorkers(), "inference/base", run_id=None, resume=session.directory)
+    assert again.run.paired_with is None
+    assert "ab" not in again.run.options

@@ -476,3 +476,19 @@ def test_the_head_of_a_run_is_read_though_a_record_is_torn(tmp_path):
     found = store.salvage(directory)
     assert (cases_of(found.runs[0]), len(found.problems)) == ([], 1)
     assert "training+tiny+r8.json" in found.problems[0]
+
+
+def test_what_is_no_file_is_written_into_and_not_replaced(tmp_path):
+    """As --json /dev/stdout is: a link, or a device."""
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"before")
+    link.symlink_to(target)
+    store.write_bytes(link, b"after")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"after"
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    if full.exists():  # Linux
+        with pytest.raises(Unwritable, match="full"):
+            store.write_bytes(full, b"anything")
+    assert full.is_symlink()

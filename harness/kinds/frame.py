@@ -101,10 +101,16 @@ def banners(bundles: Sequence[Bundle], records: Sequence[Record]) -> tuple[str, 
     said = dict.fromkeys(
         f"Warning: {warning}" for bundle in bundles for warning in bundle.run.warnings if STAND_IN_NOTE not in warning
     )
-    return (*_whole(bundles, records), *_what(bundles, records), *_differing(records), *_how(bundles, records), *said)
+    return (
+        *_whole(bundles, records),
+        *substitutes(bundles, records),
+        *_differing(records),
+        *_how(bundles, records),
+        *said,
+    )
 
 
-def _what(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str]:
+def substitutes(bundles: Sequence[Bundle], records: Sequence[Record]) -> Iterator[str]:
     """What was measured instead of what a reader may think."""
     for source, words in _NOT_REAL.items():
         models = sorted({its.key.model for its in records if its.key and its.key.weights.source == source})
