@@ -65,9 +65,9 @@ class Demand:
 def level(processes: int, looks: int = 1) -> float:
     """The chance, of one tail, that a change may have of being none and still be called one.
 
-    0.1 / n, from 20 on 0.5 %: more processes see smaller changes *and* leave less to chance.
+    0.1 / n, from 20 on 0.5 %: more processes see smaller changes *and* leave less to chance. Looks share the 0.5 %.
     """
-    return max(_LEVEL_OF_MANY, _LEVEL_BY_NUMBER / processes) / looks
+    return _LEVEL_OF_MANY / looks if looks > 1 else max(_LEVEL_OF_MANY, _LEVEL_BY_NUMBER / processes)
 
 
 _LEVEL_OF_MANY, _LEVEL_BY_NUMBER = 0.005, 0.1

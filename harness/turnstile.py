@@ -129,6 +129,8 @@ class Line:
 
         It has nothing to say then but that it breaks this off.
         """
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script: nobody else sends it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         ended, ends = os.pipe()
         main, reader = threading.get_ident(), self.reader.fileno()
 

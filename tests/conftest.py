@@ -5,6 +5,7 @@ step. All matrices are small, so one thread is enough, and several get in each o
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,10 @@ import pytest
 from harness.blas import Blas, load_fast_blas
 
 os.environ |= {"MLX_DISABLE_COMPILE": "1", "OPENBLAS_NUM_THREADS": "1"}  # the workers inherit them
+# A job in the background of a script ignores them, and so would every program that a test starts and interrupts.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 _BLAS = load_fast_blas()  # before anything below imports MLX
 
 import mlx.core as mx  # noqa: E402

@@ -368,7 +368,7 @@ def test_of_pairs_and_of_watched_metrics_a_gross_change_needs_as_much_proof_as_a
 
 
 def test_each_look_spends_its_share():
-    """Of ten pairs one look leaves 1 % to chance, four looks a quarter of it each."""
+    """Of ten pairs one look leaves 1 % to chance, four looks a quarter of 0.5 % each."""
     before, after = pairs(*[0.0] * 10), pairs(*[-0.05, -0.02, -0.06, -0.02, 0.01, -0.05, -0.04, -0.01, -0.06, 0.01])
 
     def judged(looks):

@@ -74,7 +74,8 @@ def test_chance_and_the_interval_decide(low, point, high, chance, if_lower_is_be
 
 
 @pytest.mark.parametrize(
-    ("processes", "looks", "chance"), [(5, 1, 0.02), (10, 1, 0.01), (20, 1, 0.005), (99, 1, 0.005), (20, 4, 0.00125)]
+    ("processes", "looks", "chance"),
+    [(5, 1, 0.02), (10, 1, 0.01), (20, 1, 0.005), (99, 1, 0.005), (20, 4, 0.00125), (10, 4, 0.00125)],
 )
 def test_less_is_left_to_chance_the_more_processes_and_looks_there_are(processes, looks, chance):
     assert level(processes, looks) == pytest.approx(chance)
