@@ -129,15 +129,14 @@ class Line:
 
         It has nothing to say then but that it breaks this off.
         """
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script: nobody else sends it
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         ended, ends = os.pipe()
         main, reader = threading.get_ident(), self.reader.fileno()
 
         def watch() -> None:
-            while ended not in select.select([reader, ended], [], [])[0]:
-                signal.pthread_kill(main, signal.SIGINT)
-                select.select([ended], [], [], _AGAIN_S)
+            with suppress(OSError):  # an interrupt in the clearing up below may close what is watched
+                while ended not in select.select([reader, ended], [], [])[0]:
+                    signal.pthread_kill(main, signal.SIGINT)
+                    select.select([ended], [], [], _AGAIN_S)
 
         watching = threading.Thread(target=watch, daemon=True)
         watching.start()
@@ -164,11 +163,16 @@ def _read(line: bytes, kind: type[_T]) -> _T:
 def inherited(text: str) -> Line:
     """Take over the line that the option names: READER,WRITER, two open pipes.
 
+    Interruptions are heard from then on, also where they were ignored, as in the background of a script: the line is
+    what sends them.
+
     Raises:
         BadConfig: if it does not.
     """
     match = re.fullmatch(r"([0-9]+),([0-9]+)", text)
     if match and _is_pipe(int(match[1])) and _is_pipe(int(match[2])):
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return Line.of(int(match[1]), int(match[2]))
     raise BadConfig(OPTION, [f"{text!r} are not two pipes; leave it out: only `tunebench ab` has a use for it"])
 
