@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.gating import telling, words
 from harness.gating.verdicts import GateResult
-from harness.markdown import visible
+from harness.plain_text import visible
 
 _MOST = 10
 _TITLE = "tunebench"

@@ -2,12 +2,12 @@
 
 from statistics import median
 
+from harness.metrics import NO_WORK
 from harness.records import Record, Status
 from harness.stats import summarise
 from harness.units import NOT_MEASURED, format_value
 
 _WORK = "any phase of the work"
-NO_WORK = {"probe", "process"}  # of the machine, and of all that is in the process
 # Suite -> (metric, label or None for all, word before the figure)
 _HEADLINES: dict[str, tuple[tuple[str, str | None, str], ...]] = {
     "training": (

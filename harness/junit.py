@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from harness.gating import telling, words
 from harness.gating.verdicts import GateResult, GateRow, GateVerdict, Role
-from harness.markdown import visible
+from harness.plain_text import visible
 
 _SUITE = "tunebench.gate"
 _TAGS = {

@@ -5,7 +5,8 @@ of `inert` shows the same characters and does nothing, wherever on a line it sta
 """
 
 import re
-import unicodedata
+
+from harness.plain_text import visible
 
 # What Markdown, HTML or a mention could act on, as numbered entities.
 _ENTITIES = {ord(character): f"&#{ord(character)};" for character in "&<>|`*#@~\\$"}
@@ -19,7 +20,6 @@ _LINE_START = re.compile(r"^[-+=:](?![0-9A-Za-z.])|^\d{1,9}[.)](?=\s|$)")
 _LOOSE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 # GitHub resolves entities before it looks for @somebody and #12; a comment in between keeps it from seeing one.
 _MENTION = re.compile(r"(&#(?:64|35);)(?=\w)")
-_BEYOND_ASCII = re.compile(r"[^ -~\n\t]")
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -53,16 +53,6 @@ def fenced(text: str) -> str:
     shown = visible(text).removesuffix("\n")
     fence = "`" * max(3, 1 + max(map(len, _BACKTICKS.findall(shown)), default=0))
     return f"{fence}text\n{shown}\n{fence}"
-
-
-def visible(text: str) -> str:
-    """Give *text* with control and invisible formatting characters as their codes and lines that end alike."""
-    return _BEYOND_ASCII.sub(_visible, text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-def _visible(found: re.Match[str]) -> str:
-    hidden = unicodedata.category(found[0]) in {"Cc", "Cf", "Cs", "Co", "Cn"}
-    return f"U+{ord(found[0]):04X}" if hidden else found[0]
 
 
 def _entity(found: re.Match[str]) -> str:

@@ -40,3 +40,9 @@ def metric(
         labels=labels,
         reason=reason,
     )
+
+
+NO_WORK = {
+    "probe",
+    "process",
+}  # labels of memory that are not of the work: of the machine, and of all that is in the process

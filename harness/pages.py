@@ -6,9 +6,9 @@ a page is made of it (`render`). Every number stands twice: finished for people,
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from harness.charts import Chart
+from harness.finding import Finding
 
 
 class State(Enum):
@@ -60,17 +60,6 @@ class Listing:
 
     title: str
     text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What a rule found in the numbers. *rule* is its id in docs/rules.md."""
-
-    rule: str
-    level: str  # "contradiction", "warning" or "note"
-    subject: str  # the case or run it is about
-    text: str
-    numbers: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

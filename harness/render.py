@@ -33,6 +33,7 @@ from harness import markdown
 from harness.errors import BadConfig, UnknownName
 from harness.pages import Report, Table
 from harness.paths import bundled
+from harness.plain_text import visible
 from harness.stamps import stamp
 
 FORMS = ("md", "html")
@@ -202,7 +203,7 @@ def _made(make: Callable[[str], str]) -> Callable[[object], Markup]:
 
 
 def _shown(text: str) -> str:
-    return str(escape(markdown.visible(text)))
+    return str(escape(visible(text)))
 
 
 _MARKDOWN = {

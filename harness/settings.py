@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from harness.configs import read_adapter, read_model, read_profile
 from harness.datasets import check_plan, on_the_hub
 from harness.errors import BadConfig, UnknownName
+from harness.names import check_name
 from harness.plans import AdapterConfig, ModelConfig, Profile, Quantization
 from harness.records import RunInfo
 
@@ -18,7 +19,6 @@ DEFAULT_ADAPTERS = "qv-r8"
 DEFAULT_PROFILE = "smoke"
 DEFAULT_SOURCE = "auto"
 DEFAULT_RESULTS_DIR = "results"
-_RESERVED = ("latest", "baseline", "published")
 SOURCES = ("auto", "hub", "embedded", "random")
 QUANTIZE = ("none", "8", "4")
 _Default = TypeVar("_Default", str, None)
@@ -119,18 +119,6 @@ def resolve(
         resume=resume,
         report=report,
     )
-
-
-def check_name(option: str, name: str) -> None:
-    """Refuse what cannot name a run or a baseline.
-
-    Raises:
-        BadConfig: naming the *option* and what a name is made of.
-    """
-    if name in _RESERVED:
-        raise BadConfig(option, [f"{name!r} has a meaning of its own; give another"])
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise BadConfig(option, [f"{name!r}; use letters, digits, '.', '_' and '-'"])
 
 
 class _Was:

@@ -142,12 +142,12 @@ def _found(result: "GateResult", paths: Sequence[Path], typed: Sequence[str | No
 
 def baseline_save(arguments: Arguments) -> int:
     """Make a run the baseline of a name."""
-    from harness import baselines, listings, lookup, store  # noqa: PLC0415
+    from harness import baselines, listings, lookup, save_baseline, store  # noqa: PLC0415
 
     bundle = store.read_run(lookup.locate(arguments.run, arguments.results_dir))
     own = {"results_dir": arguments.results_dir, "accept": arguments.accept_regression}
     try:
-        line = baselines.save(bundle, arguments.name, arguments.reason, **own)
+        line = save_baseline.save(bundle, arguments.name, arguments.reason, **own)
     except NotABaseline as error:
         sys.stderr.write(f"tunebench: {error}\n")
         return 1

@@ -4,7 +4,8 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 
 from harness.charts import Chart
-from harness.pages import Cell, Finding, Listing, Provenance, Report, Section, Source, State, Table
+from harness.finding import Finding
+from harness.pages import Cell, Listing, Provenance, Report, Section, Source, State, Table
 
 PICTURE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="80" height="20"><path d="M0 0L80 20" stroke="#0072B2"/></svg>'

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness import baselines
+from harness import save_baseline
 from harness.errors import HarnessError, UnknownName
 from harness.histories import read
 from tests.samples import bundle, full_record, measured, output, record, stored
@@ -72,7 +72,7 @@ def test_where_all_are_left_out_it_says_how_to_take_them(tmp_path):
 def test_of_a_baseline_too_one_case_alone_is_read(tmp_path):
     its = run("a")
     both = bundle(*its.records, *run("a", case="inference/tiny/r8").records, id="a")
-    baselines.save(both, "default", "a reason", tmp_path)
+    save_baseline.save(both, "default", "a reason", tmp_path)
     (one,) = read(tmp_path, SPEED, "inference/tiny/r8").runs
     assert [record.case for record in one.bundle.records] == ["inference/tiny/r8"]
 
@@ -80,7 +80,7 @@ def test_of_a_baseline_too_one_case_alone_is_read(tmp_path):
 def test_a_baseline_whose_run_is_gone_counts_and_one_whose_run_is_there_counts_once(tmp_path):
     stored(tmp_path, run("a", 2))
     for number, run_id in enumerate(("gone", "a"), start=1):
-        baselines.save(run(run_id, number), "default", "a reason", tmp_path)
+        save_baseline.save(run(run_id, number), "default", "a reason", tmp_path)
     found = read(tmp_path, SPEED)
     gone, there = found.runs
     assert (gone.bundle.run.id, gone.path) == ("gone", tmp_path / "baseline" / "default" / "0001.json")
@@ -93,7 +93,7 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_counts(tmp_path):
     file = bad / "inference+tiny+base.json"
     file.write_text(file.read_text()[:90])  # before any metric
     (worse / "run.json").write_text("{")
-    baselines.save(run("d"), "torn", "a reason", tmp_path)
+    save_baseline.save(run("d"), "torn", "a reason", tmp_path)
     (tmp_path / "baseline" / "torn" / "history.jsonl").write_text("{")
     found = read(tmp_path, SPEED)
     assert [its.path for its in found.runs] == [good]

@@ -1,6 +1,6 @@
 import pytest
 
-from harness import baselines
+from harness import save_baseline
 from harness.errors import HarnessError, UnknownName
 from harness.lookup import locate
 from harness.store import read_run
@@ -113,7 +113,7 @@ def test_an_unknown_published_report_is_refused_with_those_there_are(three, name
 
 
 def save(results_dir, run_id, name):
-    return baselines.save(bundle(record(), id=run_id), name, "a reason", results_dir)
+    return save_baseline.save(bundle(record(), id=run_id), name, "a reason", results_dir)
 
 
 def test_a_baseline_answers_to_its_name_and_earlier_ones_to_their_numbers(three):

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.markdown import code, fenced, in_brackets, in_cell, inert, visible
+from harness.markdown import code, fenced, in_brackets, in_cell, inert
+from harness.plain_text import visible
 from tests.samples import Page
 
 MARKUP = [

@@ -15,9 +15,9 @@ import pytest
 
 from harness import pages
 from harness.errors import BadConfig, UnknownName
-from harness.markdown import visible
 from harness.pages import Section, Table
 from harness.paths import bundled
+from harness.plain_text import visible
 from harness.render import of_figures, render
 from tests.sample_pages import PICTURE, cell, figures, small_report, verdict, with_text
 from tests.samples import Page

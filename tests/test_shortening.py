@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from harness.charts import Chart
-from harness.pages import Cell, Finding, Listing, Provenance, Report, Section, Source, Table
+from harness.finding import Finding
+from harness.pages import Cell, Listing, Provenance, Report, Section, Source, Table
 from harness.render import render
 from harness.shortening import shortened
 

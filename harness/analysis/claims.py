@@ -10,7 +10,7 @@ from harness.analysis.claims_losses import CHECKS as LOSSES
 from harness.analysis.claims_training import CHECKS as TRAINING
 from harness.analysis.questions import question
 from harness.errors import UnknownName
-from harness.pages import Finding
+from harness.finding import Finding
 from harness.records import Bundle, Claim
 
 CHECKS = LOSSES | TRAINING | COMPARING | EVIDENCE

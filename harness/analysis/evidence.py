@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from harness.headlines import NO_WORK
 from harness.judge import MIN_PROCESSES
+from harness.metrics import NO_WORK
 from harness.policies import Limit
 from harness.records import Kind, Metric, Record, Status
 from harness.stats import median_interval, quantile

@@ -13,9 +13,8 @@ from statistics import median
 
 from harness.analysis.evidence import Entry, Evidence, looked_up, measuring, weigh
 from harness.analysis.means import over_labels
-from harness.headlines import NO_WORK
 from harness.judge import STAND_INS, TOLERANCE, Contender, Verdict, obstacles, rank
-from harness.metrics import BY_TOKEN
+from harness.metrics import BY_TOKEN, NO_WORK
 from harness.policies import Policy, Rank, UseCase
 from harness.records import Better
 from harness.stats import process_values

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import median
 
+from harness.analysis.means import over_all_labels
 from harness.gating import comparing, machine
-from harness.gating.decided import Decided
 from harness.gating.origins import origin
-from harness.gating.pieces import over_labels
 from harness.gating.policy import GatePolicy, Subject, Terms, policy_warnings, terms
 from harness.gating.settling import Draft, promoted, settled
 from harness.gating.steady import without_noise
-from harness.gating.verdicts import GateResult, GateRow, GateVerdict, Role
+from harness.gating.verdicts import Decided, GateResult, GateRow, GateVerdict, Role
 from harness.judge import Demand, Verdict, fewest_needed, judge
 from harness.metrics import DEFINITIONS
 from harness.records import Better, Bundle, Kind, Metric, Record, Status
@@ -146,10 +145,10 @@ def _may_be_judged(metric: Metric) -> bool:
 
 def _of_metric(its: _Setting, a: Record, b: Record, name: str, metric: Metric) -> Iterator[Draft]:
     other = b.metrics.get(name)
-    whole = over_labels(metric)
+    whole = over_all_labels(metric)
     if whole is not None and _empty(its, a.case, name, None, whole).role is Role.REQUIRED:
         alike = other is not None and other.labels is not None and {*other.labels} == {*(metric.labels or ())}
-        yield _of_piece(its, (a, b), name, None, (whole, over_labels(other) if other and alike else None))
+        yield _of_piece(its, (a, b), name, None, (whole, over_all_labels(other) if other and alike else None))
         for label in metric.parts():
             draft = _of_piece(its, (a, b), name, label, (metric, other))
             watched = replace(draft.row, role=Role.WATCHED) if draft.row.role is Role.REQUIRED else draft.row

@@ -7,9 +7,8 @@ would be, but whether there is one. See docs/decisions/0021-exact-and-losses.md.
 from dataclasses import dataclass
 
 from harness.gating.comparing import device_type, measured_alike
-from harness.gating.decided import Decided
 from harness.gating.policy import Terms
-from harness.gating.verdicts import GateVerdict
+from harness.gating.verdicts import Decided, GateVerdict
 from harness.records import Better, Metric, Record, Series
 from harness.units import format_number, format_percent
 

@@ -10,10 +10,9 @@ from statistics import mean
 
 from harness.analysis.overlap import RUN_WORDS, normalised
 from harness.gating.comparing import measured_alike
-from harness.gating.decided import Decided
 from harness.gating.policy import Terms
 from harness.gating.proportions import difference_bound, sign_test, upper_bound
-from harness.gating.verdicts import GateVerdict
+from harness.gating.verdicts import Decided, GateVerdict
 from harness.judge import STAND_INS
 from harness.preflight import leaked_markers
 from harness.records import Better, Metric, Output, Record

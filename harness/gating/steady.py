@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-from harness.gating.decided import Decided
 from harness.gating.losses import judge_loss
 from harness.gating.policy import Terms
 from harness.gating.prompts import judge_answers
-from harness.gating.verdicts import GateVerdict
+from harness.gating.verdicts import Decided, GateVerdict
 from harness.records import Better, Kind, Metric, Record
 
 Sides = tuple[Sequence[float], Sequence[float]]  # the processes' medians, of baseline and candidate

@@ -140,3 +140,19 @@ def overall(rows: Sequence[GateRow]) -> GateVerdict:
 def exit_code(verdict: GateVerdict) -> int:
     """0 pass or improved, 1 a regression, 3 cannot judge."""
     return _EXIT_CODES.get(verdict, CANNOT_JUDGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A verdict that needed no timing rule, with its reason: from losses at a fixed seed, or answers prompt by prompt.
+
+    *ratio* is candidate / baseline where one can be given. *detectable* is the smallest change for the worse that
+    these data would have shown, in the measure of the tolerance. *more* is how many processes a side are still needed,
+    where processes would help.
+    """
+
+    verdict: GateVerdict
+    reason: str
+    ratio: Interval | None = None
+    detectable: float | None = None
+    more: int | None = None

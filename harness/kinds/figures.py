@@ -12,10 +12,10 @@ from itertools import chain
 from statistics import median
 
 from harness.charts import Bars, Chart, Dash, Dots, Line, Panel
-from harness.headlines import NO_WORK
 from harness.judge import STAND_INS
 from harness.kinds.curves import best, running_median, sentences, tokens_at, told, window_of
 from harness.kinds.trained import loss_curve_detailed, training_analysis
+from harness.metrics import NO_WORK
 from harness.records import Metric, Record
 from harness.stats import process_values, summarise
 from harness.units import format_number, format_value

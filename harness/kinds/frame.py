@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from harness import __version__
 from harness.cases import SUITES
 from harness.cells import HOW_TO_READ, Column, code, columns_of, text
+from harness.finding import Finding
 from harness.kinds.facts import STAND_IN_NOTE
 from harness.kinds.judged import ROWS
 from harness.metrics import DEFINITIONS
-from harness.pages import Finding, Provenance, Report, Section, State, Table
+from harness.pages import Provenance, Report, Section, State, Table
 from harness.records import Bundle, Record, Status, number_in
 from harness.shortening import first_rows
 from harness.versions import version_warnings

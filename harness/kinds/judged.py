@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 from harness.analysis.means import over_labels
 from harness.cells import Column, Footnotes, part_cell
-from harness.headlines import NO_WORK
 from harness.judge import STAND_INS, Contender, Memo, Ranking, Verdict, rank
-from harness.metrics import BY_TOKEN, DEFINITIONS
+from harness.metrics import BY_TOKEN, DEFINITIONS, NO_WORK
 from harness.pages import Cell
 from harness.records import Better, Metric, Status
 from harness.texts import SCENARIOS

@@ -9,10 +9,10 @@ from typing import Any
 from harness.analysis.evidence import Entry
 from harness.cells import HOW_TO_READ, Footnotes, code, metric_cell, text, texts
 from harness.frontmatter import Fact
-from harness.headlines import NO_WORK
 from harness.judge import STAND_INS
 from harness.kinds.card import NOT_PROVIDED, Card, Part, compose
 from harness.kinds.facts import case_facts
+from harness.metrics import NO_WORK
 from harness.pages import Table
 from harness.policies import CardText
 from harness.records import Bundle, Key, Metric, Record, Status

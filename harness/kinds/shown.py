@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from harness.cases import SUITES
 from harness.cells import Column, Footnotes, code, computed, metric_cell, none, plain, text
-from harness.headlines import NO_WORK
 from harness.judge import STAND_INS
 from harness.kinds.curves import points
+from harness.metrics import NO_WORK
 from harness.pages import Cell, Listing, Section, State, Table
 from harness.records import Output, Record
 

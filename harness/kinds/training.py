@@ -7,6 +7,7 @@ from harness.analysis.checklist import Training
 from harness.analysis.highwater import last_rise
 from harness.analysis.trends import Divergence, best_point, loss_reduction, thirds, time_to_target
 from harness.cells import change, computed, none, plain, text
+from harness.finding import Finding
 from harness.judge import STAND_INS
 from harness.kinds import choices, facts, figures, frame, shown, trained
 from harness.kinds.course import Course, at, course_of, value_of
@@ -14,7 +15,7 @@ from harness.kinds.curves import apart, points, tokens_at
 from harness.kinds.grids import metric_section
 from harness.kinds.judged import headline, judge_suite
 from harness.kinds.trust import trust
-from harness.pages import Cell, Finding, Listing, Report, Section, Table
+from harness.pages import Cell, Listing, Report, Section, Table
 from harness.records import Bundle, Record, Status, number_in
 from harness.units import format_number, format_percent
 

@@ -9,7 +9,8 @@ from statistics import median
 
 from harness.cases import SUITES
 from harness.drift import PROBES
-from harness.pages import Finding, Section
+from harness.finding import Finding
+from harness.pages import Section
 from harness.records import Bundle, Record
 from harness.stats import coefficient_of_variation, process_values
 from harness.units import format_percent

@@ -13,12 +13,11 @@ from harness.cells import (
     metric_cell,
     none,
 )
-from harness.headlines import NO_WORK
 from harness.judge import Judgement, Verdict, judge, obstacles, why_not
 from harness.kinds import facts, frame, shown
 from harness.kinds.judged import MEAN, arrow
 from harness.kinds.trust import trust
-from harness.metrics import DEFINITIONS
+from harness.metrics import DEFINITIONS, NO_WORK
 from harness.pages import Cell, Report, Section, Table
 from harness.records import Better, Bundle, Metric, Status
 from harness.stats import process_values

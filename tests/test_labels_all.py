@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gating.pieces import over_labels
+from harness.analysis.means import over_all_labels
 from harness.records import Better, Kind, Metric
 
 RATES = Metric(
@@ -16,7 +16,7 @@ RATES = Metric(
 
 def test_each_process_is_the_geometric_mean_of_its_labels_medians():
     """Medians 50 and 40, then 20 and 5: roots of 2000 and of 100."""
-    whole = over_labels(RATES)
+    whole = over_all_labels(RATES)
     assert [value for (value,) in whole.samples] == pytest.approx([2000**0.5, 10.0])
     assert (whole.labels, whole.unit, whole.better, whole.kind) == (None, "token/s", Better.HIGHER, Kind.TIMING)
 
@@ -31,4 +31,4 @@ def test_each_process_is_the_geometric_mean_of_its_labels_medians():
     ],
 )
 def test_there_is_none_of_what_has_no_labels_is_no_rate_or_reads_nothing(other):
-    assert over_labels(other) is None
+    assert over_all_labels(other) is None

@@ -6,9 +6,10 @@ from functools import partial
 import pytest
 from filelock import FileLock
 
-from harness import baselines, codec, store
-from harness.baselines import Replaced, Saved, find, kept, names, read, save
+from harness import baselines, codec, save_baseline, store
+from harness.baselines import Replaced, Saved, find, kept, names, read
 from harness.errors import BadConfig, BadResultFile, HarnessError, NotABaseline, UnknownName, Unwritable
+from harness.save_baseline import save
 from tests.samples import bundle, failed, full_record, record
 from tests.test_gating_keeping import noisy, steady
 
@@ -215,7 +216,7 @@ def test_saves_at_the_same_time_lose_none(tmp_path):
 
 
 def test_a_save_that_waits_in_vain_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(baselines, "_PATIENCE_S", 0)
+    monkeypatch.setattr(save_baseline, "_PATIENCE_S", 0)
     with FileLock(tmp_path / ".baseline.lock"), pytest.raises(HarnessError, match="another baseline"):
         save(steady(100.0), "default", "first", tmp_path)
     assert save(steady(100.0), "default", "first", tmp_path).number == 1

@@ -1,0 +1,16 @@
+"""Text with nothing hidden in it."""
+
+import re
+import unicodedata
+
+_BEYOND_ASCII = re.compile(r"[^ -~\n\t]")
+
+
+def visible(text: str) -> str:
+    """Give *text* with control and invisible formatting characters as their codes and lines that end alike."""
+    return _BEYOND_ASCII.sub(_visible, text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _visible(found: re.Match[str]) -> str:
+    hidden = unicodedata.category(found[0]) in {"Cc", "Cf", "Cs", "Co", "Cn"}
+    return f"U+{ord(found[0]):04X}" if hidden else found[0]
