@@ -22,9 +22,10 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness import store
-from harness.gating import gate, policyfile
-from harness.gating.verdicts import GateVerdict
+from harness.gate import decide as gate
+from harness.gate import policy_file as policyfile
+from harness.gate.verdicts import GateVerdict
+from harness.results import store
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ["suites/inference", "--models", "tinyllama", "--weights", "embedded", "-k", "base"]

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from statistics import median
 
-from harness.asking import fetch
-from harness.configs import read_adapter, read_model, read_profile
-from harness.store import read_run
+from harness.inputs.config_files import read_adapter, read_model, read_profile
+from harness.results.store import read_run
+from harness.session.worker_requests import fetch
 
 ROOT = Path(__file__).parents[1]
 STEP = re.compile(r"^\s*(\d+)\s+\d+\.\d+\s")  # iteration and training loss; a line of validation says "val" there

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from transformers import AutoTokenizer
 
-from harness import codec
-from harness.asking import fetch
-from harness.configs import read_adapter, read_model, read_profile
-from harness.lookup import locate
-from harness.plans import Job
-from harness.records import Record
-from harness.store import read_run
+from harness.inputs.config_files import read_adapter, read_model, read_profile
+from harness.inputs.plans import Job
+from harness.results import codec
+from harness.results.locate import locate
+from harness.results.records import Record
+from harness.results.store import read_run
+from harness.session.worker_requests import fetch
 
 ROOT = Path(__file__).parents[1]
 WORKER_WITHOUT_RESETS = """

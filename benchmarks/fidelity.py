@@ -22,14 +22,14 @@ from statistics import median
 
 from against_stock import lora_arguments
 
-from harness.asking import fetch
-from harness.configs import read_model, read_profile
-from harness.store import read_run
+from harness.inputs.config_files import read_model, read_profile
+from harness.results.store import read_run
+from harness.session.worker_requests import fetch
 
 ROOT = Path(__file__).parents[1]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 MLX_LM = """
-from harness.blas import load_fast_blas
+from harness.worker.blas import load_fast_blas
 assert load_fast_blas().fast
 import json, sys
 from mlx_lm.tuner import callbacks, trainer

@@ -5,7 +5,7 @@
     python benchmarks/gate_power.py --only pairs,looks
 
 Seeded. Each draw is two sides of one metric as a session would have measured it, a slot a process, pairs in random
-order; they are judged by `harness.judge` and `harness.gating` themselves. Exit code 1 if a goal is missed.
+order; they are judged by `harness.analysis.judge` and `harness.gate` themselves. Exit code 1 if a goal is missed.
 """
 
 import argparse
@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 from scipy import stats as reference
 
-from harness.gating import families, looks
-from harness.judge import Demand, Judgement, Verdict, judge, level
-from harness.records import Better, Kind, Metric
+from harness.analysis.judge import Demand, Judgement, Verdict, judge, level
+from harness.analysis.stats import false_discovery as families
+from harness.gate import looks
+from harness.results.records import Better, Kind, Metric
 
 Values = np.ndarray
 Draw = Callable[[np.random.Generator, int], Values]  # logarithms of seconds, a slot each

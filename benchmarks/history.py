@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis import shifts
+from harness.analysis.stats import change_points as shifts
 
 _RUNS, _SEED, _NEAR, _SPREAD, _TOLERANCE = 100, 7, 2, 0.02, 0.03
 _STEPS = ((0.05, 1), (0.05, 3), (0.05, 5), (0.05, 10), (0.10, 1), (0.10, 3), (0.10, 5))

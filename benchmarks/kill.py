@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from harness import store
-from harness.records import Status
+from harness.results import store
+from harness.results.records import Status
 
 ROOT = Path(__file__).parents[1]
 MOST_RESUMPTIONS = 3

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from harness import blas
+from harness.worker import blas
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 5
@@ -37,8 +37,8 @@ def main() -> None:
     ):
         print(f"{title:<34} {seconds(command):.2f} s")
     loaded = blas.load_fast_blas()
-    from harness import mlxlm, probe  # noqa: PLC0415 - after the BLAS
-    from harness.meters import Stopwatch  # noqa: PLC0415
+    from harness.machine.clock import Stopwatch  # noqa: PLC0415
+    from harness.worker import mlxlm, probe  # noqa: PLC0415 - after the BLAS
 
     for _ in range(3):
         rates = probe.roofline(Stopwatch(wait=mlxlm.wait_for_device))

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.blas import load_fast_blas
+from harness.worker.blas import load_fast_blas
 
 BLAS = load_fast_blas()  # before MLX is imported
 
@@ -24,12 +24,12 @@ from mlx_lm.tuner import trainer  # noqa: E402
 from mlx_lm.tuner.callbacks import TrainingCallback  # noqa: E402
 from mlx_lm.tuner.datasets import CacheDataset, ChatDataset  # noqa: E402
 
-from harness import mlxlm  # noqa: E402
-from harness.asking import fetch  # noqa: E402
-from harness.configs import read_adapter, read_model, read_profile  # noqa: E402
-from harness.datasets import read_dataset  # noqa: E402
-from harness.texts import PLAIN_FAMILY, read_chat_template  # noqa: E402
-from harness.workloads.rows import tokenised  # noqa: E402
+from harness.inputs.config_files import read_adapter, read_model, read_profile  # noqa: E402
+from harness.inputs.datasets import read_dataset  # noqa: E402
+from harness.inputs.prompts import PLAIN_FAMILY, read_chat_template  # noqa: E402
+from harness.session.worker_requests import fetch  # noqa: E402
+from harness.worker import mlxlm  # noqa: E402
+from harness.worker.workloads.rows import tokenised  # noqa: E402
 
 ITERS, WARM_UP = 10, 2
 STEP_S: list[float] = []

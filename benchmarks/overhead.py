@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.blas import load_fast_blas
+from harness.worker.blas import load_fast_blas
 
 BLAS = load_fast_blas()  # before MLX is imported
 
@@ -25,16 +25,16 @@ import mlx.optimizers  # noqa: E402
 from mlx import nn  # noqa: E402
 from mlx_lm.tuner import trainer  # noqa: E402
 
-from harness import mlxlm  # noqa: E402
-from harness.asking import fetch  # noqa: E402
-from harness.configs import read_adapter, read_model, read_profile  # noqa: E402
-from harness.meters import Stopwatch  # noqa: E402
-from harness.mlxlm import training as mlxlm_training  # noqa: E402
-from harness.plans import Job  # noqa: E402
-from harness.workloads import training  # noqa: E402
-from harness.workloads.context import Context  # noqa: E402
-from harness.workloads.speed import stamped  # noqa: E402
-from harness.workloads.watching import Watcher  # noqa: E402
+from harness.inputs.config_files import read_adapter, read_model, read_profile  # noqa: E402
+from harness.inputs.plans import Job  # noqa: E402
+from harness.machine.clock import Stopwatch  # noqa: E402
+from harness.session.worker_requests import fetch  # noqa: E402
+from harness.worker import mlxlm  # noqa: E402
+from harness.worker.mlxlm import trainer as mlxlm_training  # noqa: E402
+from harness.worker.workloads import training  # noqa: E402
+from harness.worker.workloads.context import Context  # noqa: E402
+from harness.worker.workloads.response import stamped  # noqa: E402
+from harness.worker.workloads.trainer_watcher import Watcher  # noqa: E402
 
 STAMPS = 100_000
 PAIRS = 20

@@ -9,8 +9,8 @@ import time
 
 import mlx.core as mx
 
-from harness.configs import known, read_adapter, read_model
-from harness.workloads.counting import count
+from harness.inputs.config_files import known, read_adapter, read_model
+from harness.worker.workloads.parameters import count
 
 ADAPTERS = ("qv-r8", "all-r8")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from harness import mlxlm, weights
-from harness.configs import read_model
+from harness.inputs.config_files import read_model
+from harness.worker import mlxlm, weights
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness import store
-from harness.records import Bundle, Kind, Record, Series
+from harness.results import store
+from harness.results.records import Bundle, Kind, Record, Series
 
 _RUNS, _RECORDS = 50, 1000
 _LONG, _SHORT, _SPIKE = 15_000, 20, 1000  # iterations

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness import __version__, verbs
+from harness import __version__
+from harness.commands import verbs
 from harness.errors import HarnessError
 
 USAGE = 2

@@ -5,9 +5,9 @@ A test fails while one of them is not what the code says.
 
 from pathlib import Path
 
-from harness import codec, store
-from harness.metrics import DEFINITIONS
-from harness.records import Bundle
+from harness.results import codec, store
+from harness.results.metrics import DEFINITIONS
+from harness.results.records import Bundle
 
 _ROOT = Path(__file__).parents[1]
 
@@ -26,7 +26,8 @@ def metrics_page() -> str:
     lines = [
         "# What each metric means",
         "",
-        "Made from the registry in `harness/metrics.py` by `python -m harness.generated`. Base units: s, byte, token.",
+        "Made from the registry in `harness/results/metrics.py` by `python -m harness.generated`.",
+        "Base units: s, byte, token.",
         "",
         "| metric | unit | better | kind | definition | source |",
         "|:--|:--|:--|:--|:--|:--|",

@@ -7,17 +7,21 @@ from typing import Any
 
 import pytest
 
-from harness import cases, lookup, settings, store, turnstile
 from harness.errors import HarnessError
-from harness.gatekeeping import Gatekeeper
-from harness.gating.policyfile import DEFAULT, read_gate_policy
-from harness.gating.verdicts import CANNOT_JUDGE, GateResult
-from harness.messages import Failure
-from harness.plans import Case
-from harness.records import Sample, Status
-from harness.session import CaseFailed, Session
+from harness.gate.policy_file import DEFAULT, read_gate_policy
+from harness.gate.verdicts import CANNOT_JUDGE, GateResult
+from harness.inputs import cases
+from harness.inputs.plans import Case
+from harness.inputs.protocol import Failure
+from harness.results import locate as lookup
+from harness.results import store
+from harness.results.records import Sample, Status
+from harness.session import settings
+from harness.session.ab import turnstile
+from harness.session.ab.turnstile import Doing, Line
+from harness.session.gate_after_run import Gatekeeper
+from harness.session.session import CaseFailed, Session
 from harness.terminal import Terminal
-from harness.turnstile import Doing, Line
 
 SESSION = pytest.StashKey[Session]()
 GATEKEEPER = pytest.StashKey[Gatekeeper]()
@@ -348,7 +352,7 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
 
 
 def _write_report(session: Session) -> str:
-    from harness import reporting  # noqa: PLC0415 - neither Jinja nor matplotlib is needed to collect or to measure
+    from harness.report import build as reporting  # noqa: PLC0415 - neither Jinja nor matplotlib is needed to collect or to measure
 
     runs = reporting.read([session.directory])
     report = reporting.build("comparison", runs, beside=session.directory)

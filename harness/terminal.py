@@ -8,15 +8,15 @@ from typing import TypeVar
 import pytest
 from tabulate import tabulate
 
-from harness import gatelisting
+from harness.commands import gate_listing as gatelisting
 from harness.errors import HarnessError
-from harness.gating.verdicts import GateResult
-from harness.headlines import headline, headline_cells
-from harness.messages import Progress
-from harness.meters import monotonic_s
-from harness.records import Record, RunInfo, Status
-from harness.schedule import Turn
-from harness.session import Session
+from harness.gate.verdicts import GateResult
+from harness.inputs.protocol import Progress
+from harness.machine.clock import monotonic_s
+from harness.report.headline import headline, headline_cells
+from harness.results.records import Record, RunInfo, Status
+from harness.session.schedule import Turn
+from harness.session.session import Session
 
 _CLEAR_LINE = "\r\x1b[2K"
 _REST_S = 0.25  # between two lines that move; chosen

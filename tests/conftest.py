@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.blas import Blas, load_fast_blas
+from harness.worker.blas import Blas, load_fast_blas
 
 os.environ |= {"MLX_DISABLE_COMPILE": "1", "OPENBLAS_NUM_THREADS": "1"}  # the workers inherit them
 # A job in the background of a script ignores them, and so would every program that a test starts and interrupts.
@@ -24,11 +24,11 @@ _BLAS = load_fast_blas()  # before anything below imports MLX
 
 import mlx.core as mx  # noqa: E402
 
-from harness import mlxlm, weights  # noqa: E402
-from harness.configs import read_model  # noqa: E402
-from harness.meters import Stopwatch  # noqa: E402
-from harness.plans import Chat, InferencePlan, Profile, ReadyModel, TrainingPlan  # noqa: E402
-from harness.texts import read_chat_template  # noqa: E402
+from harness.inputs.config_files import read_model  # noqa: E402
+from harness.inputs.plans import Chat, InferencePlan, Profile, ReadyModel, TrainingPlan  # noqa: E402
+from harness.inputs.prompts import read_chat_template  # noqa: E402
+from harness.machine.clock import Stopwatch  # noqa: E402
+from harness.worker import mlxlm, weights  # noqa: E402
 
 
 @pytest.fixture(scope="session")

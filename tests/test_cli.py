@@ -11,12 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import __version__, ab
+from harness import __version__
 from harness.cli import main
 from harness.errors import HarnessError
-from harness.gating.verdicts import GateResult, GateRow, GateVerdict
-from harness.pairing import Plan
-from tests.samples import Page, bundle, environment, failed, full_record, measured, record, small_run, stored
+from harness.gate.verdicts import GateResult, GateRow, GateVerdict
+from harness.session.ab import compare as ab
+from harness.session.ab.pairs import Plan
+from tests.support.samples import Page, bundle, environment, failed, full_record, measured, record, small_run, stored
 
 ROOT = Path(__file__).parents[1]
 MODEL_LIBRARIES = {"mlx", "mlx_lm", "transformers", "tokenizers", "torch"}
@@ -391,7 +392,9 @@ def test_a_path_without_a_model_is_refused(tmp_path, capsys):
 
 
 def test_an_unknown_source_of_weights_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr("harness.asking.fetch", lambda model, source: pytest.fail(f"asked for {source}"))
+    monkeypatch.setattr(
+        "harness.session.worker_requests.fetch", lambda model, source: pytest.fail(f"asked for {source}")
+    )
     try:
         message = refused(capsys, "models", "fetch", "smollm2", "--weights", "hubb")
     except pytest.fail.Exception as error:
@@ -411,10 +414,10 @@ def machine(monkeypatch):
         "roofline": {"gemm_flops_per_s": 9e10, "numpy_gemm_flops_per_s": 1e11},
         "packages": {"mlx-lm": "1"},
     }
-    monkeypatch.setattr("harness.environment.load_and_power", lambda: {"load_average_1min": 0.1})
-    monkeypatch.setattr("harness.asking.examine", lambda: environment(**its))
-    monkeypatch.setattr("harness.hub.unreachable", lambda: "no route")
-    monkeypatch.setattr("harness.system.free_bytes", lambda path: looked.append(path) or 9 << 30)
+    monkeypatch.setattr("harness.machine.environment.load_and_power", lambda: {"load_average_1min": 0.1})
+    monkeypatch.setattr("harness.session.worker_requests.examine", lambda: environment(**its))
+    monkeypatch.setattr("harness.inputs.hub.unreachable", lambda: "no route")
+    monkeypatch.setattr("harness.machine.system.free_bytes", lambda path: looked.append(path) or 9 << 30)
     return SimpleNamespace(its=its, looked=looked)
 
 
@@ -438,7 +441,7 @@ def test_a_machine_without_a_working_mlx_gets_a_finding_and_no_traceback(machine
     def refuse():
         raise HarnessError("ImportError: libmlx.so: cannot open shared object file")
 
-    monkeypatch.setattr("harness.asking.examine", refuse)
+    monkeypatch.setattr("harness.session.worker_requests.examine", refuse)
     assert main(["doctor"]) == 1
     captured = capsys.readouterr()
     assert "problem [worker]: nothing can be measured: ImportError: libmlx.so" in captured.out

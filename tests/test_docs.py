@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, configs, reporting
+from harness import cli
+from harness.inputs import config_files as configs
+from harness.report import build as reporting
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

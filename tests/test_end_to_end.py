@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import store
-from harness.records import Status
+from harness.results import store
+from harness.results.records import Status
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from harness import codec
 from harness.generated import FILES
-from harness.metrics import DEFINITIONS
-from harness.records import Status
-from tests.samples import bundle, environment, failed, full_record, record, small_run, stored
+from harness.results import codec
+from harness.results.metrics import DEFINITIONS
+from harness.results.records import Status
+from tests.support.samples import bundle, environment, failed, full_record, record, small_run, stored
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "harness" / "schema.json").read_text(encoding="utf-8"))

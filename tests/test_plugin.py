@@ -10,12 +10,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from fakes import FakeWorkers, SlowedWorkers
 
-from harness import plugin, store
-from harness.records import Status
-from harness.session import Session
-from harness.turnstile import Doing, Ended, Leave, Line, Ready
+from harness import plugin
+from harness.results import store
+from harness.results.records import Status
+from harness.session.ab.turnstile import Doing, Ended, Leave, Line, Ready
+from harness.session.session import Session
+from tests.support.fakes import FakeWorkers, SlowedWorkers
 
 ROOT = Path(__file__).parents[1]
 
@@ -274,7 +275,7 @@ def test_with_x_nothing_is_measured_after_the_first_case_that_fails(suites):
 def test_pytest_benchmark_is_told_the_time_each_process_took(suites, pytester, monkeypatch):
     """Processes that ran while another case's test was waiting are timed all the same."""
     clock = iter(range(0, 10_000, 1))
-    monkeypatch.setattr("harness.session.monotonic_s", lambda: float(next(clock)))
+    monkeypatch.setattr("harness.session.session.monotonic_s", lambda: float(next(clock)))
     suites("--models", "tinyllama", "-k", "base", "--repeats", "3", "--benchmark-json", "b.json")
     benchmarks = json.loads((pytester.path / "b.json").read_text())["benchmarks"]
     assert len(benchmarks) == 2

@@ -1,1 +1,1 @@
-"""What stored numbers say of themselves: spikes, phases, trends, clocks. Pure functions of plain values."""
+"""Analysis: stored numbers in, findings and verdicts out; nothing is read or written here."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
-from harness.judge import obstacles
-from harness.metrics import metric
-from harness.records import Environment, Key, Metric
+from harness.analysis.judge import obstacles
+from harness.results.metrics import metric
+from harness.results.records import Environment, Key, Metric
 
 COMPARED = "what is compared"
 DIRECTIONAL = "directional"

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 
-from harness.analysis.evidence import Entry
-from harness.analysis.means import over_labels
-from harness.judge import Contender, Verdict, judge, rank
-from harness.records import Metric, Record, Status, number_in
-from harness.stats import Interval, process_values
+from harness.analysis.judge import Contender, Verdict, judge, rank
+from harness.analysis.labels import over_labels
+from harness.analysis.limits import Entry
+from harness.analysis.stats.estimates import Interval, process_values
+from harness.results.records import Metric, Record, Status, number_in
 
 _TOKENS = 1000
 

@@ -1,0 +1,1 @@
+"""Claims of a published report, checked against the figures of that report."""

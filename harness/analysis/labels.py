@@ -1,0 +1,45 @@
+"""A metric of several labels as one figure a process.
+
+What has to be decided is the metric over all scenarios: its noise is smaller than that of one scenario, and one
+decision is fewer than five. The geometric mean makes each scenario's ratio count the same, whatever its size.
+
+Source: Fleming and Wallace (1986), How not to lie with statistics, CACM 29, 218-221.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from statistics import geometric_mean, median
+
+from harness.analysis.stats.estimates import process_values
+from harness.results.records import Kind, Metric
+
+
+def over_labels(metric: Metric | None, labels: Iterable[str | None]) -> Metric | None:
+    """Each process's geometric mean over *labels*: ratios of such means are the means of the ratios.
+
+    None where a label was not measured, or a reading is not positive.
+
+    Source: Fleming and Wallace (1986), How not to lie with statistics, CACM 29(3), 218-221.
+    """
+    parts = metric.parts() if metric else {}
+    wanted = list(labels)
+    if metric is None or not all(label in parts for label in wanted):
+        return None
+    processes = zip(*(process_values(parts[label]) for label in wanted), strict=True)
+    values = list(processes)
+    if min(map(min, values)) <= 0:
+        return None
+    return replace(metric, samples=tuple((geometric_mean(its),) for its in values), labels=None)
+
+
+def over_all_labels(metric: Metric) -> Metric | None:
+    """The metric without labels; None where it has none, is no time or rate, or read something that is not above 0."""
+    parts = metric.parts()
+    if metric.labels is None or metric.samples is None or metric.kind is not Kind.TIMING:
+        return None
+    if min(map(min, metric.samples)) <= 0:
+        return None
+    samples = tuple(
+        (geometric_mean(median(readings) for readings in process),) for process in zip(*parts.values(), strict=True)
+    )
+    return replace(metric, samples=samples, labels=None)

@@ -1,0 +1,1 @@
+"""Statistics of plain numbers: estimates, intervals, change points, false discoveries."""

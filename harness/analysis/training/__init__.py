@@ -1,0 +1,1 @@
+"""The loss curve of one training, and its times and memory, analyzed."""

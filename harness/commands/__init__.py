@@ -1,0 +1,1 @@
+"""The commands of `tunebench`: parsed arguments in, printed text and an exit code out."""

@@ -1,0 +1,1 @@
+"""A gate verdict in formats that programs read: JSON, JUnit XML, GitHub annotations."""

@@ -1,0 +1,54 @@
+"""A gate's answer as workflow commands of GitHub Actions: lines that it shows beside a change. Pure.
+
+GitHub shows ten of a level a step; where there are more, the last of ten counts those left out.
+
+Source: GitHub Docs, Workflow commands for GitHub Actions; actions/toolkit, packages/core, for the escaping.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from harness.gate.verdicts import GateResult
+from harness.gate.wording import summary as telling
+from harness.gate.wording import terms as words
+from harness.plain_text import visible
+
+_MOST = 10
+_TITLE = "tunebench"
+
+
+def annotations(result: GateResult) -> list[str]:
+    """The lines: regressions as errors, what stands in the way of a verdict as warnings, the rest as one notice."""
+    rows, paired = result.rows, words.in_pairs(result)
+    worse, folded = telling.regressions(result)
+    errors = [(f"regression in {row.case}", f"{row.title}: {words.sentence(row, paired=paired)}") for row in worse]
+    errors += [(_TITLE, line) for line in telling.watched_too(folded)]
+    warnings = [
+        *(
+            (f"{its.row.verdict.value}: {its.where}", f"{words.names(its.titles)}: {words.why(its.row, paired=paired)}")
+            for its in words.unjudged(result)
+        ),
+        *(
+            (f"{row.verdict.value}: {row.case}", f"{row.title}: {words.sentence(row, paired=paired)}")
+            for row in words.measured(words.undecided(result)[0])
+        ),
+        *((_TITLE, warning) for warning in result.warnings),
+    ]
+    notices = [(_TITLE, f"{words.last_line(result)} - {words.tally(rows)}")]
+    return [*_lines("error", errors), *_lines("warning", warnings), *_lines("notice", notices)]
+
+
+def _lines(level: str, said: Sequence[tuple[str, str]]) -> Iterable[str]:
+    shown = list(said) if len(said) <= _MOST else [*said[: _MOST - 1], (_TITLE, _rest(level, len(said)))]
+    return [f"::{level} title={_property(title)}::{_message(text)}" for title, text in shown]
+
+
+def _rest(level: str, count: int) -> str:
+    return f"{count - _MOST + 1} more {level}s are not shown here; the summary and the JSON have all"
+
+
+def _message(text: str) -> str:
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,115 @@
+"""A gate's policy from a file: TOML tables to rules, on top of the rules that ship. `configs` reads the file."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from harness.errors import BadConfig
+from harness.gate.policy import GatePolicy, GateRule
+from harness.gate.verdicts import Role
+from harness.inputs import config_rules as rules
+from harness.inputs.config_files import read_gate_table
+from harness.results.metrics import DEFINITIONS
+from harness.results.records import Kind
+
+DEFAULT = "default"
+_SELECTORS = ("metric", "case", "label", "of_kind")
+_FIELDS = ("tolerance", "floor", "kind", "role", "ignore")
+
+
+def read_gate_policy(name: str = DEFAULT) -> GatePolicy:
+    """Read a policy by its name under fixtures/policies/gate/, or from a path to a .toml file.
+
+    Its rules come after those of the default one: what it does not say is as it ships.
+
+    Raises:
+        BadConfig: naming everything that is wrong with the file.
+        UnknownName: if nothing ships under that name.
+    """
+    path, table = read_gate_table(name)
+    shipped = not name.endswith(".toml")
+    if problems := _problems(table, shipped=shipped):
+        raise BadConfig(str(path), problems)
+    own = tuple(
+        _rule(its, f"{path.name}, rule {number}", shipped=shipped)
+        for number, its in enumerate(table.get("rule", ()), start=1)
+    )
+    default = None if name == DEFAULT else read_gate_policy()
+    another_day = table.get("defaults", {}).get("another_day")
+    if another_day is None:
+        another_day = default.another_day if default else 0.0
+    return GatePolicy(
+        name=table.get("name", path.stem),
+        another_day=float(another_day),
+        rules=(*(default.rules if default else ()), *own),
+    )
+
+
+def _rule(table: Mapping[str, Any], where: str, *, shipped: bool) -> GateRule:
+    kind, of_kind, role = (table.get(key) for key in ("kind", "of_kind", "role"))
+    if "ignore" in table:
+        role = Role.IGNORED.value
+    return GateRule(
+        where=where,
+        metric=table.get("metric", "*"),
+        case=table.get("case", "*"),
+        label=table.get("label"),
+        tolerance=table.get("tolerance"),
+        floor=table.get("floor"),
+        ignore=table.get("ignore"),
+        kind=Kind(kind) if kind else None,
+        of_kind=Kind(of_kind) if of_kind else None,
+        role=Role(role) if role else None,
+        expires=table["expires"].isoformat() if "expires" in table else None,
+        shipped=shipped,
+    )
+
+
+def _problems(table: Mapping[str, Any], *, shipped: bool) -> list[str]:
+    found = [
+        *rules.problems(table, rules.GATE_POLICY, optional=tuple(rules.GATE_POLICY)),
+        *rules.problems(
+            table.get("defaults"), rules.GATE_DEFAULTS, part="defaults", optional=tuple(rules.GATE_DEFAULTS)
+        ),
+    ]
+    given = table.get("rule")
+    tables = [its for its in given if isinstance(its, dict)] if isinstance(given, list) else []
+    for number, its in enumerate(tables, start=1):
+        part = f"rule[{number}]"
+        wrong = rules.problems(its, rules.GATE_RULE, part=part, optional=tuple(rules.GATE_RULE))
+        found += wrong or [f"{part}{problem}" for problem in _contradictions(its, shipped=shipped)]
+    return [*found, *_twice(tables)]
+
+
+def _contradictions(its: Mapping[str, Any], *, shipped: bool) -> list[str]:
+    """What is wrong with a rule whose keys are each right."""
+    meant = [
+        known
+        for known in DEFINITIONS.values()
+        if fnmatchcase(known.name, its.get("metric", "*")) and its.get("of_kind", known.kind.value) == known.kind.value
+    ]
+    found = []
+    if not meant:
+        found.append(f": no metric {its['metric']!r} is of the kind {its['of_kind']!r}; correct metric or of_kind")
+    if not its.keys() & set(_FIELDS):
+        found.append(f" says nothing; give one or more of {', '.join(_FIELDS)}")
+    if "ignore" in its and "role" in its:
+        found.append(" has both ignore and role; give one of them")
+    if "ignore" in its and "expires" not in its and not shipped:
+        found.append(".expires is missing; what is ignored is ignored until a date, such as 2027-01-31")
+    if "expires" in its and "ignore" not in its:
+        found.append(".ignore is missing; only a rule that ignores expires: give the reason")
+    exact = all(known.kind is Kind.EXACT for known in meant) and "kind" not in its
+    if meant and (exact or its.get("kind") == Kind.EXACT.value) and its.keys() & {"tolerance", "floor"}:
+        found.append(": an exact quantity has no tolerance or floor; leave them out, or give another kind")
+    return found
+
+
+def _twice(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    places = defaultdict(list)
+    for number, its in enumerate(tables, start=1):
+        places[tuple(repr(its.get(key)) for key in _SELECTORS)].append(f"rule[{number}]")
+    return [
+        f"{' and '.join(numbers)} are about the same; make them one" for numbers in places.values() if len(numbers) > 1
+    ]

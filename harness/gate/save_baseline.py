@@ -1,0 +1,137 @@
+"""Make a run a baseline: what the gate says of it against the present one decides whether it is taken."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.errors import BadConfig, HarnessError, NotABaseline
+from harness.gate import baseline_rules as keeping
+from harness.gate.policy_file import read_gate_policy
+from harness.gate.verdicts import GateVerdict
+from harness.machine.clock import utc_now
+from harness.results import codec, store
+from harness.results.baselines import HISTORY, Replaced, Saved, directory, history, kept
+from harness.results.library_versions import LIBRARIES
+from harness.results.records import Bundle
+from harness.results.run_names import check_name
+
+_LOCK = ".baseline.lock"  # beside the folder: nothing of it is committed
+
+
+_PATIENCE_S = 60.0
+
+
+def save(bundle: Bundle, name: str, reason: str, results_dir: Path, *, accept: bool = False) -> Saved:
+    """Make a run the baseline of that name, and give its line of the history.
+
+    A run that the gate calls a regression against the present baseline is taken only where *accept* says so; so is one
+    that it cannot judge and that looks worse than the tolerance.
+
+    Raises:
+        BadConfig: if the name is none, or the reason is empty.
+        NotABaseline: if the run must not become one; nothing is written.
+        HarnessError: if the present baseline cannot be read, another save does not end, or nothing can be written.
+    """
+    check_name("--name", name)
+    if not reason.strip():
+        raise BadConfig("--reason", ["it is empty; say why this run is to be the baseline"])
+    where = f"the run {bundle.run.id} does not become the baseline {name!r}"
+    if problems := keeping.faults(bundle):
+        raise NotABaseline(where, problems)
+    its = directory(results_dir, name)
+    with _alone(results_dir):
+        line = _line(bundle, reason.strip(), its)
+        if line.accepted and not accept:
+            raise NotABaseline(f"{where}: {_against(line)}", line.accepted, _REMEDY)
+        _write(its, line, bundle)
+    return line
+
+
+_REMEDY = "if that is meant: --accept-regression; the history says so"
+
+
+def _against(line: Saved) -> str:
+    """Why a run is not simply taken, in words."""
+    if line.verdict == GateVerdict.REGRESSION.value:
+        return f"a regression against {line.replaced}"
+    return f"it cannot be judged against {line.replaced} ({line.verdict}), and looks worse by more than the tolerance"
+
+
+def _line(bundle: Bundle, reason: str, its: Path) -> Saved:
+    """The line of a save, before anything is written.
+
+    Raises:
+        NotABaseline: if the run is the baseline already.
+    """
+    saves = kept(its)
+    packages = bundle.environment.packages if bundle.environment else {}
+    line = Saved(
+        schema=store.SCHEMA,
+        number=_next_number(its),
+        run=bundle.run.id,
+        saved_at=utc_now(),
+        reason=reason,
+        git=bundle.run.git,
+        versions={library: packages.get(library) for library in LIBRARIES},
+    )
+    if not saves:
+        return line
+    present = store.read_run(its / saves[-1].file)
+    if _same_state(present, bundle):
+        where = f"the run {bundle.run.id} does not become the baseline {its.name!r}"
+        raise NotABaseline(where, [f"it is that already, number {saves[-1].number}; nothing was written"])
+    standing = keeping.against(present, bundle, read_gate_policy(), line.saved_at)
+    return replace(
+        line,
+        replaced=Replaced(number=saves[-1].number, run=present.run.id),
+        verdict=standing.verdict.value,
+        worst=standing.worst,
+        accepted=standing.worse,
+        dropped=tuple(keeping.dropped(present, bundle)),
+    )
+
+
+def _same_state(a: Bundle, b: Bundle) -> bool:
+    """Whether both are one run; one that was gone on with since has ended anew."""
+    return (a.run.id, a.run.finished_at) == (b.run.id, b.run.finished_at)
+
+
+def _next_number(its: Path) -> int:
+    """One more than any number ever used: a deleted baseline does not give its number to another."""
+    used = [one.number for one in history(its / HISTORY)]
+    used += [int(path.stem) for path in its.glob("*.json") if path.stem.isdecimal()]
+    return max(used, default=0) + 1
+
+
+def _write(its: Path, line: Saved, bundle: Bundle) -> None:
+    """Write the run, and then the line that makes it the baseline."""
+    history = its / HISTORY
+    before = history.read_bytes() if history.is_file() else b""
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    store.write_bytes(its / line.file, codec.encode(keeping.slim(bundle)) + b"\n")
+    try:
+        store.write_bytes(history, before + codec.encode(line) + b"\n")
+    except HarnessError:
+        (its / line.file).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _alone(results_dir: Path) -> Iterator[None]:
+    """Keep two saves apart: the second is judged against what the first wrote."""
+    lock = FileLock(results_dir / _LOCK)
+    try:
+        results_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_PATIENCE_S)
+    except Timeout:
+        raise HarnessError(f"{results_dir}: another baseline has been being saved for a minute; try again") from None
+    except OSError as error:
+        raise store.unwritable(results_dir, error) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,1 @@
+"""The words of a gate verdict, the same on every page, terminal and annotation."""

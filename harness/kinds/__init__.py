@@ -1,1 +1,0 @@
-"""The kinds of report: each turns stored runs into one page. Pure."""

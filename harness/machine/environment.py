@@ -1,0 +1,168 @@
+"""Facts about the machine, the versions and the code that stay as they are while a session runs.
+
+No user name, host name or home directory is ever among them. Unknown is None, and never absent: the keys are
+the same on every system. What changes while running is in `conditions`.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.machine import load as conditions
+from harness.machine import system
+from harness.paths import without_home
+
+_PACKAGES = (
+    "tunebench",
+    "mlx",
+    "mlx-cpu",
+    "mlx-metal",
+    "mlx-cuda",
+    "mlx-cuda-12",
+    "mlx-cuda-13",
+    "mlx-lm",
+    "numpy",
+    "transformers",
+    "tokenizers",
+    "huggingface_hub",
+    "msgspec",
+    "scipy-openblas32",
+)
+_SYSCTLS = (
+    "machdep.cpu.brand_string",
+    "hw.perflevel0.physicalcpu",  # performance cores
+    "hw.perflevel1.physicalcpu",  # efficiency cores
+    "kern.hv_vmm_present",
+)
+_VARIABLES = ("MLX_", "OMP_", "OPENBLAS_", "VECLIB_", "MKL_", "CUDA_VISIBLE_", "TUNEBENCH_BLAS")
+_UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a number near 2^63
+
+load_and_power = conditions.load_and_power  # one door for those who store an environment
+
+
+def operating_system() -> dict[str, Any]:
+    """The system, its processor, its memory, and what a container leaves of them."""
+    control = sysctl(system.output("sysctl", "-i", *_SYSCTLS)) if platform.system() == "Darwin" else {}
+    cpuinfo = system.text("proc/cpuinfo") or ""
+    return {
+        "system": platform.system(),
+        "name": _name(),
+        "release": platform.release(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "processor": control.get("machdep.cpu.brand_string") or model_name(cpuinfo) or platform.processor() or None,
+        "cores": psutil.cpu_count(logical=False),
+        "threads": psutil.cpu_count(),
+        "performance_cores": system.number(control.get("hw.perflevel0.physicalcpu")),
+        "efficiency_cores": system.number(control.get("hw.perflevel1.physicalcpu")),
+        "gpu_cores": gpu_cores(system.output("ioreg", "-rc", "AGXAccelerator", "-d1")),
+        "memory_bytes": psutil.virtual_memory().total,
+        "cpu_limit_cores": cpu_limit_cores(*_cpu_quota()),
+        "memory_limit_bytes": memory_limit_bytes(
+            system.text("sys/fs/cgroup/memory.max") or system.text("sys/fs/cgroup/memory/memory.limit_in_bytes")
+        ),
+        "virtual": is_virtual(cpuinfo, control),
+        "variables": variables(),
+    }
+
+
+def variables() -> dict[str, str]:
+    """The environment variables that change how fast a process reckons, or with what."""
+    return {name: without_home(value) for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)}
+
+
+def packages() -> dict[str, str | None]:
+    """The versions of what a measurement depends on; None for what is not installed."""
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def compiler() -> str | None:
+    """The C++ compiler that mx.compile uses on the CPU, as it names itself; None without one."""
+    return next(iter(without_home(system.output("g++", "--version") or "").splitlines()), None)
+
+
+def git_state(directory: Path) -> dict[str, Any] | None:
+    """The commit of the checkout *directory* lies in, and whether it has changes; None outside one."""
+    commit = system.output("git", "rev-parse", "HEAD", directory=directory)
+    status = system.output("git", "status", "--porcelain", "--untracked-files=no", directory=directory)
+    return None if commit is None else {"commit": commit, "dirty": None if status is None else bool(status)}
+
+
+def measured_code() -> str:
+    """SHA-256 over the name and the source of every module of the harness that this process has loaded."""
+    sources = {}
+    for module in list(sys.modules.values()):
+        specification, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+        if specification is not None and file is not None and specification.name.partition(".")[0] == "harness":
+            sources[specification.name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return hashlib.sha256("".join(f"{name} {its}\n" for name, its in sorted(sources.items())).encode()).hexdigest()
+
+
+def sysctl(printed: str | None) -> dict[str, str]:
+    """Read `sysctl NAME...`: a line each, "name: value"."""
+    lines = (line.partition(": ") for line in (printed or "").splitlines())
+    return {name: value.strip() for name, colon, value in lines if colon}
+
+
+def gpu_cores(printed: str | None) -> int | None:
+    """Read the number of GPU cores from `ioreg -rc AGXAccelerator`."""
+    found = re.search(r'"gpu-core-count" = (\d+)', printed or "")
+    return int(found[1]) if found else None
+
+
+def model_name(cpuinfo: str) -> str | None:
+    """Read the processor's name from /proc/cpuinfo."""
+    found = re.search(r"^model name\s*:(.*)$", cpuinfo, flags=re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def cpu_limit_cores(quota: str | None, period: str | None) -> float | None:
+    """Cores a control group may use at a time; None without a limit. Both times are in microseconds."""
+    used, of = system.number(quota), system.number(period)
+    return round(used / of, 2) if used and of and used > 0 and of > 0 else None
+
+
+def memory_limit_bytes(limit: str | None) -> int | None:
+    """Bytes a control group may use; None without a limit."""
+    size = system.number(limit)
+    return size if size is not None and size < _UNLIMITED_BYTES else None
+
+
+def is_virtual(cpuinfo: str, control: dict[str, str]) -> bool | None:
+    """Whether this is a virtual machine, from /proc/cpuinfo or sysctl. An Arm processor under Linux does not tell."""
+    if (present := control.get("kern.hv_vmm_present")) is not None:
+        return present == "1"
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo, flags=re.MULTILINE)
+    return "hypervisor" in flags[1].split() if flags else None
+
+
+def _cpu_quota() -> tuple[str | None, str | None]:
+    """Quota and period of this control group, as version 2 of them or version 1 writes them."""
+    if (both := system.text("sys/fs/cgroup/cpu.max")) is not None:
+        quota, _, period = both.partition(" ")
+        return quota, period
+    return system.text("sys/fs/cgroup/cpu/cpu.cfs_quota_us"), system.text("sys/fs/cgroup/cpu/cpu.cfs_period_us")
+
+
+def _name() -> str | None:
+    """The system as its maker calls it: "macOS 15.1", "Debian GNU/Linux 12 (bookworm)"."""
+    if version := platform.mac_ver()[0]:
+        return f"macOS {version}"
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

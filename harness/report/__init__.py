@@ -1,0 +1,1 @@
+"""Reports: stored runs in, pages out."""

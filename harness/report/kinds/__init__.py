@@ -1,0 +1,1 @@
+"""The kinds of report: each turns stored runs into one page."""

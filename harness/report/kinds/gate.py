@@ -1,0 +1,151 @@
+"""A gate's answer as a page: the verdict, then what got worse, what cannot be judged, and the rest folded. Pure."""
+
+from collections.abc import Iterable
+
+from harness import __version__
+from harness.analysis.judge import Verdict
+from harness.gate.verdicts import GateResult, GateRow, GateVerdict
+from harness.gate.wording import summary as telling
+from harness.gate.wording import terms as words
+from harness.gate.wording.change_text import NOTHING, change
+from harness.report.cells import code as name_cell
+from harness.report.cells import none, text
+from harness.report.page import Cell, Provenance, Report, Section, State, Table
+
+KIND = "gate"
+HOW_TO_READ = (
+    "Each change is of the metric itself, candidate against baseline. In square brackets its interval, in the same "
+    "terms: below 0 is the other way. Detectable is the smallest true change for the worse that these "
+    "samples would probably have shown; n is how many processes each side has. Exit code 0: pass or "
+    "improved; 1: a regression; 3: cannot judge, which is no pass."
+)
+_HEADS = ("verdict", "case", "metric", "change", "baseline", "candidate", "detectable", "n", "remark")
+_LONGEST = 300  # characters of a text in a page that ends at 65,536: the JSON has the whole
+_SYMBOLS = {
+    GateVerdict.REGRESSION: Verdict.WORSE,
+    GateVerdict.INVALID: Verdict.NOT_JUDGED,
+    GateVerdict.MISSING: Verdict.NOT_JUDGED,
+    GateVerdict.NOT_COMPARABLE: Verdict.NOT_COMPARABLE,
+    GateVerdict.INCONCLUSIVE: Verdict.INCONCLUSIVE,
+    GateVerdict.IMPROVED: Verdict.BETTER,
+    GateVerdict.PASS: Verdict.EQUIVALENT,
+}
+
+
+def gate_report(result: GateResult) -> Report:
+    """The page of a gate's answer, the worst first."""
+    rows, paired = result.rows, words.in_pairs(result)
+    open_, allowed = words.undecided(result)
+    regressions, folded = telling.regressions(result)
+    better = words.best_first(words.counting(rows, GateVerdict.IMPROVED))
+    passed = words.counting(rows, GateVerdict.PASS)
+    sections = (
+        _section("regressions", "Regressions", _figures(regressions, paired=paired)),
+        _section("worse", f"Watched, and worse too: {len(folded)}", _figures(folded, paired=paired), detail=True),
+        _section("unjudged", "What cannot be judged", _folded(result, paired=paired)),
+        _section("inconclusive", "Inconclusive", _figures(words.measured(open_), paired=paired)),
+        _section("improved", "Improved", _figures(better, paired=paired)),
+        _section(
+            "watched",
+            f"Watched, and undecided: {len(allowed)}",
+            _figures(allowed, paired=paired),
+            about="The verdict does not need these; a regression in them would count.",
+            detail=True,
+        ),
+        _section("passed", f"Passed: {len(passed)}", _figures(passed, paired=paired), detail=True),
+        _section("ignored", "Ignored by the policy", _ignored(words.ignored(rows)), detail=True),
+    )
+    return Report(
+        kind=KIND,
+        title=_brief(telling.headline(result)),
+        headline=(
+            _brief(f"{result.candidate} against {result.baseline}: {result.design}; policy {result.policy}."),
+            *(f"{_brief(line)}." for line in telling.origins(result)),
+            f"{words.tally(rows)}.",
+            *([f"{words.passes(rows)}."] if passed else ()),
+            _brief(f"{words.last_line(result)}."),
+        ),
+        how_to_read=HOW_TO_READ,
+        banners=tuple(map(_brief, result.warnings)),
+        sections=tuple(its for its in sections if not its.empty),
+        not_measured=(),
+        definitions=Table(columns=(), rows=()),
+        provenance=Provenance(kind=KIND, version=__version__),
+    )
+
+
+def _section(name: str, title: str, table: Table, *, about: str = "", detail: bool = False) -> Section:
+    return Section(name=name, title=title, text=about, tables=(table,), detail=detail)
+
+
+def _figures(rows: Iterable[GateRow], *, paired: bool) -> Table:
+    return Table(columns=_HEADS, rows=tuple(_row(row, paired=paired) for row in rows))
+
+
+def _row(row: GateRow, *, paired: bool) -> tuple[Cell, ...]:
+    return (
+        _verdict(row),
+        _name(row.case),
+        _name(row.title),
+        _change(row),
+        _side(row.baseline, row.unit),
+        _side(row.candidate, row.unit),
+        text(words.detectable(row)),
+        text(words.processes(row)),
+        _text(words.remark(row, paired=paired)),
+    )
+
+
+def _verdict(row: GateRow) -> Cell:
+    return Cell(text=row.verdict.value, state=State.VERDICT, verdict=_SYMBOLS[row.verdict].value)
+
+
+def _change(row: GateRow) -> Cell:
+    if row.ratio is None:
+        return Cell(text=change(row), state=State.COMPUTED)
+    point, low, high = (its - 1 for its in (row.ratio.point, row.ratio.low, row.ratio.high))
+    return Cell(text=change(row), state=State.COMPUTED, value=point, low=low, high=high, unit="share")
+
+
+def _side(value: float | None, unit: str | None) -> Cell:
+    if value is None:
+        return none()
+    return Cell(text=words.value(value, unit), state=State.MEASURED, value=value, unit=unit)
+
+
+def _brief(words_: str) -> str:
+    return words_ if len(words_) <= _LONGEST else f"{words_[: _LONGEST - 1]}…"
+
+
+def _text(words_: str) -> Cell:
+    return text(_brief(words_))
+
+
+def _name(words_: str, otherwise: str = NOTHING) -> Cell:
+    return name_cell(_brief(words_)) if words_ else text(otherwise)
+
+
+def _folded(result: GateResult, *, paired: bool) -> Table:
+    cells = tuple(
+        (
+            _verdict(its.row),
+            _name(its.row.case, its.where) if len(its.cases) == 1 else _text(its.where),
+            _text(words.names(its.titles)),
+            _text(words.why(its.row, paired=paired)),
+        )
+        for its in words.unjudged(result)
+    )
+    return Table(columns=("verdict", "case", "metrics", "reason"), rows=cells)
+
+
+def _ignored(rows: Iterable[GateRow]) -> Table:
+    cells = tuple(
+        (
+            _verdict(row),
+            _name(row.case),
+            _name(row.title, "all"),
+            _text(row.ignored or row.reason),
+        )
+        for row in rows
+    )
+    return Table(columns=("verdict", "case", "metric", "why it does not count"), rows=cells)

@@ -1,0 +1,1 @@
+"""Pages as text: templates, escapes, and the stamp that says what a page was made from."""

@@ -1,0 +1,1 @@
+"""The sections that report kinds are assembled from."""

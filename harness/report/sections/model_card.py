@@ -1,0 +1,212 @@
+"""A model card: what was trained or measured, how, with which results; where nothing is known, that it is not. Pure.
+
+Weights that stand in for others get no results in the block that the hub reads, and a sentence on top that says so.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.analysis.judge import STAND_INS
+from harness.analysis.limits import Entry
+from harness.analysis.report_policy import CardText
+from harness.analysis.stats.estimates import median_interval, process_values, summarise
+from harness.report.cells import HOW_TO_READ, Footnotes, code, metric_cell, text, texts
+from harness.report.page import Table
+from harness.report.render.yaml_block import Fact
+from harness.report.sections.card import NOT_PROVIDED, Card, Part, compose
+from harness.report.sections.run_facts import case_facts
+from harness.results.metrics import NO_WORK
+from harness.results.records import Bundle, Key, Metric, Record, Status
+
+# The hub's names of licences. Source: huggingface.co/docs/hub/repositories-licenses.
+_LICENSES = {
+    "apache-2.0": "apache-2.0",
+    "mit": "mit",
+    "gemma terms of use": "gemma",
+    "llama 3.2 community": "llama3.2",
+}
+# Of the evaluation's metrics, what the hub calls them.
+_INDEXED = {"test_loss": "loss", "test_perplexity": "perplexity", "bits_per_byte": "bits_per_byte"}
+_SHOWN = {
+    "evaluation": ("test_loss", "test_perplexity", "bits_per_byte", "eos_rate", "leak_rate"),
+    "training": (
+        "val_loss_first", "val_loss_best", "val_loss_best_iteration", "val_loss_final", "train_wall_s",
+        "train_bytes_per_s", "trainable_parameters", "adapter_bytes", "peak_active_bytes",
+    ),
+    "inference": (
+        "load_s", "disk_bytes", "ttft_s", "prefill_tokens_per_s", "decode_tokens_per_s", "response_s",
+        "peak_active_bytes",
+    ),
+}  # fmt: skip
+_SIGNIFICANT = 6  # figures of a value that the hub shows as it stands
+
+
+def model_card(
+    entry: Entry, bundle: Bundle, *, file_name: str, base_license: str | None, said: CardText
+) -> Card | None:
+    """The card of a model with an adapter, or bare; None where no case of it got far enough to be identified."""
+    keys = [record.key for record in entry.records.values() if record.key]
+    if not keys:
+        return None
+    stand_in = _banner(keys)
+    banner = " ".join(filter(None, (stand_in, *_cautions(bundle)))) or None
+    index = (
+        ()
+        if stand_in or bundle.run.profile == "smoke" or bundle.run.published
+        else tuple(_indexed(entry.records.get("evaluation")))
+    )
+    facts = dict(_front(entry, keys[0], index, license_name=said.license or base_license))
+    parts = [
+        Part(title="Details", table=_details(entry)),
+        *_procedure(entry.records.get("training")),
+        *_results(entry, bundle),
+        Part(title="Intended use", words=said.intended_use or NOT_PROVIDED),
+        Part(title="Limitations", words=said.limitations or NOT_PROVIDED),
+        Part(title="Ethical considerations", words=said.ethics or NOT_PROVIDED),
+        Part(
+            title="Licence",
+            words=f"Of the base model: {base_license or 'not known'}. Of what is published with this card: "
+            f"{said.license or NOT_PROVIDED}",
+        ),
+        Part(title="How this card was made", table=_origin(bundle)),
+    ]
+    return compose(name=entry.name, kind="model", file_name=file_name, facts=facts, banner=banner, parts=parts)
+
+
+def _banner(keys: Sequence[Key]) -> str | None:
+    key = next((its for its in keys if its.weights.source in STAND_INS), None)
+    if key is None:
+        return None
+    return (
+        f"STAND-IN WEIGHTS ({key.weights.source}): not those of {key.model}, but random ones in their place. No figure "
+        f"below says how well {key.model} answers, and this card must not be published as one of {key.model}."
+    )
+
+
+def _cautions(bundle: Bundle) -> Iterator[str]:
+    """What a reader of the figures has to know."""
+    if bundle.run.profile == "smoke":
+        yield "SMOKE SIZE: measured to see that everything runs; too little to go by, so no result is given to the hub."
+    if bundle.environment is not None and bundle.environment.device.get("type") == "cpu":
+        yield "CPU BACKEND: speeds are not those of an Apple or NVIDIA GPU."
+
+
+def _front(
+    entry: Entry, key: Key, results: Sequence[Mapping[str, Fact]], *, license_name: str | None
+) -> Iterator[tuple[str, Fact]]:
+    """What the hub reads. A key of which nothing is known is left out."""
+    if key.weights.repository:
+        yield "base_model", key.weights.repository
+    yield "library_name", "mlx"
+    yield "pipeline_tag", "text-generation"
+    if license_name:
+        yield from _license(license_name)
+    dataset = _dataset(entry)
+    name = str(dataset.get("name", ""))
+    if name.startswith("hf:") and "training" in entry.records:
+        yield "datasets", [repository(name)]
+    adapter = next((record.key.adapter for record in entry.records.values() if record.key and record.key.adapter), None)
+    yield "tags", ["mlx", "tunebench", *([str(adapter.get("kind", "lora"))] if adapter else [])]
+    if results and name:
+        split: dict[str, Fact] = {"type": repository(name), "name": name, "split": "test"}
+        if revision := dataset.get("revision"):
+            split["revision"] = str(revision)
+        task = {"type": "text-generation", "name": "Text generation"}
+        yield "model-index", [{"name": entry.name, "results": [{"task": task, "dataset": split, "metrics": results}]}]
+
+
+def _license(name: str) -> Iterator[tuple[str, Fact]]:
+    known = _LICENSES.get(name.lower())
+    yield "license", known or "other"
+    if known is None:
+        yield "license_name", name
+
+
+def repository(name: str) -> str:
+    """A dataset as the hub names it: without the door it came through, and without a revision."""
+    return name.removeprefix("hf:").partition("@")[0]
+
+
+def _dataset(entry: Entry) -> dict[str, Any]:
+    """Of the first case that has one; {} where none has."""
+    found = (record.key.dataset for record in entry.records.values() if record.key and record.key.dataset)
+    return next(found, {})
+
+
+def _indexed(record: Record | None) -> Iterator[Mapping[str, Fact]]:
+    """The metrics of an evaluation that ended ok: medians, with what a point alone does not say among the arguments."""
+    if record is None or record.status is not Status.OK:
+        return
+    for name, hub_name in _INDEXED.items():
+        metric = record.metrics.get(name)
+        if metric is not None and metric.samples is not None and metric.labels is None:
+            summary, interval = summarise(metric.samples), median_interval(process_values(metric.samples))
+            how: dict[str, Fact] = {"statistic": "median", "processes": summary.processes, "unit": metric.unit}
+            if interval is not None:
+                how |= {"low": _point(interval.low), "high": _point(interval.high), "confidence": interval.confidence}
+            yield {"type": hub_name, "name": name, "value": _point(summary.median), "args": how}
+
+
+def _point(value: float) -> float:
+    return float(f"{value:.{_SIGNIFICANT}g}")
+
+
+def _details(entry: Entry) -> Table:
+    """Everything the keys say, except of settings."""
+    facts: dict[str, str] = {}
+    for suite, record in entry.records.items():
+        facts |= {name: its for name, its in case_facts(record).items() if not name.startswith(f"{suite} ")}
+    return Table(columns=("fact", "value"), rows=tuple(map(texts, facts.items())), caption="Details")
+
+
+def _procedure(record: Record | None) -> Iterator[Part]:
+    if record is None:
+        return
+    start = f"{record.suite} "
+    rows = [
+        texts((name.removeprefix(start), its)) for name, its in case_facts(record).items() if name.startswith(start)
+    ]
+    table = Table(columns=("setting", "value"), rows=tuple(rows), caption="Training procedure")
+    yield Part(title="Training procedure", words="" if rows else "Not recorded.", table=table if rows else None)
+
+
+def _results(entry: Entry, bundle: Bundle) -> Iterator[Part]:
+    notes = Footnotes()
+    rows = []
+    for suite, names in _SHOWN.items():
+        record = entry.records.get(suite)
+        if record is None:
+            continue
+        if record.status is not Status.OK:
+            rows.append((text(suite), text("–"), text(f"{record.status.value}: {record.reason}")))
+        for name in names:
+            metric = record.metrics.get(name)
+            rows += [(code(name), text(label or "–"), metric_cell(metric, label, notes)) for label in _labels(metric)]
+    device = next((record.key.device for record in entry.records.values() if record.key), "an unknown device")
+    source = bundle.run.published.source if bundle.run.published else None
+    where = f"Read in {source}, and not measured by this program." if source else f"Measured on {device}."
+    words = f"{where} {HOW_TO_READ}" if rows else "Nothing was measured."
+    table = Table(columns=("metric", "of", "value"), rows=tuple(rows), notes=tuple(notes.texts), caption="Results")
+    yield Part(title="Results", words=words, table=table if rows else None)
+
+
+def _labels(metric: Metric | None) -> list[str | None]:
+    """The labels of a metric that are the work's; None alone where it has no reading, so that the reason is shown."""
+    if metric is None:
+        return []
+    return [label for label in metric.parts() if label not in NO_WORK] if metric.samples else [None]
+
+
+def _origin(bundle: Bundle) -> Table:
+    environment = bundle.environment
+    packages = environment.packages if environment else {}
+    system = environment.os if environment else {}
+    rows = [
+        ("run", bundle.run.id),
+        ("measured", bundle.run.started_at),
+        ("profile", bundle.run.profile),
+        ("command", " ".join(bundle.run.command) or "none: published figures"),
+        *((name, packages.get(name) or "unknown") for name in ("tunebench", "mlx", "mlx-lm")),
+        ("operating system", " ".join(str(system.get(name) or "unknown") for name in ("system", "release"))),
+    ]
+    return Table(columns=("fact", "value"), rows=tuple(map(texts, rows)), caption="How this card was made")

@@ -1,0 +1,1 @@
+"""Two sessions that take turns on one machine, for `tunebench ab`."""

@@ -1,0 +1,1 @@
+"""What each suite measures inside a worker process: a job in, a sample out."""

@@ -1,0 +1,189 @@
+"""The steps of a training, and what is read off them: rates, wall time, growth of memory, series.
+
+Pure: the steps were timed elsewhere.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.analysis.stats.estimates import theil_sen
+from harness.results.records import Readings, Series
+from harness.units import format_percent, format_value
+
+_UNACCOUNTED = 0.1  # of the wall time; chosen: below that the parts tell where the time went
+# Bytes a step; chosen. Live arrays do not vary but for the batch (4 bytes a token); the resident set does,
+# by what the allocators keep, and settles late: only the second half of the steady steps tells of it.
+_ACTIVE_LEAK, _FOOTPRINT_LEAK = 2**16, 2**19
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one iteration was made from. Tokens are input positions; *elapsed_s* ends with the evaluated update.
+
+    Memory is read after the step. *footprint_bytes* is None where the system does not tell.
+    """
+
+    elapsed_s: float
+    train_loss: float  # true: over real targets
+    trainer_loss: float  # as mlx-lm prints it
+    learning_rate: float
+    lengths: tuple[int, ...]  # real tokens of each row
+    loss_tokens: int
+    padded_tokens: int
+    text_bytes: int | None  # None where a row was cut: how much of its text is left is not known
+    active_bytes: int
+    footprint_bytes: int | None
+
+    @property
+    def real_tokens(self) -> int:
+        """Input positions that hold a token of a row."""
+        return sum(self.lengths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """All iterations of a training. The first one, and *warmup_iters* in all, are not steady."""
+
+    all: Sequence[Step]
+    warmup_iters: int
+
+    @property
+    def first(self) -> Step:
+        """The one that holds compilation."""
+        return self.all[0]
+
+    @property
+    def warm_up(self) -> Sequence[Step]:
+        """What follows the first step and is not steady yet."""
+        return self.all[1 : self.warmup_iters]
+
+    @property
+    def steady(self) -> Sequence[Step]:
+        """What rates are read off."""
+        return self.all[max(1, self.warmup_iters) :]
+
+    def elapsed_s(self) -> float:
+        """Time of the steady steps."""
+        return math.fsum(step.elapsed_s for step in self.steady)
+
+    def unsteady(self) -> Readings:
+        """What stands for a reading that needs more steady steps than there are."""
+        reason = f"too few steady iterations: {len(self.all)} in all, and warm-up takes {max(1, self.warmup_iters)}"
+        return Readings(values=(), reason=reason)
+
+
+def rates(steps: Steps) -> dict[str, Readings]:
+    """Rates over the steady steps, each with the tokens and the time of the same steps."""
+    steady = steps.steady
+    amounts = {
+        "train_tokens_per_s": sum(step.real_tokens for step in steady),
+        "train_loss_tokens_per_s": sum(step.loss_tokens for step in steady),
+        "train_padded_tokens_per_s": sum(step.padded_tokens for step in steady),
+        "train_steps_per_s": len(steady),
+        "train_rows_per_s": sum(len(step.lengths) for step in steady),
+    }
+    readings = {"first_step_s": _one(steps.first.elapsed_s)}
+    if not steady:
+        return readings | dict.fromkeys([*amounts, "train_bytes_per_s", "padding_share", "step_s"], steps.unsteady())
+    elapsed_s = steps.elapsed_s()
+    readings |= {name: _one(amount / elapsed_s) for name, amount in amounts.items()}
+    readings["train_bytes_per_s"] = _bytes_per_s(steady, elapsed_s)
+    readings["padding_share"] = _one(1 - amounts["train_tokens_per_s"] / amounts["train_padded_tokens_per_s"])
+    readings["step_s"] = Readings(values=tuple(step.elapsed_s for step in steady))
+    return readings
+
+
+def _bytes_per_s(steady: Sequence[Step], elapsed_s: float) -> Readings:
+    sizes = [step.text_bytes for step in steady if step.text_bytes is not None]
+    if len(sizes) < len(steady):
+        return Readings(values=(), reason="rows were cut, and how many bytes of them were left is not known")
+    return _one(sum(sizes) / elapsed_s)
+
+
+def utilisation(steps: Steps, flops: Callable[[Step], float], roof_flops_per_s: float) -> Readings:
+    """The FLOP of the steady steps over their time, as a share of what the machine can do."""
+    if not steps.steady:
+        return steps.unsteady()
+    return _one(math.fsum(map(flops, steps.steady)) / steps.elapsed_s() / roof_flops_per_s)
+
+
+def wall_parts(
+    steps: Steps, *, validation_s: float, batches_s: float, saving_s: float, wall_s: float
+) -> dict[str, float]:
+    """What the wall time consists of, in seconds; "other" is what none of the rest accounts for."""
+    parts = {
+        "first step": steps.first.elapsed_s,
+        "warm-up": math.fsum(step.elapsed_s for step in steps.warm_up),
+        "steady": steps.elapsed_s(),
+        "validation": validation_s,
+        "batches": batches_s,
+        "saving": saving_s,
+    }
+    return parts | {"other": wall_s - math.fsum(parts.values())}
+
+
+def wall_note(parts: dict[str, float]) -> str | None:
+    """What is wrong with the parts of the wall time; None where they account for it."""
+    wall_s = math.fsum(parts.values())
+    share = parts["other"] / wall_s
+    if abs(share) <= _UNACCOUNTED:
+        return None
+    return f"wall time: {format_percent(share)} of {format_value(wall_s, 's')} is in none of its parts"
+
+
+def memory_growth(steps: Steps) -> Readings:
+    """How much more memory is in use from one steady step to the next."""
+    in_use = {kind: theil_sen(values) for kind, values in _in_use(steps).items() if len(values) > 1}
+    if not in_use:
+        return steps.unsteady()
+    return Readings(values=tuple(its.point for its in in_use.values()), labels=tuple(in_use))
+
+
+def leaks(steps: Steps) -> list[str]:
+    """A note for every kind of memory that surely grows by more than it may."""
+    in_use = _in_use(steps)
+    suspects = {"active": (in_use["active"], _ACTIVE_LEAK)}
+    if footprint := in_use.get("footprint"):
+        suspects["footprint"] = (footprint[len(footprint) // 2 :], _FOOTPRINT_LEAK)
+    growth = {kind: (theil_sen(values), limit) for kind, (values, limit) in suspects.items() if len(values) > 1}
+    return [
+        f"memory grows by {format_value(slope.point, 'byte')} a step ({kind}): a leak, or a cache without a bound"
+        for kind, (slope, limit) in growth.items()
+        if slope.low > limit
+    ]
+
+
+def _in_use(steps: Steps) -> dict[str, list[int]]:
+    """Memory after each steady step, by kind."""
+    footprint = [step.footprint_bytes for step in steps.steady if step.footprint_bytes is not None]
+    return {"active": [step.active_bytes for step in steps.steady]} | ({"footprint": footprint} if footprint else {})
+
+
+def step_series(steps: Steps) -> dict[str, Series]:
+    """Every quantity of a step, by iteration."""
+    quantities: dict[str, tuple[str, list[float | None]]] = {
+        "train_loss": ("nat/token", [step.train_loss for step in steps.all]),
+        "trainer_loss": ("nat/token", [step.trainer_loss for step in steps.all]),
+        "learning_rate": ("1", [step.learning_rate for step in steps.all]),
+        "step_s": ("s", [step.elapsed_s for step in steps.all]),
+        "real_tokens": ("token", [step.real_tokens for step in steps.all]),
+        "loss_tokens": ("token", [step.loss_tokens for step in steps.all]),
+        "padded_tokens": ("token", [step.padded_tokens for step in steps.all]),
+        "rows": ("row", [len(step.lengths) for step in steps.all]),
+        "text_bytes": ("byte", [step.text_bytes for step in steps.all]),
+        "active_bytes": ("byte", [step.active_bytes for step in steps.all]),
+        "footprint_bytes": ("byte", [step.footprint_bytes for step in steps.all]),
+    }
+    iterations = tuple(float(number) for number in range(1, len(steps.all) + 1))
+    return {
+        name: Series(
+            unit=unit, x_unit="iteration", x=iterations, y=tuple(float(value) for value in values if value is not None)
+        )
+        for name, (unit, values) in quantities.items()
+        if None not in values
+    }
+
+
+def _one(value: float) -> Readings:
+    return Readings(values=(value,))

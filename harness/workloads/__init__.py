@@ -1,1 +1,0 @@
-"""What each suite measures, inside a worker process: a job in, a sample out."""

@@ -1,0 +1,116 @@
+from dataclasses import replace
+
+import pytest
+
+from harness.analysis.preflight import RULES, Circumstances, RowFacts, Severity, examine, leaked_markers, stopping
+
+FINE = RowFacts(
+    split="train",
+    number=1,
+    tokens=10,
+    targets=9,
+    leading_bos=0,
+    closed=True,
+    prompt_is_prefix=True,
+    foreign=(),
+)
+USUAL = Circumstances(own_template=True, conversations=True, adds_bos=False, mask_prompt=False, longest=32)
+
+
+def found(*rows, **changes):
+    return [(its.rule, its.severity) for its in examine(rows, replace(USUAL, **changes))]
+
+
+def rows(count, **changes):
+    return [replace(FINE, number=number, **changes) for number in range(1, count + 1)]
+
+
+def test_rows_without_a_fault_have_no_finding():
+    assert found(*rows(3)) == []
+
+
+def test_a_row_of_plain_text_has_no_turns_to_be_wrong():
+    assert found(replace(FINE, closed=None, prompt_is_prefix=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "changes", "finding"),
+    [
+        ({"closed": False}, {}, ("turn-end", Severity.STOP)),
+        ({"foreign": ("<|im_end|>",)}, {}, ("foreign-markers", Severity.STOP)),
+        ({"leading_bos": 2}, {}, ("bos", Severity.STOP)),
+        ({"leading_bos": 0}, {"adds_bos": True}, ("bos", Severity.NOTE)),
+        ({"prompt_is_prefix": False}, {}, ("prompt-prefix", Severity.NOTE)),
+        ({"prompt_is_prefix": False}, {"mask_prompt": True}, ("prompt-prefix", Severity.STOP)),
+        ({"targets": 0}, {}, ("no-targets", Severity.STOP)),
+        ({"tokens": 33}, {}, ("truncated", Severity.STOP)),
+        ({"tokens": 32}, {"positions": 31}, ("beyond-positions", Severity.STOP)),
+        ({"seen_in_training": True}, {}, ("contaminated", Severity.NOTE)),
+        ({}, {"own_template": False}, ("no-template", Severity.NOTE)),
+    ],
+)
+def test_each_fault_has_its_rule(row, changes, finding):
+    assert found(replace(FINE, **row), **changes) == [finding]
+
+
+@pytest.mark.parametrize(
+    ("row", "changes"),
+    [
+        ({"leading_bos": 1}, {"adds_bos": True}),
+        ({"targets": 1}, {}),
+        ({"tokens": 32}, {"positions": 32}),
+        ({"closed": None, "prompt_is_prefix": None}, {"own_template": False, "conversations": False}),
+    ],
+)
+def test_what_is_just_right_is_not_found(row, changes):
+    assert found(replace(FINE, **row), **changes) == []
+
+
+def test_a_finding_names_the_first_five_rows_of_a_split_and_counts_the_rest():
+    its = [*rows(7, closed=False), replace(FINE, split="valid", number=4, closed=False), FINE]
+    wrong = "the last answer is not closed by an end-of-text token"
+    remedy = "the model would never learn to stop; mend the chat template"
+    assert [str(finding) for finding in examine(its, USUAL)] == [
+        f"[turn-end] train rows 1, 2, 3, 4, 5 and 2 more: {wrong}; {remedy}",
+        f"[turn-end] valid row 4: {wrong}; {remedy}",
+    ]
+
+
+def test_what_is_to_be_noted_of_all_rows_is_one_note():
+    its = [*rows(3, seen_in_training=True), replace(FINE, split="valid", seen_in_training=True)]
+    (finding,) = examine(its, USUAL)
+    assert finding.text == "every row: the same text is a training row"
+
+
+def test_all_foreign_markers_of_a_split_are_named():
+    its = [replace(FINE, foreign=("<|im_end|>",)), replace(FINE, number=2, foreign=("[INST]", "<|im_end|>")), FINE]
+    (finding,) = examine(its, USUAL)
+    assert finding.text.startswith("train rows 1, 2: turn markers of another family are plain text")
+    assert finding.text.endswith(": <|im_end|>, [INST]")
+
+
+def test_a_row_that_is_masked_and_cut_away_is_told_how():
+    (finding,) = examine([replace(FINE, targets=0)], replace(USUAL, mask_prompt=True))
+    assert finding.text == "train row 1: nothing is left to learn after masking the prompt and cutting at 32 tokens"
+
+
+def test_what_stops_comes_first_and_only_what_is_not_accepted_stops():
+    findings = examine([replace(FINE, tokens=33, closed=False, targets=0)], USUAL)
+    assert [its.rule for its in findings] == ["turn-end", "no-targets", "truncated"]
+    assert [its.rule for its in stopping(findings, ("turn-end",))] == ["no-targets", "truncated"]
+    assert stopping(findings, tuple(RULES)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "leaked"),
+    [
+        ("Htem <|im_start|>)mat", ("<|im_start|>",)),
+        ("Paris.</s>", ("</s>",)),
+        ("[INST] Again? [/INST]", ("[INST]", "[/INST]")),
+        ("The capital of France is Paris.", ()),
+        ("x < y and y > z | w", ()),
+        ("### Response: <s>struck out", ()),
+    ],
+)
+def test_a_marker_of_any_family_in_an_answer_has_leaked(text, leaked):
+    assert leaked_markers(text) == leaked

@@ -1,0 +1,27 @@
+"""A machine in words: what its commands print and what its small files hold."""
+
+import fnmatch
+from dataclasses import dataclass, field
+
+from harness.machine import system
+
+
+@dataclass(frozen=True)
+class FakeSystem:
+    """Stands in for `harness.machine.system`. A command is found by its program, or by the program
+    with its arguments.
+    """
+
+    commands: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def install(self, monkeypatch):
+        monkeypatch.setattr(system, "output", self.output)
+        monkeypatch.setattr(system, "text", self.files.get)
+        monkeypatch.setattr(system, "texts", self.texts)
+
+    def output(self, program, *arguments, directory=None):
+        return self.commands.get(" ".join([program, *arguments]), self.commands.get(program))
+
+    def texts(self, pattern):
+        return [self.files[path] for path in sorted(self.files) if fnmatch.fnmatch(path, pattern)]
