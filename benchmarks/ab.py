@@ -22,8 +22,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.gate import decide as gate
-from harness.gate import policy_file as policyfile
+from harness.gate import decide, policy_file
 from harness.gate.verdicts import GateVerdict
 from harness.results import store
 
@@ -60,7 +59,7 @@ def call(percent: float, seed: int, pairs: int) -> Call:
 def _found(results: Path) -> Call:
     """What the two stored runs say."""
     a, b = (store.read_run(path) for path in sorted(results.iterdir()))
-    result = gate.gate(a, b, policyfile.read_gate_policy(), today=a.run.started_at)
+    result = decide.gate(a, b, policy_file.read_gate_policy(), today=a.run.started_at)
     worse = [row.title for row in result.rows if row.verdict is GateVerdict.REGRESSION]
     entry = b.run.options["ab"]
     process_s = statistics.median(sample for sample in _process_s(a))

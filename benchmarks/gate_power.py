@@ -19,7 +19,7 @@ import numpy as np
 from scipy import stats as reference
 
 from harness.analysis.judge import Demand, Judgement, Verdict, judge, level
-from harness.analysis.stats import false_discovery as families
+from harness.analysis.stats import false_discovery
 from harness.gate import looks
 from harness.results.records import Better, Kind, Metric
 
@@ -308,10 +308,10 @@ def regressions(judgements: Sequence[Judgement], demand: Demand, processes: int)
         if its.worse is not None:
             near = its.worse.ratio.low if its.worse.ratio.point > 1 else its.worse.ratio.high
             away = demand.margin > 0 and (near > 1) == (its.worse.ratio.point > 1)
-            gross = away and families.is_gross(near, demand.tolerance, demand.margin)
+            gross = away and false_discovery.is_gross(near, demand.tolerance, demand.margin)
             chance = min(its.worse.rise, its.worse.fall)
-            chances[place] = families.Chance(chance=chance, level=level(processes, demand.looks), gross=gross)
-    found = families.believed(chances)
+            chances[place] = false_discovery.Chance(chance=chance, level=level(processes, demand.looks), gross=gross)
+    found = false_discovery.believed(chances)
     return {place for place, its in enumerate(judgements) if its.verdict is Verdict.WORSE and place in found}
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.stats import change_points as shifts
+from harness.analysis.stats import change_points
 
 _RUNS, _SEED, _NEAR, _SPREAD, _TOLERANCE = 100, 7, 2, 0.02, 0.03
 _STEPS = ((0.05, 1), (0.05, 3), (0.05, 5), (0.05, 10), (0.10, 1), (0.10, 3), (0.10, 5))
@@ -71,14 +71,16 @@ def _detectors() -> dict[str, Detector]:
 
 
 def _ours(values: Values) -> list[tuple[int, float]]:
-    return [(its.at, its.change) for its in shifts.shifts(values, _TOLERANCE).found]
+    return [(its.at, its.change) for its in change_points.shifts(values, _TOLERANCE).found]
 
 
 def _plain(values: Values) -> list[tuple[int, float]]:
     """Without spikes set aside and without regard to how values hang together; the same filter."""
     logs = np.log(values)
-    price = 4 * math.log(len(logs)) * shifts._deviation(logs.tolist()) ** 2
-    limits = shifts._merged(logs.tolist(), [0, *shifts._boundaries(logs.tolist(), price), len(logs)], _TOLERANCE)
+    price = 4 * math.log(len(logs)) * change_points._deviation(logs.tolist()) ** 2
+    limits = change_points._merged(
+        logs.tolist(), [0, *change_points._boundaries(logs.tolist(), price), len(logs)], _TOLERANCE
+    )
     levels = [float(np.median(values[start:end])) for start, end in pairwise(limits)]
     return [(at, b / a - 1) for at, a, b in zip(limits[1:-1], levels, levels[1:], strict=False)]
 
@@ -87,7 +89,7 @@ def _otava(values: Values, *, most_p: float) -> list[tuple[int, float]]:
     from otava.analysis import compute_change_points  # noqa: PLC0415
 
     found, _ = compute_change_points(list(values), window_len=50, max_pvalue=most_p, min_magnitude=_TOLERANCE)
-    enough = [its for its in found if len(values) - its.index >= shifts.LATER]
+    enough = [its for its in found if len(values) - its.index >= change_points.LATER]
     return [(its.index, its.stats.mean_2 / its.stats.mean_1 - 1) for its in enough]
 
 

@@ -30,7 +30,7 @@ from harness.inputs.plans import Job  # noqa: E402
 from harness.machine.clock import Stopwatch  # noqa: E402
 from harness.session.worker_requests import fetch  # noqa: E402
 from harness.worker import mlxlm  # noqa: E402
-from harness.worker.mlxlm import trainer as mlxlm_training  # noqa: E402
+from harness.worker.mlxlm.trainer import _leave, _trainer_loss  # noqa: E402
 from harness.worker.workloads import training  # noqa: E402
 from harness.worker.workloads.context import Context  # noqa: E402
 from harness.worker.workloads.response import stamped  # noqa: E402
@@ -65,7 +65,7 @@ def true_loss_share(context: Context) -> float:
     loaded = context.load()
     mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
     loaded.model.train()
-    mlxlm_training._leave(loaded.model, mx.array(0.0), mx.array(0))
+    _leave(loaded.model, mx.array(0.0), mx.array(0))
     optimizer = mlx.optimizers.Adam(learning_rate=1e-4)
     state = [loaded.model.state, optimizer.state, mx.random.state]
 
@@ -80,7 +80,7 @@ def true_loss_share(context: Context) -> float:
 
         return step
 
-    steps = {"own": step_with(trainer.default_loss), "true": step_with(mlxlm_training._trainer_loss)}
+    steps = {"own": step_with(trainer.default_loss), "true": step_with(_trainer_loss)}
     times: dict[str, list[float]] = {name: [] for name in steps}
     batch = mx.random.randint(0, 1000, (2, 97)), mx.array([[0, 90], [0, 60]])
     for number in range(PAIRS + 1):

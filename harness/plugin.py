@@ -13,8 +13,7 @@ from harness.gate.verdicts import CANNOT_JUDGE, GateResult
 from harness.inputs import cases
 from harness.inputs.plans import Case
 from harness.inputs.protocol import Failure
-from harness.results import locate as lookup
-from harness.results import store
+from harness.results import locate, store
 from harness.results.records import Sample, Status
 from harness.session import settings
 from harness.session.ab import turnstile
@@ -154,7 +153,7 @@ def _run_to_resume(name: str, results_dir: Path) -> Path:
     Raises:
         HarnessError: if there is none.
     """
-    path = lookup.locate(name, results_dir)
+    path = locate.locate(name, results_dir)
     if not path.is_dir():
         raise HarnessError(f"--resume: {path} is a bundle; only a run's own directory can be gone on with")
     return path
@@ -166,7 +165,7 @@ def _gatekeeper(baseline: str, policy: str, results_dir: Path) -> Gatekeeper:
     Raises:
         HarnessError: if there is no such baseline or policy, or one of them cannot be read.
     """
-    path = lookup.locate(baseline, results_dir)
+    path = locate.locate(baseline, results_dir)
     return Gatekeeper(baseline=store.read_run(path), policy=read_gate_policy(policy), asked=(baseline, path))
 
 
@@ -352,11 +351,11 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
 
 
 def _write_report(session: Session) -> str:
-    from harness.report import build as reporting  # noqa: PLC0415 - neither Jinja nor matplotlib is needed to collect or to measure
+    from harness.report import build  # noqa: PLC0415 - neither Jinja nor matplotlib is needed to collect or to measure
 
-    runs = reporting.read([session.directory])
-    report = reporting.build("comparison", runs, beside=session.directory)
-    page, *others = reporting.write(report, session.directory, ("md", "html"))
+    runs = build.read([session.directory])
+    report = build.build("comparison", runs, beside=session.directory)
+    page, *others = build.write(report, session.directory, ("md", "html"))
     return f"{page} (and {', '.join(its.name for its in others)})"
 
 

@@ -15,7 +15,7 @@ from harness import __version__
 from harness.cli import main
 from harness.errors import HarnessError
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
-from harness.session.ab import compare as ab
+from harness.session.ab.compare import Outcome
 from harness.session.ab.pairs import Plan
 from tests.support.samples import Page, bundle, environment, failed, full_record, measured, record, small_run, stored
 
@@ -482,9 +482,9 @@ def comparison(here, monkeypatch):
         row = GateRow(case="c", metric="m", verdict=asked.verdict, reason="because")
         result = GateResult(baseline="a", candidate="b", design="pairs", rows=(row,))
         runs = tuple(results_dir.iterdir()) * 2
-        return ab.Outcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
+        return Outcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
 
-    monkeypatch.setattr(ab, "compare", compare)
+    monkeypatch.setattr("harness.session.ab.compare.compare", compare)
     return asked
 
 
@@ -518,7 +518,7 @@ def test_a_comparison_that_is_interrupted_twice_ends_without_a_traceback(compari
     def compare(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ab, "compare", compare)
+    monkeypatch.setattr("harness.session.ab.compare.compare", compare)
     assert main(["ab", "same", "same", "--", "suites"]) == 130
     assert capsys.readouterr().err == "tunebench: interrupted\n"
 

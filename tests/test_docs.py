@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.inputs import config_files as configs
-from harness.report import build as reporting
+from harness.inputs import config_files
+from harness.report import build
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def test_a_name_in_the_readme_s_examples_exists(kind):
     named = {name for names in re.findall(rf"{flag} ([\w,.:/-]+)", README) for name in names.split(",")}
     assert named
     ours = {name for name in named if ":" not in name and name != "CONFIG" and not name.endswith(".toml")}
-    assert ours <= set(configs.known(kind))
+    assert ours <= set(config_files.known(kind))
 
 
 def test_links_in_the_docs_lead_somewhere():
@@ -94,10 +94,10 @@ def test_links_in_the_docs_lead_somewhere():
 def sections_of_published_reports():
     names = set()
     for path in sorted((ROOT / "results" / "published").glob("*.json")):
-        runs = reporting.read([path])
-        for kind in reporting.KINDS:
-            if reporting.suits(kind, runs):
-                names |= {its.name for its in reporting.build(kind, runs, beside=ROOT).sections}
+        runs = build.read([path])
+        for kind in build.KINDS:
+            if build.suits(kind, runs):
+                names |= {its.name for its in build.build(kind, runs, beside=ROOT).sections}
     return names
 
 

@@ -9,7 +9,7 @@ from harness.machine import energy, environment, system
 from harness.machine.doctor import Facts
 from harness.paths import cache_dir, without_home
 from harness.results.records import Environment
-from harness.session import worker_requests as asking
+from harness.session import worker_requests
 
 
 def gather(results_dir: Path) -> Facts:
@@ -17,7 +17,7 @@ def gather(results_dir: Path) -> Facts:
     power = environment.load_and_power()
     failure = None
     try:
-        seen = replace(asking.examine(), power=power)
+        seen = replace(worker_requests.examine(), power=power)
     except HarnessError as error:
         failure = without_home(str(error))
         seen = Environment(

@@ -11,7 +11,7 @@ from harness.gate.formats.github_annotations import annotations
 from harness.gate.formats.json_answer import as_json
 from harness.gate.formats.junit import junit
 from harness.gate.verdicts import GateResult, GateVerdict
-from harness.gate.wording import terms as words
+from harness.gate.wording import terms
 from harness.report.kinds.gate import gate_report
 from harness.report.page import Report
 from harness.report.render.render import render
@@ -132,7 +132,7 @@ def _summarise(result: GateResult, path: Path) -> None:
 
 
 def _outputs(result: GateResult) -> bytes:
-    regressions = len(words.counting(result.rows, GateVerdict.REGRESSION))
+    regressions = len(terms.counting(result.rows, GateVerdict.REGRESSION))
     its = {"verdict": result.verdict.value, "exit-code": result.exit_code, "regressions": regressions}
     return "".join(f"{name}={value}\n" for name, value in its.items()).encode()
 

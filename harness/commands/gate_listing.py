@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.commands.listings import grid, plain
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
-from harness.gate.wording import summary as telling
-from harness.gate.wording import terms as words
+from harness.gate.wording import summary, terms
 from harness.gate.wording.change_text import NOTHING, change
 
 LEAST_COLUMNS = 80
@@ -21,26 +20,26 @@ def gate(result: GateResult, columns: int = 120) -> str:
     Its tables are at most *columns* wide, or `LEAST_COLUMNS` where that is more.
     """
     columns = max(columns, LEAST_COLUMNS)
-    rows, paired = result.rows, words.in_pairs(result)
-    open_, allowed = words.undecided(result)
-    worse, folded = telling.regressions(result)
-    ignored = Counter(row.ignored or row.reason for row in words.ignored(rows))
+    rows, paired = result.rows, terms.in_pairs(result)
+    open_, allowed = terms.undecided(result)
+    worse, folded = summary.regressions(result)
+    ignored = Counter(row.ignored or row.reason for row in terms.ignored(rows))
     lines = [
         f"{result.candidate} against {result.baseline}: {result.design}; policy {result.policy}",
-        *telling.origins(result),
+        *summary.origins(result),
         *(f"warning: {warning}" for warning in result.warnings),
         "",
-        telling.headline(result),
+        summary.headline(result),
         *_figures(worse, columns, paired=paired),
-        *(["", *telling.watched_too(folded)] if folded else ()),
+        *(["", *summary.watched_too(folded)] if folded else ()),
         *_unjudged(result, paired=paired),
-        *_figures(words.measured(open_), columns, paired=paired),
-        *_figures(words.best_first(words.counting(rows, GateVerdict.IMPROVED)), columns, paired=paired),
+        *_figures(terms.measured(open_), columns, paired=paired),
+        *_figures(terms.best_first(terms.counting(rows, GateVerdict.IMPROVED)), columns, paired=paired),
         "",
-        words.passes(rows),
-        *([telling.still_open(len(allowed))] if allowed else ()),
+        terms.passes(rows),
+        *([summary.still_open(len(allowed))] if allowed else ()),
         *(f"{count} ignored: {reason}" for reason, count in ignored.items()),
-        words.last_line(result),
+        terms.last_line(result),
     ]
     return "\n".join(map(plain, lines)) + "\n"
 
@@ -62,9 +61,9 @@ def _cells(row: GateRow, *, paired: bool) -> tuple[str, ...]:
         row.case,
         row.title,
         change(row),
-        words.detectable(row),
-        words.processes(row),
-        words.remark(row, paired=paired),
+        terms.detectable(row),
+        terms.processes(row),
+        terms.remark(row, paired=paired),
     )
 
 
@@ -78,9 +77,9 @@ def _paragraph(cells: Sequence[str], columns: int) -> Iterator[str]:
 
 
 def _unjudged(result: GateResult, *, paired: bool) -> list[str]:
-    folded = words.unjudged(result)
+    folded = terms.unjudged(result)
     shown = (
-        f"{its.row.verdict.value}: {its.where}: {words.names(its.titles)}: {words.why(its.row, paired=paired)}"
+        f"{its.row.verdict.value}: {its.where}: {terms.names(its.titles)}: {terms.why(its.row, paired=paired)}"
         for its in folded[:_MOST_ROWS]
     )
     return ["", *shown, *_rest(folded)] if folded else []

@@ -21,12 +21,11 @@ Arguments = Any  # what argparse made of the command line: a namespace of the op
 
 def doctor(arguments: Arguments) -> int:
     """Tell whether this machine's numbers can be trusted."""
-    from harness.commands import doctor_facts as checkup
-    from harness.commands import listings
+    from harness.commands import doctor_facts, listings
     from harness.machine import doctor
     from harness.results import codec
 
-    its = doctor.examine(checkup.gather(arguments.results_dir))
+    its = doctor.examine(doctor_facts.gather(arguments.results_dir))
     sys.stdout.write(codec.encode(its, indent=1).decode() if arguments.json else listings.doctor(its))
     return 0 if its.ok else 1
 
@@ -46,33 +45,31 @@ def runs(arguments: Arguments) -> int:
 def show(arguments: Arguments) -> int:
     """Show one run."""
     from harness.commands import listings
-    from harness.results import locate as lookup
-    from harness.results import store
+    from harness.results import locate, store
 
-    bundle = store.read_run(lookup.locate(arguments.run, arguments.results_dir))
+    bundle = store.read_run(locate.locate(arguments.run, arguments.results_dir))
     sys.stdout.write(listings.run(bundle))
     return 0
 
 
 def report(arguments: Arguments) -> int:
     """Render reports from stored runs."""
-    from harness.report import build as reporting
-    from harness.results import locate as lookup
-    from harness.results import store
+    from harness.report import build
+    from harness.results import locate, store
 
-    runs = reporting.read(lookup.locate(name, arguments.results_dir) for name in arguments.run)
+    runs = build.read(locate.locate(name, arguments.results_dir) for name in arguments.run)
     beside = runs[0].path if runs[0].path.is_dir() else Path()
     directory = arguments.output or beside
-    every = [kind for kind in reporting.KINDS if reporting.suits(kind, runs)]
-    kinds = every if arguments.kind == reporting.ALL else [arguments.kind]
+    every = [kind for kind in build.KINDS if build.suits(kind, runs)]
+    kinds = every if arguments.kind == build.ALL else [arguments.kind]
     forms = list(dict.fromkeys(arguments.format.split(",")))
     for kind in kinds:
         own = {"policy": arguments.policy, "templates": arguments.templates}
-        made = reporting.build(kind, runs, beside=directory, **own)
-        for path in reporting.write(made, directory, forms, templates=arguments.templates):
+        made = build.build(kind, runs, beside=directory, **own)
+        for path in build.write(made, directory, forms, templates=arguments.templates):
             sys.stdout.write(f"{path}\n")
         if kind == "cards" and "md" in forms:
-            for name, content in reporting.card_files(runs, policy=arguments.policy):
+            for name, content in build.card_files(runs, policy=arguments.policy):
                 store.write_bytes(directory / name, content)
                 sys.stdout.write(f"{directory / name}\n")
     return 0
@@ -92,19 +89,17 @@ def verify(arguments: Arguments) -> int:
 
 def gate(arguments: Arguments) -> int:
     """Judge a stored run against another."""
-    from harness.commands import gate_answers as announcing
-    from harness.gate import decide as gate
-    from harness.gate import policy_file as policyfile
+    from harness.commands import gate_answers
+    from harness.gate import decide, policy_file
     from harness.machine.clock import utc_now
-    from harness.results import locate as lookup
-    from harness.results import store
+    from harness.results import locate, store
 
-    announcing.check(_places(arguments))
+    gate_answers.check(_places(arguments))
     names = (arguments.baseline, arguments.candidate)
-    paths = [lookup.locate(name, arguments.results_dir) for name in names]
+    paths = [locate.locate(name, arguments.results_dir) for name in names]
     baseline, candidate = map(store.read_run, paths)
-    policy = policyfile.read_gate_policy(arguments.policy)
-    result = gate.gate(baseline, candidate, policy, today=utc_now())
+    policy = policy_file.read_gate_policy(arguments.policy)
+    result = decide.gate(baseline, candidate, policy, today=utc_now())
     return _answer(_found(result, paths, names), arguments)
 
 
@@ -113,22 +108,21 @@ def _answer(result: "GateResult", arguments: Arguments, stored: str = "") -> int
 
     *stored* says where the runs are, if that is news.
     """
-    from harness.commands import gate_answers as announcing
-    from harness.commands import gate_listing as gatelisting
+    from harness.commands import gate_answers, gate_listing
 
     places = _places(arguments)
     shown = sys.stderr if places.on_stdout else sys.stdout
     columns = shutil.get_terminal_size().columns
-    shown.write(stored + gatelisting.gate(result, columns) + announcing.lines(result, places))
+    shown.write(stored + gate_listing.gate(result, columns) + gate_answers.lines(result, places))
     shown.flush()
-    announcing.write(result, places, sys.stdout.write)
+    gate_answers.write(result, places, sys.stdout.write)
     return result.exit_code
 
 
 def _places(arguments: Arguments) -> "Places":
-    from harness.commands import gate_answers as announcing
+    from harness.commands import gate_answers
 
-    return announcing.Places(
+    return gate_answers.Places(
         json=arguments.json,
         md=arguments.md,
         junit=arguments.junit,
@@ -138,13 +132,13 @@ def _places(arguments: Arguments) -> "Places":
 
 def _found(result: "GateResult", paths: Sequence[Path], typed: Sequence[str | None]) -> "GateResult":
     """The answer with where both sides were read, as it can be typed here."""
-    from harness.gate import provenance as origins
+    from harness.gate import provenance
     from harness.paths import without_home
     from harness.results import baselines
 
     here = Path.cwd()
     near = [path.relative_to(here) if path.is_relative_to(here) else path for path in paths]
-    return origins.found(
+    return provenance.found(
         result,
         typed=[name and without_home(name) for name in typed],
         numbers=[baselines.number(path) for path in paths],
@@ -156,10 +150,9 @@ def baseline_save(arguments: Arguments) -> int:
     """Make a run the baseline of a name."""
     from harness.commands import listings
     from harness.gate import save_baseline
-    from harness.results import baselines, store
-    from harness.results import locate as lookup
+    from harness.results import baselines, locate, store
 
-    bundle = store.read_run(lookup.locate(arguments.run, arguments.results_dir))
+    bundle = store.read_run(locate.locate(arguments.run, arguments.results_dir))
     own = {"results_dir": arguments.results_dir, "accept": arguments.accept_regression}
     try:
         line = save_baseline.save(bundle, arguments.name, arguments.reason, **own)
@@ -173,13 +166,13 @@ def baseline_save(arguments: Arguments) -> int:
 def baseline_list(arguments: Arguments) -> int:
     """List the baselines."""
     from harness.commands import listings
-    from harness.machine import clock as meters
+    from harness.machine import clock
     from harness.results import baselines
 
     shelves, problems = baselines.read(arguments.results_dir)
     for problem in problems:
         sys.stderr.write(f"skipped: {problem}\n")
-    sys.stdout.write(listings.baselines(shelves, arguments.results_dir, meters.utc_now()))
+    sys.stdout.write(listings.baselines(shelves, arguments.results_dir, clock.utc_now()))
     return 0
 
 
@@ -187,10 +180,9 @@ def history(arguments: Arguments) -> int:
     """Show a metric over all stored runs."""
     from harness.analysis import history as timelines
     from harness.commands import listings
-    from harness.report import build as reporting
-    from harness.report import history_runs as histories
+    from harness.report import build, history_runs
 
-    found = histories.read(arguments.results_dir, arguments.metric, arguments.case, every=arguments.all_runs)
+    found = history_runs.read(arguments.results_dir, arguments.metric, arguments.case, every=arguments.all_runs)
     for problem in found.problems:
         sys.stderr.write(f"skipped: {problem}\n")
     lines = timelines.timelines([run.bundle for run in found.runs], arguments.metric)
@@ -199,39 +191,35 @@ def history(arguments: Arguments) -> int:
     else:
         options = {"metric": arguments.metric} | ({"case": arguments.case} if arguments.case else {})
         options |= {"left_out": str(found.left_out)} if found.left_out else {}
-        report = reporting.build("history", found.runs, beside=arguments.output, options=options)
-        for path in reporting.write(report, arguments.output, list(dict.fromkeys(arguments.format.split(",")))):
+        report = build.build("history", found.runs, beside=arguments.output, options=options)
+        for path in build.write(report, arguments.output, list(dict.fromkeys(arguments.format.split(",")))):
             sys.stdout.write(f"{path}\n")
     return 1 if any(line.worsened for line in lines) else 0
 
 
 def ab(arguments: Arguments) -> int:
     """Measure two environments in turns and judge one against the other."""
-    from harness.commands import gate_answers as announcing
-    from harness.commands import listings
-    from harness.gate import decide as gate
-    from harness.gate import policy_file as policyfile
+    from harness.commands import gate_answers, listings
+    from harness.gate import decide, policy_file
     from harness.machine.clock import utc_now
     from harness.machine.signals import Stop, stoppable
-    from harness.session.ab import arms
-    from harness.session.ab import compare as ab
-    from harness.session.ab import prepare as making
+    from harness.session.ab import arms, compare, prepare
 
-    announcing.check(_places(arguments))
-    plan = ab.plan(arguments.pairs, arguments.budget, arguments.seed)
+    gate_answers.check(_places(arguments))
+    plan = compare.plan(arguments.pairs, arguments.budget, arguments.seed)
     specs = [arms.parse(text) for text in (arguments.a, arguments.b)]
-    policy = policyfile.read_gate_policy(arguments.policy)
-    ab.check(arguments.passed_on)
+    policy = policy_file.read_gate_policy(arguments.policy)
+    compare.check(arguments.passed_on)
     stop = Stop()
     try:
         with stoppable() as stop:
-            a, b = (making.make(spec, say=_say) for spec in specs)
-            outcome = ab.compare(
+            a, b = (prepare.make(spec, say=_say) for spec in specs)
+            outcome = compare.compare(
                 (a, b),
                 arguments.passed_on,
                 plan,
                 results_dir=arguments.results_dir,
-                gate=lambda baseline, candidate, looks: gate.gate(
+                gate=lambda baseline, candidate, looks: decide.gate(
                     baseline, candidate, policy, today=utc_now(), looks=looks
                 ),
                 say=_say,
@@ -254,10 +242,9 @@ def _say(text: str) -> None:
 def export(arguments: Arguments) -> int:
     """Write a run as one file."""
     from harness.report.export import export as exporting
-    from harness.results import locate as lookup
-    from harness.results import store
+    from harness.results import locate, store
 
-    bundle = store.read_run(lookup.locate(arguments.run, arguments.results_dir))
+    bundle = store.read_run(locate.locate(arguments.run, arguments.results_dir))
     data = exporting.export(bundle, arguments.format, better=arguments.better)
     if arguments.output is None:
         sys.stdout.buffer.write(data)
@@ -269,18 +256,18 @@ def export(arguments: Arguments) -> int:
 def models(arguments: Arguments) -> int:
     """List the registry, or show or fetch one of its models."""
     from harness.commands import listings
-    from harness.inputs import config_files as configs
-    from harness.session import worker_requests as asking
+    from harness.inputs import config_files
+    from harness.session import worker_requests
 
     if arguments.action == "fetch":
         return _fetch(arguments)
-    adapter = configs.read_adapter(arguments.lora) if arguments.lora else None
+    adapter = config_files.read_adapter(arguments.lora) if arguments.lora else None
     if arguments.action is None:
-        models = [configs.read_model(name) for name in configs.known("models")]
-        sys.stdout.write(listings.models(models, asking.count(models, adapter)))
+        models = [config_files.read_model(name) for name in config_files.known("models")]
+        sys.stdout.write(listings.models(models, worker_requests.count(models, adapter)))
         return 0
-    model = configs.read_model(arguments.name)
-    counted = asking.count([model], adapter)[model.name]
+    model = config_files.read_model(arguments.name)
+    counted = worker_requests.count([model], adapter)[model.name]
     if "problem" in counted:
         raise HarnessError(counted["problem"])
     sys.stdout.write(listings.model(model, counted))
@@ -289,12 +276,11 @@ def models(arguments: Arguments) -> int:
 
 def _fetch(arguments: Arguments) -> int:
     from harness.commands import listings
-    from harness.inputs import config_files as configs
-    from harness.session import settings
-    from harness.session import worker_requests as asking
+    from harness.inputs import config_files
+    from harness.session import settings, worker_requests
 
-    model = configs.read_model(arguments.name)
+    model = config_files.read_model(arguments.name)
     settings.check_source(arguments.weights)
     quantization = settings.quantization(arguments.quantize)
-    sys.stdout.write(listings.ready(asking.fetch(model, arguments.weights, quantization=quantization)))
+    sys.stdout.write(listings.ready(worker_requests.fetch(model, arguments.weights, quantization=quantization)))
     return 0

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from harness.gate.decide import gate
 from harness.gate.policy import GatePolicy
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Role
-from harness.gate.wording import change_text as moved
-from harness.gate.wording import terms as words
+from harness.gate.wording import change_text, terms
 from harness.results.records import Better, Bundle, Record, Status
 
 _LOSS = "nat/token"
@@ -54,7 +53,7 @@ def against(present: Bundle, candidate: Bundle, policy: GatePolicy, today: str) 
     ordered = sorted(((its, row) for row in counting if (its := _estimate(row)) is not None), key=lambda its: -its[0])
     return Standing(
         verdict=result.verdict,
-        worse=tuple(map(_told, words.worst_first(worse))),
+        worse=tuple(map(_told, terms.worst_first(worse))),
         worst=_told(ordered[0][1]) if ordered else None,
     )
 
@@ -86,14 +85,14 @@ def _estimate(row: GateRow) -> float | None:
 
 def _told(row: GateRow) -> str:
     """A row's change with its interval; where it has none, why."""
-    change = moved.change(row)
+    change = change_text.change(row)
     if row.ratio is None:
         apart = (
-            moved.of_ratio(row, row.candidate / row.baseline)
+            change_text.of_ratio(row, row.candidate / row.baseline)
             if _estimate(row) and row.candidate and row.baseline
             else ""
         )
-        parts = (change.strip(moved.NOTHING), apart, row.reason)
+        parts = (change.strip(change_text.NOTHING), apart, row.reason)
         change = ", ".join(filter(None, parts))
     return f"{row.case} {row.title}: {change}"
 

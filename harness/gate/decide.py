@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import median
 
-from harness.analysis import drift_between_runs as machine
+from harness.analysis import drift_between_runs
 from harness.analysis.judge import Demand, Verdict, fewest_needed, judge
 from harness.analysis.labels import over_all_labels
 from harness.analysis.stats.estimates import Interval, process_values
-from harness.gate import preconditions as comparing
+from harness.gate import preconditions
 from harness.gate.exact import without_noise
 from harness.gate.multiplicity import Draft, promoted, settled
 from harness.gate.policy import GatePolicy, Subject, Terms, policy_warnings, terms
@@ -58,7 +58,7 @@ def gate(
     paired = baseline.run.id != candidate.run.id and (
         candidate.run.paired_with == baseline.run.id or baseline.run.paired_with == candidate.run.id
     )
-    shifts = () if paired else machine.shift(baseline, candidate)
+    shifts = () if paired else drift_between_runs.shift(baseline, candidate)
     its = _Setting(
         baseline=baseline,
         candidate=candidate,
@@ -81,7 +81,7 @@ def gate(
         rows=rows,
         warnings=(
             *([_SAME] if baseline.run.id == candidate.run.id else []),
-            *comparing.warnings(baseline, candidate, today),
+            *preconditions.warnings(baseline, candidate, today),
             *([its.moved] if its.moved else []),
             *unknown,
             *policy_warnings(policy, seen, today),
@@ -174,7 +174,7 @@ def _of_piece(
         return Draft(row=replace(row, verdict=GateVerdict.MISSING, reason=reason))
     sides = process_values(metric.parts()[label]), process_values(after)
     row = replace(row, baseline=median(sides[0]), candidate=median(sides[1]), processes=(len(sides[0]), len(sides[1])))
-    if differing := comparing.differing(its.baseline, its.candidate, a, b, metric, name):
+    if differing := preconditions.differing(its.baseline, its.candidate, a, b, metric, name):
         return Draft(row=replace(row, verdict=GateVerdict.NOT_COMPARABLE, reason="; ".join(differing)))
     if odd := _misdeclared(name, metric, other):
         return Draft(row=replace(row, verdict=GateVerdict.INVALID, reason=odd))

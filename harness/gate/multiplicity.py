@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.judge import Demand, Judgement, level
-from harness.analysis.stats import false_discovery as families
+from harness.analysis.stats import false_discovery
 from harness.gate import power
 from harness.gate.verdicts import GateRow, GateVerdict, Role
 from harness.results.records import Better, Kind
@@ -24,26 +24,26 @@ def settled(drafts: Sequence[Draft]) -> Iterator[GateRow]:
 
     Required metrics are one family and watched ones another, so that many of these hide no change of those.
     """
-    chances: dict[Role, dict[int, families.Chance]] = {role: {} for role in Role}
+    chances: dict[Role, dict[int, false_discovery.Chance]] = {role: {} for role in Role}
     for place, draft in enumerate(drafts):
         if draft.judgement is not None and draft.demand is not None:
             chances[draft.row.role][place] = _chance(draft.row, draft.judgement, draft.demand)
-    believed = {place for its in chances.values() for place in families.believed(its)}
+    believed = {place for its in chances.values() for place in false_discovery.believed(its)}
     for place, draft in enumerate(drafts):
         yield _finished(draft, among=len(chances[draft.row.role]), believed=place in believed)
 
 
-def _chance(row: GateRow, its: Judgement, demand: Demand) -> families.Chance:
+def _chance(row: GateRow, its: Judgement, demand: Demand) -> false_discovery.Chance:
     assert its.worse is not None, "a row judged by the rule has an interval"
     assert row.processes is not None, "and was measured"
     worse = its.worse
     near = worse.ratio.low if worse.ratio.point > 1 else worse.ratio.high
     away = (near > 1) == (worse.ratio.point > 1)
     alone = demand.margin > 0 and row.role is Role.REQUIRED  # pairs can become more, and what is watched is noisier
-    return families.Chance(
+    return false_discovery.Chance(
         chance=min(worse.rise, worse.fall),
         level=level(min(row.processes), demand.looks),
-        gross=alone and away and families.is_gross(near, demand.tolerance, demand.margin),
+        gross=alone and away and false_discovery.is_gross(near, demand.tolerance, demand.margin),
     )
 
 
@@ -84,7 +84,7 @@ def _is_grave(row: GateRow) -> bool:
         near = row.candidate / row.baseline if row.better is Better.LOWER else row.baseline / row.candidate
     else:
         return row.candidate == 0 < row.baseline and row.better is Better.HIGHER and row.kind is Kind.QUALITY
-    return near > 1 and families.is_gross(near, row.tolerance, 0.0)
+    return near > 1 and false_discovery.is_gross(near, row.tolerance, 0.0)
 
 
 def _by_medians(row: GateRow) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from harness.errors import BadConfig
 from harness.gate.policy import GatePolicy, GateRule
 from harness.gate.verdicts import Role
-from harness.inputs import config_rules as rules
+from harness.inputs import config_rules
 from harness.inputs.config_files import read_gate_table
 from harness.results.metrics import DEFINITIONS
 from harness.results.records import Kind
@@ -68,16 +68,19 @@ def _rule(table: Mapping[str, Any], where: str, *, shipped: bool) -> GateRule:
 
 def _problems(table: Mapping[str, Any], *, shipped: bool) -> list[str]:
     found = [
-        *rules.problems(table, rules.GATE_POLICY, optional=tuple(rules.GATE_POLICY)),
-        *rules.problems(
-            table.get("defaults"), rules.GATE_DEFAULTS, part="defaults", optional=tuple(rules.GATE_DEFAULTS)
+        *config_rules.problems(table, config_rules.GATE_POLICY, optional=tuple(config_rules.GATE_POLICY)),
+        *config_rules.problems(
+            table.get("defaults"),
+            config_rules.GATE_DEFAULTS,
+            part="defaults",
+            optional=tuple(config_rules.GATE_DEFAULTS),
         ),
     ]
     given = table.get("rule")
     tables = [its for its in given if isinstance(its, dict)] if isinstance(given, list) else []
     for number, its in enumerate(tables, start=1):
         part = f"rule[{number}]"
-        wrong = rules.problems(its, rules.GATE_RULE, part=part, optional=tuple(rules.GATE_RULE))
+        wrong = config_rules.problems(its, config_rules.GATE_RULE, part=part, optional=tuple(config_rules.GATE_RULE))
         found += wrong or [f"{part}{problem}" for problem in _contradictions(its, shipped=shipped)]
     return [*found, *_twice(tables)]
 

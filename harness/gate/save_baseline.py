@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import BadConfig, HarnessError, NotABaseline
-from harness.gate import baseline_rules as keeping
+from harness.gate import baseline_rules
 from harness.gate.policy_file import read_gate_policy
 from harness.gate.verdicts import GateVerdict
 from harness.machine.clock import utc_now
@@ -39,7 +39,7 @@ def save(bundle: Bundle, name: str, reason: str, results_dir: Path, *, accept: b
     if not reason.strip():
         raise BadConfig("--reason", ["it is empty; say why this run is to be the baseline"])
     where = f"the run {bundle.run.id} does not become the baseline {name!r}"
-    if problems := keeping.faults(bundle):
+    if problems := baseline_rules.faults(bundle):
         raise NotABaseline(where, problems)
     its = directory(results_dir, name)
     with _alone(results_dir):
@@ -83,14 +83,14 @@ def _line(bundle: Bundle, reason: str, its: Path) -> Saved:
     if _same_state(present, bundle):
         where = f"the run {bundle.run.id} does not become the baseline {its.name!r}"
         raise NotABaseline(where, [f"it is that already, number {saves[-1].number}; nothing was written"])
-    standing = keeping.against(present, bundle, read_gate_policy(), line.saved_at)
+    standing = baseline_rules.against(present, bundle, read_gate_policy(), line.saved_at)
     return replace(
         line,
         replaced=Replaced(number=saves[-1].number, run=present.run.id),
         verdict=standing.verdict.value,
         worst=standing.worst,
         accepted=standing.worse,
-        dropped=tuple(keeping.dropped(present, bundle)),
+        dropped=tuple(baseline_rules.dropped(present, bundle)),
     )
 
 
@@ -112,7 +112,7 @@ def _write(its: Path, line: Saved, bundle: Bundle) -> None:
     before = history.read_bytes() if history.is_file() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    store.write_bytes(its / line.file, codec.encode(keeping.slim(bundle)) + b"\n")
+    store.write_bytes(its / line.file, codec.encode(baseline_rules.slim(bundle)) + b"\n")
     try:
         store.write_bytes(history, before + codec.encode(line) + b"\n")
     except HarnessError:

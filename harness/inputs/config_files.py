@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.analysis.report_policy import CardText, Limit, Policy, Rank, Rating, Step, UseCase
 from harness.errors import BadConfig, UnknownName
-from harness.inputs import config_rules as rules
+from harness.inputs import config_rules
 from harness.inputs.plans import (
     ALL_LAYERS,
     AdapterConfig,
@@ -85,13 +85,13 @@ def _adapter_problems(table: dict[str, Any]) -> list[str]:
     alpha = next((key for key in _ALPHA if key in table), None)
     problems = [] if alpha is None else [_conversion(alpha, table)]
     optional += [] if alpha is None else ["scale"]
-    problems += rules.problems(given, rules.ADAPTER, optional=optional)
+    problems += config_rules.problems(given, config_rules.ADAPTER, optional=optional)
     if isinstance(table.get("quantize"), dict):
-        problems += rules.problems(
-            table["quantize"], rules.QUANTIZATION, part="quantize", optional=_MAY_BE_MISSING["quantize"]
+        problems += config_rules.problems(
+            table["quantize"], config_rules.QUANTIZATION, part="quantize", optional=_MAY_BE_MISSING["quantize"]
         )
     training = table.get("training")
-    problems += _training_problems(training, optional=tuple(rules.TRAINING))
+    problems += _training_problems(training, optional=tuple(config_rules.TRAINING))
     if full:
         problems += [f"{key}: a full fine-tune has none; leave it out" for key in _OF_AN_ADAPTER if key in table]
         if "quantize" in table:
@@ -124,11 +124,11 @@ def _quantization(given: int | dict[str, Any]) -> Quantization:
 
 
 def _training_problems(table: object, *, optional: Sequence[str]) -> list[str]:
-    problems = rules.problems(table, rules.TRAINING, part="training", optional=optional)
+    problems = config_rules.problems(table, config_rules.TRAINING, part="training", optional=optional)
     schedule = table.get("schedule") if isinstance(table, dict) else None
     part = "training.schedule"
-    problems += rules.problems(schedule, rules.SCHEDULE, part=part, optional=_MAY_BE_MISSING["schedule"])
-    if isinstance(schedule, dict) and schedule.get("name") in rules.SCHEDULES:
+    problems += config_rules.problems(schedule, config_rules.SCHEDULE, part=part, optional=_MAY_BE_MISSING["schedule"])
+    if isinstance(schedule, dict) and schedule.get("name") in config_rules.SCHEDULES:
         name = schedule["name"]
         if name not in _AN_END_OF_THEIR_OWN and not schedule.get("arguments"):
             problems.append(f"{part}.arguments is missing: {name} does not know how far to go without")
@@ -153,10 +153,10 @@ def read_profile(name: str) -> Profile:
         raise UnknownName("profile", name, known("profiles"))
     table = _load(path)
     problems = [
-        *rules.problems(table, rules.PROFILE, optional=("lora",)),
+        *config_rules.problems(table, config_rules.PROFILE, optional=("lora",)),
         *_training_problems(table.get("training"), optional=_MAY_BE_MISSING["training"]),
-        *rules.problems(table.get("evaluation"), rules.EVALUATION, part="evaluation"),
-        *rules.problems(table.get("inference"), rules.INFERENCE, part="inference"),
+        *config_rules.problems(table.get("evaluation"), config_rules.EVALUATION, part="evaluation"),
+        *config_rules.problems(table.get("inference"), config_rules.INFERENCE, part="inference"),
     ]
     if problems:
         raise BadConfig(str(path), problems)
@@ -193,9 +193,9 @@ def read_model(name: str) -> ModelConfig:
         raise UnknownName("model", name, known("models"), hint)
     table = _load(path)
     problems = [
-        *rules.problems(table, rules.MODEL, optional=("pypi",)),
-        *rules.problems(table.get("chat"), rules.CHAT, part="chat", optional=("also_eos", "bos", "unk")),
-        *rules.problems(table.get("pypi"), rules.PYPI, part="pypi"),
+        *config_rules.problems(table, config_rules.MODEL, optional=("pypi",)),
+        *config_rules.problems(table.get("chat"), config_rules.CHAT, part="chat", optional=("also_eos", "bos", "unk")),
+        *config_rules.problems(table.get("pypi"), config_rules.PYPI, part="pypi"),
     ]
     if problems:
         raise BadConfig(str(path), problems)
@@ -254,21 +254,25 @@ def read_gate_table(name: str) -> tuple[Path, dict[str, Any]]:
 
 def _policy_problems(table: dict[str, Any]) -> list[str]:
     problems = [
-        *rules.problems(table, rules.POLICY, optional=("cards",)),
-        *rules.problems(table.get("rating"), rules.RATING, part="rating"),
-        *rules.problems(table.get("cards"), rules.CARDS, part="cards", optional=tuple(rules.CARDS)),
+        *config_rules.problems(table, config_rules.POLICY, optional=("cards",)),
+        *config_rules.problems(table.get("rating"), config_rules.RATING, part="rating"),
+        *config_rules.problems(
+            table.get("cards"), config_rules.CARDS, part="cards", optional=tuple(config_rules.CARDS)
+        ),
     ]
     for number, step in _numbered(table.get("rating"), "steps"):
-        problems += rules.problems(step, rules.STEP, part=f"rating.steps[{number}]")
+        problems += config_rules.problems(step, config_rules.STEP, part=f"rating.steps[{number}]")
     use_cases = table.get("use_case")
     for name, its in use_cases.items() if isinstance(use_cases, dict) else ():
         part = f"use_case.{name}"
-        problems += rules.problems(its, rules.USE_CASE, part=part, optional=("limits",))
+        problems += config_rules.problems(its, config_rules.USE_CASE, part=part, optional=("limits",))
         rank = its.get("rank") if isinstance(its, dict) else None
-        problems += rules.problems(rank, rules.RANK, part=f"{part}.rank", optional=("label", "suite"))
+        problems += config_rules.problems(rank, config_rules.RANK, part=f"{part}.rank", optional=("label", "suite"))
         for number, limit in _numbered(its, "limits"):
             optional = ("at_most", "at_least", "label", "suite")
-            problems += rules.problems(limit, rules.LIMIT, part=f"{part}.limits[{number}]", optional=optional)
+            problems += config_rules.problems(
+                limit, config_rules.LIMIT, part=f"{part}.limits[{number}]", optional=optional
+            )
             if isinstance(limit, dict) and not {"at_most", "at_least"} & limit.keys():
                 problems.append(f"{part}.limits[{number}] has no bound; give at_most or at_least")
     return problems

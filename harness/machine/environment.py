@@ -15,8 +15,7 @@ from typing import Any
 
 import psutil
 
-from harness.machine import load as conditions
-from harness.machine import system
+from harness.machine import load, system
 from harness.paths import without_home
 
 _PACKAGES = (
@@ -44,7 +43,7 @@ _SYSCTLS = (
 _VARIABLES = ("MLX_", "OMP_", "OPENBLAS_", "VECLIB_", "MKL_", "CUDA_VISIBLE_", "TUNEBENCH_BLAS")
 _UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a number near 2^63
 
-load_and_power = conditions.load_and_power  # one door for those who store an environment
+load_and_power = load.load_and_power  # one door for those who store an environment
 
 
 def operating_system() -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from harness.analysis.report_policy import Policy
 from harness.errors import HarnessError, UnknownName
-from harness.inputs import config_files as configs
+from harness.inputs import config_files
 from harness.paths import bundled
-from harness.report.figures import draw as plots
+from harness.report.figures import draw
 from harness.report.figures.charts import Chart
 from harness.report.kinds.base_vs_tuned import tuned
 from harness.report.kinds.cards import cards, cards_report
@@ -23,8 +23,7 @@ from harness.report.kinds.training import training
 from harness.report.page import Report, Source
 from harness.report.render.render import render
 from harness.report.shorten import brief, shortened
-from harness.results import codec, store
-from harness.results import locate as lookup
+from harness.results import codec, locate, store
 from harness.results.records import Bundle
 
 ALL = "all"
@@ -98,7 +97,7 @@ def build(
     if not suits(kind, runs):
         held = ", ".join(dict.fromkeys(record.suite for run in runs for record in run.bundle.records)) or "no case"
         raise HarnessError(f"--kind {kind}: the runs hold {held}, and nothing for it; --kind comparison shows that")
-    its = configs.read_policy(policy)
+    its = config_files.read_policy(policy)
     made = _BUILDERS[kind]([run.bundle for run in runs], its)
     return _with_provenance(
         made, runs, beside, templates=templates, policy_sha256=None if policy is None else its.sha256
@@ -113,7 +112,7 @@ def _with_provenance(
         sources=tuple(_source(run, beside) for run in runs),
         policy_sha256=policy_sha256,
         templates_sha256=None if templates is None else _templates_sha256(templates),
-        matplotlib=plots.VERSION if _charts(made) else None,
+        matplotlib=draw.VERSION if _charts(made) else None,
     )
     return replace(made, provenance=provenance)
 
@@ -136,7 +135,7 @@ def _source(run: Run, beside: Path) -> Source:
 def _way_to(path: Path, beside: Path) -> str:
     """How the report's directory leads to a run: a published one by its name, any other by a relative path."""
     if path.parent == bundled("published"):
-        return f"{lookup.PUBLISHED}{path.stem}"
+        return f"{locate.PUBLISHED}{path.stem}"
     way = Path(os.path.relpath(path, beside)).as_posix()
     return way.encode(errors="replace").decode()  # half a character cannot stand in a page
 
@@ -163,7 +162,7 @@ def files(report: Report, forms: Sequence[str], *, templates: Path | None = None
     names: dict[str, str] = {}
     if {"md", "html"} & set(forms):
         for chart in _charts(report):
-            pictures = plots.draw(chart, ("svg", "png"))
+            pictures = draw.draw(chart, ("svg", "png"))
             svgs[chart.name] = pictures["svg"]
             names[chart.name] = f"{_FIGURES}/{_file_name(chart.name)}"
             yield from ((f"{names[chart.name]}.{form}", picture) for form, picture in pictures.items())
@@ -196,14 +195,14 @@ def _short(report: Report, form: str, pictures: Mapping[str, str], templates: Pa
 
 def card_files(runs: Sequence[Run], *, policy: Path | None = None) -> Iterator[tuple[str, bytes]]:
     """Each model card and data card as the file that the hub takes: its name, and its content."""
-    said = configs.read_policy(policy).cards
+    said = config_files.read_policy(policy).cards
     for card in cards([run.bundle for run in runs], _licenses(), said):
         yield f"cards/{card.file_name}", card.text.encode()
 
 
 def _licenses() -> dict[str, str | None]:
     """The licence of each model of the registry."""
-    return {name: configs.read_model(name).license for name in configs.known("models")}
+    return {name: config_files.read_model(name).license for name in config_files.known("models")}
 
 
 def stem_of(kind: str) -> str:

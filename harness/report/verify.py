@@ -12,11 +12,10 @@ from pathlib import Path
 
 from harness import __version__
 from harness.errors import BadReport, UnknownName
-from harness.report import build as reporting
+from harness.report import build
 from harness.report.page import Provenance, Report
 from harness.report.render.stamp import provenance_of
-from harness.results import codec
-from harness.results import locate as lookup
+from harness.results import codec, locate
 from harness.results.locate import is_run
 
 _FORMS = {".md": "md", ".html": "html", ".json": "json"}
@@ -47,12 +46,12 @@ def verify(path: Path, results_dir: Path, *, templates: Path | None = None, poli
         why = error.strerror or error
         raise BadReport(f"{path}: cannot be read ({why}); give a report that tunebench wrote") from error
     its = _provenance(path, found, form)
-    runs = reporting.read(_sources(path, its, results_dir), its.options)
-    again = reporting.build(its.kind, runs, beside=path.parent, policy=policy, templates=templates, options=its.options)
+    runs = build.read(_sources(path, its, results_dir), its.options)
+    again = build.build(its.kind, runs, beside=path.parent, policy=policy, templates=templates, options=its.options)
     problems = list(_changed(its, again.provenance))
     same_look = its.matplotlib == again.provenance.matplotlib
     again = _at_the_same_place(again, its)
-    for name, content in reporting.files(again, [form], templates=templates):
+    for name, content in build.files(again, [form], templates=templates):
         is_page = "/" not in name
         if is_page:
             stored, made = (found, content) if same_look else map(_without_pictures, (found, content))
@@ -87,12 +86,12 @@ def _provenance(path: Path, found: bytes, form: str) -> Provenance:
 def _sources(path: Path, provenance: Provenance, results_dir: Path) -> Iterator[Path]:
     """Where the runs are: beside the report as it says, else among the results."""
     for source in provenance.sources:
-        if source.path.startswith(lookup.PUBLISHED):
-            yield lookup.locate(source.path, results_dir)
+        if source.path.startswith(locate.PUBLISHED):
+            yield locate.locate(source.path, results_dir)
             continue
         beside = Path(os.path.normpath(path.parent / source.path))
         try:
-            yield beside if is_run(beside) else lookup.locate(source.run, results_dir)
+            yield beside if is_run(beside) else locate.locate(source.run, results_dir)
         except UnknownName as error:
             where = f"neither at {beside} nor in {results_dir}"
             told = f"{path}: made from the run {source.run!r}, which is {where}"

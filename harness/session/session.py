@@ -18,8 +18,7 @@ from harness.paths import without_home
 from harness.results import store
 from harness.results.merge import merge_samples
 from harness.results.records import Bundle, Record, RunInfo, Sample, Status
-from harness.session import schedule
-from harness.session import worker_process as process
+from harness.session import schedule, worker_process
 from harness.session.identity import Identity, identify
 from harness.session.resume import leftovers, others_of, read_identity, why_again, write_identity
 from harness.session.run_head import Head, open_head
@@ -59,7 +58,7 @@ class Session:
     on_progress: Callable[[Turn, Progress], None]
     on_turn: Callable[[Turn, str], None] = lambda *_: None  # a process has ended, and how
     interleaved: bool = True  # whether cases take turns
-    run_process: Callable[..., Message] = process.run
+    run_process: Callable[..., Message] = worker_process.run
     pause: Callable[[float], None] = pause_s
     records: dict[str, Record] = field(default_factory=dict)
     idle: bool = False  # whether a finished run is gone on with, and nothing of it has to be measured

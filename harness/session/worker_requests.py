@@ -9,7 +9,7 @@ from harness.errors import HarnessError
 from harness.inputs.plans import AdapterConfig, Job, ModelConfig, Quantization, ReadyModel, TrainingPlan
 from harness.inputs.protocol import Message
 from harness.results.records import Environment
-from harness.session import worker_process as process
+from harness.session import worker_process
 
 _PREPARE_TIMEOUT_S = 3600.0  # a download may take that long
 _FACTS_TIMEOUT_S = 300.0
@@ -23,7 +23,7 @@ def ask_alone(job: Job, timeout_s: float) -> Message:
         HarnessError: if it cannot.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        message = process.run(job, log=Path(scratch) / "log", timeout_s=timeout_s, on_progress=lambda _: None)
+        message = worker_process.run(job, log=Path(scratch) / "log", timeout_s=timeout_s, on_progress=lambda _: None)
     if message.failure is not None:
         raise HarnessError(message.failure.reason)
     return message

@@ -12,9 +12,7 @@ from harness.results.codec import plain
 from harness.results.records import Environment, Sample
 from harness.worker import mlxlm, probe, weights
 from harness.worker.blas import Blas
-from harness.worker.workloads import adapter_fit as fitting
-from harness.worker.workloads import evaluation, inference, training
-from harness.worker.workloads import parameters as counting
+from harness.worker.workloads import adapter_fit, evaluation, inference, parameters, training
 from harness.worker.workloads.context import Context, Diverged
 
 DIVERGED = Diverged
@@ -35,13 +33,13 @@ def do(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Messa
         context.doubts += context.memory.doubts(physical_bytes(), probe.device_memory_bytes())
         return Message(sample=replace(sample, invalid="; ".join(context.doubts) or None))
     if job.work == "count":
-        return Message(facts=counting.count_all(job.models, job.adapter))
+        return Message(facts=parameters.count_all(job.models, job.adapter))
     if job.work == "environment":
         return Message(environment=_environment(blas))
     assert job.work == "prepare", f"nobody does {job.work!r}"
     assert job.model is not None, "this job is about a model"
     ready = weights.prepare(job.model, job.source, job.quantization)
-    fitting.check(ready, job.trials)
+    adapter_fit.check(ready, job.trials)
     return Message(ready=ready)
 
 

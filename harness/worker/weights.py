@@ -25,8 +25,7 @@ from harness.inputs.model_dir import (
 from harness.inputs.plans import Chat, ModelConfig, PypiWeights, Quantization, ReadyModel
 from harness.paths import cache_dir, without_home
 from harness.results.records import Weights
-from harness.worker import gguf, mlxlm
-from harness.worker import stand_ins as nano
+from harness.worker import gguf, mlxlm, stand_ins
 
 _CONVERSION = 1  # raise it when a change in gguf.py changes the converted weights
 _QUANTISATION = 1  # raise it when a change in mlxlm.quantise changes what it writes
@@ -74,8 +73,8 @@ def _stored_quantization(directory: Path) -> dict[str, Any] | None:
 
 def _random(model: ModelConfig, quantization: Quantization | None) -> ReadyModel:
     """Full size, drawn when it is loaded. In place of weight files, what determines them is hashed."""
-    name = nano.full_identity(model, quantization)
-    directory = cached_model(name, lambda path: nano.build_full(model, quantization, path))
+    name = stand_ins.full_identity(model, quantization)
+    directory = cached_model(name, lambda path: stand_ins.build_full(model, quantization, path))
     weights = Weights(source="random", sha256=files_sha256([directory / "config.json", directory / DRAWN]), bytes=0)
     warning = f"{model.name}: random weights of full size: speed, memory and parameters hold, losses and texts do not"
     return ReadyModel(
@@ -126,7 +125,7 @@ def _embedded(model: ModelConfig) -> ReadyModel:
         return _ready(model, directory, "pypi", origin=model.pypi.origin_quantization)
     if model.nano is None:
         raise BadWeights(f"{model.name}: there are no embedded weights for it; use --weights hub or auto")
-    ready = _ready(model, cached_model(nano.identity(model), lambda path: nano.build(model, path)), "nano")
+    ready = _ready(model, cached_model(stand_ins.identity(model), lambda path: stand_ins.build(model, path)), "nano")
     warning = f"{model.name}: stand-in weights (nano): its speed, memory, losses and texts say nothing of {model.name}"
     return replace(ready, warnings=(warning,))
 

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from harness.analysis.labels import over_labels
+from harness.analysis.labels import over_all_labels, over_labels
+from harness.results.records import Better, Kind, Metric
 from tests.support.samples import measured
 
 LABELS = ("short", "long")
@@ -23,3 +26,32 @@ def test_there_is_none_of_what_was_not_measured_or_is_zero():
     assert over_labels(measured("ttft_s", reason="no clock"), LABELS) is None
     assert over_labels(measured("ttft_s", (1.0,), labels=("short",)), LABELS) is None
     assert over_labels(measured("ttft_s", (0.0, 1.0), labels=LABELS), LABELS) is None
+
+
+RATES = Metric(
+    unit="token/s",
+    better=Better.HIGHER,
+    kind=Kind.TIMING,
+    samples=((10.0, 90.0, 40.0, 40.0), (20.0, 20.0, 5.0, 5.0)),
+    labels=("short", "short", "long", "long"),
+)
+
+
+def test_over_all_labels_a_process_is_the_geometric_mean_of_the_medians():
+    """Medians 50 and 40, then 20 and 5: roots of 2000 and of 100."""
+    whole = over_all_labels(RATES)
+    assert [value for (value,) in whole.samples] == pytest.approx([2000**0.5, 10.0])
+    assert (whole.labels, whole.unit, whole.better, whole.kind) == (None, "token/s", Better.HIGHER, Kind.TIMING)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(RATES, labels=None),
+        replace(RATES, kind=Kind.MEMORY),
+        replace(RATES, samples=((10.0, 90.0, 40.0, 0.0), (20.0, 20.0, 5.0, 5.0))),
+        replace(RATES, samples=None, reason="no meter"),
+    ],
+)
+def test_there_is_none_of_what_has_no_labels_is_no_rate_or_reads_nothing(other):
+    assert over_all_labels(other) is None

@@ -1,14 +1,13 @@
 import pytest
 
-from harness.commands import doctor_facts as checkup
+from harness.commands import doctor_facts
 from harness.errors import HarnessError
 from harness.inputs import hub
 from harness.inputs.plans import Job
 from harness.inputs.protocol import Failure, Message
 from harness.machine import energy, environment, system
 from harness.results.records import Status
-from harness.session import worker_process as process
-from harness.session import worker_requests as asking
+from harness.session import worker_process, worker_requests
 from tests.support.samples import environment as sample_environment
 
 
@@ -25,16 +24,18 @@ def machine(monkeypatch, tmp_path):
         return look
 
     monkeypatch.setattr(environment, "load_and_power", told("power", {"load_average_1min": 0.5}))
-    monkeypatch.setattr(asking, "examine", told("worker", sample_environment(power={"load_average_1min": 9.0})))
+    monkeypatch.setattr(
+        worker_requests, "examine", told("worker", sample_environment(power={"load_average_1min": 9.0}))
+    )
     monkeypatch.setattr(hub, "unreachable", told("hub", "no route"))
     monkeypatch.setattr(energy, "open_meter", told("energy", energy.Unreadable(reason="no meter")))
     monkeypatch.setattr(system, "free_bytes", told("disk", lambda path: {"results": 5, "cache": 7}[path.name]))
-    monkeypatch.setattr(checkup, "cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr(doctor_facts, "cache_dir", lambda: tmp_path / "cache")
     return looked
 
 
 def test_all_facts_come_together(machine, tmp_path):
-    facts = checkup.gather(tmp_path / "results")
+    facts = doctor_facts.gather(tmp_path / "results")
     assert facts.environment == sample_environment(power={"load_average_1min": 0.5})
     assert (facts.failure, facts.hub_problem) == (None, "no route")
     assert (facts.energy_parts, facts.energy_reason) == ((), "no meter")
@@ -42,14 +43,14 @@ def test_all_facts_come_together(machine, tmp_path):
 
 
 def test_load_is_looked_at_before_the_worker_makes_its_own(machine, tmp_path):
-    checkup.gather(tmp_path / "results")
+    doctor_facts.gather(tmp_path / "results")
     assert machine[:2] == ["power", "worker"]
 
 
 def test_a_meter_that_reads_tells_its_parts(machine, monkeypatch, tmp_path):
     meter = energy.Counters(read_mj=lambda: {"cpu": 1, "gpu": 2})
     monkeypatch.setattr(energy, "open_meter", lambda: meter)
-    facts = checkup.gather(tmp_path / "results")
+    facts = doctor_facts.gather(tmp_path / "results")
     assert (facts.energy_parts, facts.energy_reason) == (("cpu", "gpu"), None)
 
 
@@ -59,8 +60,8 @@ def refuse():
 
 def test_a_worker_that_fails_leaves_what_can_be_known_without_one(machine, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/somebody")
-    monkeypatch.setattr(asking, "examine", refuse)
-    facts = checkup.gather(tmp_path / "results")
+    monkeypatch.setattr(worker_requests, "examine", refuse)
+    facts = doctor_facts.gather(tmp_path / "results")
     assert facts.failure == "no module in ~/lib"
     assert facts.environment.device == facts.environment.blas == facts.environment.roofline == {}
     assert facts.environment.power == {"load_average_1min": 0.5}
@@ -75,13 +76,13 @@ def test_a_session_examines_the_machine_in_a_worker(monkeypatch):
         asked.append(job)
         return Message(environment=sample_environment())
 
-    monkeypatch.setattr(process, "run", run)
-    assert asking.examine() == sample_environment()
+    monkeypatch.setattr(worker_process, "run", run)
+    assert worker_requests.examine() == sample_environment()
     assert asked == [Job(work="environment")]
 
 
 def test_a_worker_that_fails_refuses_with_its_reason(monkeypatch):
     failure = Failure(status=Status.CRASHED, reason="it died")
-    monkeypatch.setattr(process, "run", lambda job, **options: Message(failure=failure))
+    monkeypatch.setattr(worker_process, "run", lambda job, **options: Message(failure=failure))
     with pytest.raises(HarnessError, match="it died"):
-        asking.examine()
+        worker_requests.examine()

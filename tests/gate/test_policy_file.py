@@ -6,7 +6,7 @@ from harness.errors import BadConfig, UnknownName
 from harness.gate.policy import Subject, terms
 from harness.gate.policy_file import read_gate_policy
 from harness.gate.verdicts import Role
-from harness.inputs import config_rules as rules
+from harness.inputs import config_rules
 from harness.inputs.config_files import known
 from harness.results.metric_definitions import ALL
 from harness.results.records import Kind
@@ -270,5 +270,5 @@ def test_the_example_of_the_page_is_a_policy(written):
 
 def test_every_key_is_on_the_page():
     page = DOCS.read_text(encoding="utf-8")
-    assert all(f"| `{key}` |" in page for key in [*rules.GATE_RULE, "name", "rule"])
-    assert all(f"| `defaults.{key}` |" in page for key in rules.GATE_DEFAULTS)
+    assert all(f"| `{key}` |" in page for key in [*config_rules.GATE_RULE, "name", "rule"])
+    assert all(f"| `defaults.{key}` |" in page for key in config_rules.GATE_DEFAULTS)

@@ -5,7 +5,7 @@ import pytest
 
 from harness.analysis import preflight
 from harness.errors import BadConfig, UnknownName
-from harness.inputs import config_files as configs
+from harness.inputs import config_files
 from harness.inputs.config_files import known, read_adapter, read_model, read_profile
 from harness.inputs.plans import (
     AdapterConfig,
@@ -79,7 +79,7 @@ def adapter_file(directory, name="mine", **changes):
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """An empty set of fixtures in place of the one that ships: write(kind, name, text)."""
-    monkeypatch.setattr(configs, "bundled", lambda folder: tmp_path / folder)
+    monkeypatch.setattr(config_files, "bundled", lambda folder: tmp_path / folder)
 
     def write(kind, name, text):
         path = tmp_path / "fixtures" / kind / f"{name}.toml"

@@ -8,9 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import BadConfig, UnknownName
-from harness.inputs import datasets
-from harness.inputs import hub_datasets as hubdata
-from harness.inputs import prompts as texts
+from harness.inputs import datasets, hub_datasets
 from harness.inputs.datasets import Dataset, check_masking, check_size, learnable_texts, prompts_of, read_dataset
 from harness.inputs.prompts import SCENARIOS, Prompt, read_prompts
 
@@ -29,8 +27,8 @@ def turns(rows, role):
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """A small set of fixtures in place of the one that ships."""
-    for module in (datasets, texts):
-        monkeypatch.setattr(module, "bundled", lambda folder: tmp_path / folder)
+    for module in ("datasets", "prompts"):
+        monkeypatch.setattr(f"harness.inputs.{module}.bundled", lambda folder: tmp_path / folder)
     for name in ("b", "a"):
         directory = tmp_path / "fixtures" / "data" / name
         directory.mkdir(parents=True)
@@ -289,7 +287,7 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch):
     its = Hub({"train": tuple(numbered(5)), "valid": tuple(numbered(2, 5)), "test": tuple(numbered(1, 9))}, [])
-    monkeypatch.setattr(hubdata, "fetch_rows", its.fetch_rows)
+    monkeypatch.setattr(hub_datasets, "fetch_rows", its.fetch_rows)
     datasets._on_the_hub.cache_clear()
     return its
 

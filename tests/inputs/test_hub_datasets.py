@@ -5,7 +5,7 @@ import types
 import pytest
 
 from harness.errors import BadConfig, BadWeights
-from harness.inputs import hub_datasets as hubdata
+from harness.inputs import hub_datasets
 from harness.inputs.hub import HubUnreachable
 from harness.inputs.hub_datasets import fetch_rows
 from tests.support.hub_server import Fault, in_place_of_the_hub, serving
@@ -243,4 +243,4 @@ def test_damaged_parquet_never_reaches_its_reader(served, put):
     served.faults[f"{ROWS}/train.parquet"] = Fault(flipped=True)
     with pytest.raises(BadWeights, match=r"train\.parquet has sha256"):
         fetch_rows("org/rows")
-    assert hubdata.hub.cached_data("org/rows", None, ["*.parquet"]) is None
+    assert hub_datasets.hub.cached_data("org/rows", None, ["*.parquet"]) is None

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from harness.errors import BadWeights, Unwritable
-from harness.inputs import model_dir as modeldir
+from harness.inputs import model_dir
 from harness.inputs.model_dir import cached_model
 from harness.paths import without_home
 
@@ -167,14 +167,14 @@ def test_the_hash_of_a_file_is_its_sha256(tmp_path):
     """FIPS 180-2, appendix B.1: the digest of "abc"."""
     path = tmp_path / "abc"
     path.write_bytes(b"abc")
-    assert modeldir.file_sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert model_dir.file_sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_a_file_longer_than_a_piece_is_hashed_whole(tmp_path):
     content = bytes(range(256)) * 20_000  # 5.1 MB
     path = tmp_path / "long"
     path.write_bytes(content)
-    assert modeldir.file_sha256(path) == hashlib.sha256(content).hexdigest()
+    assert model_dir.file_sha256(path) == hashlib.sha256(content).hexdigest()
 
 
 def test_several_files_have_one_hash_in_the_order_of_their_names(tmp_path):
@@ -183,33 +183,33 @@ def test_several_files_have_one_hash_in_the_order_of_their_names(tmp_path):
     two.write_text("y")
     lines = "".join(f"{n} {hashlib.sha256(t).hexdigest()}\n" for n, t in (("a", b"x"), ("b", b"y")))
     expected = hashlib.sha256(lines.encode()).hexdigest()
-    assert modeldir.files_sha256([one, two]) == modeldir.files_sha256([two, one]) == expected
+    assert model_dir.files_sha256([one, two]) == model_dir.files_sha256([two, one]) == expected
     one.rename(tmp_path / "c")
-    assert modeldir.files_sha256([tmp_path / "c", two]) != expected
+    assert model_dir.files_sha256([tmp_path / "c", two]) != expected
 
 
 def test_only_safetensors_of_the_model_are_weight_files(tmp_path):
     shards = ["model-00002-of-00002.safetensors", "model-00001-of-00002.safetensors"]
     for name in [*shards, "adapters.safetensors", "pytorch_model.bin", "model.pt", "config.json"]:
         (tmp_path / name).touch()
-    assert [path.name for path in modeldir.weight_files(tmp_path)] == sorted(shards)
+    assert [path.name for path in model_dir.weight_files(tmp_path)] == sorted(shards)
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "tokenizer.model", "chat_template.jinja"])
 def test_a_change_of_a_tokenizer_file_changes_the_tokenizer_s_hash(tmp_path, name):
     (tmp_path / name).write_text("old")
-    before = modeldir.tokenizer_sha256(tmp_path)
+    before = model_dir.tokenizer_sha256(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    assert modeldir.tokenizer_sha256(tmp_path) == before
+    assert model_dir.tokenizer_sha256(tmp_path) == before
     (tmp_path / name).write_text("new")
-    assert modeldir.tokenizer_sha256(tmp_path) != before
+    assert model_dir.tokenizer_sha256(tmp_path) != before
 
 
 def test_a_json_file_is_written_with_its_keys_in_order_and_read_back(tmp_path):
     path = tmp_path / "config.json"
-    modeldir.write_json(path, {"b": "ü", "a": 1})
+    model_dir.write_json(path, {"b": "ü", "a": 1})
     assert path.read_text(encoding="utf-8") == '{\n "a": 1,\n "b": "ü"\n}\n'
-    assert modeldir.read_json(path) == {"a": 1, "b": "ü"}
+    assert model_dir.read_json(path) == {"a": 1, "b": "ü"}
 
 
 @pytest.mark.parametrize(
@@ -224,14 +224,14 @@ def test_a_json_file_is_written_with_its_keys_in_order_and_read_back(tmp_path):
 def test_a_config_that_is_none_is_refused_by_name(tmp_path, content, problem):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(BadWeights, match=f"config\\.json {problem}"):
-        modeldir.read_config(tmp_path)
+        model_dir.read_config(tmp_path)
 
 
 def test_a_model_that_brings_python_of_its_own_is_refused(tmp_path):
     """Some releases of mlx-lm would run it, others leave it out and build something else."""
     (tmp_path / "config.json").write_text('{"model_type": "gpt2", "model_file": "own.py"}')
     with pytest.raises(BadWeights) as refusal:
-        modeldir.read_config(tmp_path)
+        model_dir.read_config(tmp_path)
     found = f"{without_home(str(tmp_path / 'config.json'))}: model_file is 'own.py': a model's own Python is never run"
     assert str(refusal.value) == f"{found}; use a model of an architecture that mlx-lm has"
 
@@ -242,11 +242,11 @@ def test_files_are_whole_after_they_were_dropped_from_the_page_cache(tmp_path, m
     asked = []
     monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: asked.append(arguments[1:]), raising=False)
     monkeypatch.setattr(os, "POSIX_FADV_DONTNEED", 4, raising=False)
-    assert modeldir.drop_from_page_cache([path]) is True
+    assert model_dir.drop_from_page_cache([path]) is True
     assert asked == [(0, 0, 4)]  # the whole file
     assert path.read_text() == "weights"
 
 
 def test_a_system_that_cannot_drop_files_is_told_apart(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "posix_fadvise", raising=False)
-    assert modeldir.drop_from_page_cache([tmp_path / "model.safetensors"]) is False
+    assert model_dir.drop_from_page_cache([tmp_path / "model.safetensors"]) is False

@@ -4,7 +4,6 @@ import re
 import pytest
 
 from harness.errors import BadConfig, UnknownName
-from harness.inputs import prompts as texts
 from harness.inputs.config_files import known, read_model
 from harness.inputs.prompts import SCENARIOS, Prompt, read_chat_template, read_prompt_file, read_prompts
 
@@ -16,7 +15,7 @@ def normalised(text):
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """A small set of fixtures in place of the one that ships."""
-    monkeypatch.setattr(texts, "bundled", lambda folder: tmp_path / folder)
+    monkeypatch.setattr("harness.inputs.prompts.bundled", lambda folder: tmp_path / folder)
     prompts = tmp_path / "fixtures" / "prompts"
     prompts.mkdir(parents=True)
     for scenario in SCENARIOS:

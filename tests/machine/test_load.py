@@ -4,8 +4,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from harness.machine import environment
-from harness.machine import load as conditions
+from harness.machine import environment, load
 from tests.support.fake_system import FakeSystem
 
 COOL = """Note: No thermal warning level has been recorded
@@ -77,7 +76,7 @@ def processor(monkeypatch):
 
 
 def test_the_facts_of_this_machine_are_possible():
-    facts = conditions.load_and_power()
+    facts = load.load_and_power()
     assert facts.keys() == KEYS
     assert 0 < facts["memory_available_bytes"] <= psutil.virtual_memory().total
     assert 0 <= facts["other_cpu_share"] <= 1
@@ -91,39 +90,39 @@ def test_what_a_system_does_not_tell_is_none_under_the_same_keys(monkeypatch):
     FakeSystem().install(monkeypatch)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
     monkeypatch.setattr(os, "getloadavg", unknown)
-    facts = conditions.load_and_power()
+    facts = load.load_and_power()
     assert facts.keys() == KEYS
     told = {"memory_available_bytes", "swap_used_bytes", "other_cpu_share", "cpu_steal_share", "competing_processes"}
     assert {name for name, value in facts.items() if value is not None} <= told
 
 
 def test_the_environment_s_changing_facts_are_these():
-    assert environment.load_and_power is conditions.load_and_power
+    assert environment.load_and_power is load.load_and_power
 
 
 def test_other_programs_use_what_is_neither_idle_nor_stolen_nor_ours(monkeypatch, processor):
     """Of 0.4 s: 0.2 user and system, 0.04 stolen, 0.16 idle or waiting. Half a core of two is our own."""
     processor(after=(0.15, 0, 0.05, 0.1, 0.06, 0, 0, 0.04, 0.15, 0), own=50.0)
-    facts = conditions.load_and_power()
+    facts = load.load_and_power()
     assert facts["other_cpu_share"] == pytest.approx(0.2 / 0.4 - 0.5 / 2)
     assert facts["cpu_steal_share"] == pytest.approx(0.04 / 0.4)
 
 
 def test_a_share_never_leaves_its_bounds(processor):
     processor(after=(0, 0, 0, 0.4, 0, 0, 0, 0, 0, 0), own=100.0)
-    assert conditions.load_and_power()["other_cpu_share"] == 0.0
+    assert load.load_and_power()["other_cpu_share"] == 0.0
 
 
 def test_where_no_time_passes_there_is_no_share(processor):
     processor(after=[0] * 10)
-    facts = conditions.load_and_power()
+    facts = load.load_and_power()
     assert (facts["other_cpu_share"], facts["cpu_steal_share"]) == (None, None)
 
 
 def test_a_system_that_counts_no_steal_has_none():
     times = {"user": 1.0, "nice": 0.0, "system": 1.0, "idle": 2.0}
     later = {"user": 2.0, "nice": 0.0, "system": 1.0, "idle": 5.0}
-    assert conditions.cpu_shares(times, later) == {"busy": 0.25, "steal": None}
+    assert load.cpu_shares(times, later) == {"busy": 0.25, "steal": None}
 
 
 def test_processes_above_a_fifth_of_a_core_compete_and_those_that_are_gone_or_hidden_do_not(processor):
@@ -136,7 +135,7 @@ def test_processes_above_a_fifth_of_a_core_compete_and_those_that_are_gone_or_hi
         FakeProcess(error=FileNotFoundError()),
     ]
     processor(after=(0.4, 0, 0, 0, 0, 0, 0, 0, 0, 0), processes=processes)
-    assert conditions.load_and_power()["competing_processes"] == 2
+    assert load.load_and_power()["competing_processes"] == 2
 
 
 @pytest.mark.parametrize(
@@ -145,12 +144,12 @@ def test_processes_above_a_fifth_of_a_core_compete_and_those_that_are_gone_or_hi
 )
 def test_a_machine_on_its_battery_is_told(monkeypatch, battery, expected):
     monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
-    assert conditions.load_and_power()["on_battery"] is expected
+    assert load.load_and_power()["on_battery"] is expected
 
 
 def test_a_mac_tells_its_mode_and_its_heat(monkeypatch):
     FakeSystem(commands={"pmset -g": SETTINGS, "pmset -g therm": LIMITED}).install(monkeypatch)
-    facts = conditions.load_and_power()
+    facts = load.load_and_power()
     assert (facts["low_power_mode"], facts["thermal_warning"], facts["cpu_speed_limit_share"]) == (True, False, 0.62)
 
 
@@ -169,7 +168,7 @@ def test_linux_tells_its_governor_its_heat_and_how_often_it_slowed_down(monkeypa
         "sys/class/thermal/thermal_zone2/temp": "broken",
     }
     FakeSystem(files=files).install(monkeypatch)
-    facts = conditions.load_and_power()
+    facts = load.load_and_power()
     assert (facts["power_profile"], facts["cpu_governor"]) == ("balanced", "powersave")
     assert facts["cpu_frequency_driver"] == "intel_pstate"
     assert (facts["temperature_c"], facts["throttle_count"]) == (61.5, 45)
@@ -179,7 +178,7 @@ def test_cores_of_different_governors_are_all_told(monkeypatch):
     cpu = "sys/devices/system/cpu"
     files = {f"{cpu}/cpu{n}/cpufreq/scaling_governor": its for n, its in enumerate(["powersave", "performance"] * 2)}
     FakeSystem(files=files).install(monkeypatch)
-    assert conditions.load_and_power()["cpu_governor"] == "performance, powersave"
+    assert load.load_and_power()["cpu_governor"] == "performance, powersave"
 
 
 @pytest.mark.parametrize(
@@ -194,22 +193,22 @@ def test_cores_of_different_governors_are_all_told(monkeypatch):
     ],
 )
 def test_low_power_mode_is_on_off_or_unknown(settings, on):
-    assert conditions.low_power_mode(settings) is on
+    assert load.low_power_mode(settings) is on
 
 
 @pytest.mark.parametrize(
     ("printed", "warned"), [(COOL, False), (WARNED, True), (LIMITED, False), ("", None), (None, None)]
 )
 def test_a_thermal_warning_is_there_absent_or_unknown(printed, warned):
-    assert conditions.thermal_warning(printed) is warned
+    assert load.thermal_warning(printed) is warned
 
 
 @pytest.mark.parametrize(("printed", "share"), [(LIMITED, 0.62), (COOL, None), (None, None)])
 def test_the_speed_that_heat_leaves_is_a_share(printed, share):
-    assert conditions.cpu_speed_limit_share(printed) == share
+    assert load.cpu_speed_limit_share(printed) == share
 
 
 def test_a_machine_without_sensors_has_no_temperature_and_no_count():
-    assert conditions.temperature_c([]) is None
-    assert conditions.throttle_count([]) is None
-    assert conditions.throttle_count(["0", "0"]) == 0
+    assert load.temperature_c([]) is None
+    assert load.throttle_count([]) is None
+    assert load.throttle_count(["0", "0"]) == 0

@@ -2,11 +2,11 @@ import os
 import sys
 from pathlib import Path
 
-from harness.machine import programs as commands
+from harness.machine import programs
 
 
 def python(code, directory, **more):
-    return commands.run([sys.executable, "-c", code], directory=directory, **more)
+    return programs.run([sys.executable, "-c", code], directory=directory, **more)
 
 
 def test_a_program_that_ends_well_gives_what_it_prints(tmp_path):
@@ -34,7 +34,7 @@ def test_a_program_that_fails_in_silence_has_its_exit_code_said(tmp_path):
 
 
 def test_a_program_that_is_not_there_has_failed(tmp_path):
-    done = commands.run(["no-such-program-here"], directory=tmp_path)
+    done = programs.run(["no-such-program-here"], directory=tmp_path)
     assert (done.ok, done.output) == (False, "")
     assert done.said == "no-such-program-here: No such file or directory"
 

@@ -13,8 +13,7 @@ import pytest
 
 from harness import __version__
 from harness.errors import BadConfig, BadResultFile, HarnessError, UnknownName
-from harness.report import build as reporting
-from harness.report.build import build, files, read, suits, write
+from harness.report.build import KINDS, Run, build, files, read, suits, write
 from harness.report.render.stamp import provenance_of
 from tests.support.samples import bundle, full_record, record, small_run, stored
 
@@ -47,7 +46,7 @@ def test_a_stored_run_becomes_the_report_that_was_read_and_approved(run):
     assert made == GOLDEN.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", reporting.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_made_of_every_state_of_a_run(tmp_path, kind):
     """Of no record, of failures alone, of all there is."""
     states = (bundle(id="none"), bundle(small_run().records[0], id="failed"), everything())
@@ -85,7 +84,7 @@ def test_no_hash_seed_locale_or_time_zone_changes_a_byte(tmp_path):
         for its in surroundings
     ]
     assert made[0] == made[1]
-    assert {line.split()[0] for line in made[0].splitlines()} == set(reporting.KINDS)
+    assert {line.split()[0] for line in made[0].splitlines()} == set(KINDS)
 
 
 def test_the_json_holds_every_cell_with_its_numbers(run):
@@ -156,7 +155,7 @@ def test_markdown_is_shortened_to_what_a_summary_or_a_comment_holds(tmp_path):
         for suite in ("training", "evaluation", "inference")
         for number in range(1000)
     ]
-    report = build("comparison", [reporting.Run(path=tmp_path, bundle=bundle(*cases))], beside=tmp_path)
+    report = build("comparison", [Run(path=tmp_path, bundle=bundle(*cases))], beside=tmp_path)
     made = dict(files(report, ["md", "comment"]))
     summary, comment = (made[name].decode() for name in ("report.md", "report.comment.md"))
     assert len(summary.encode()) <= 900_000

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import BadReport, BadResultFile
 from harness.report.build import build, read, write
-from harness.report.figures import draw as plots
+from harness.report.figures import draw
 from harness.report.verify import verify
 from harness.results.locate import locate
 from tests.support.samples import bundle, full_record, small_run, stored
@@ -158,8 +158,8 @@ def test_a_template_in_a_folder_below_counts_too(run, results, tmp_path):
 
 @pytest.mark.parametrize("form", ["md", "html", "json"])
 def test_figures_of_another_matplotlib_are_not_compared_and_all_else_is(run, results, form, monkeypatch):
-    monkeypatch.setattr(plots, "VERSION", "1.0")
-    monkeypatch.setattr(plots, "draw", lambda chart, forms: dict.fromkeys(forms, b"<svg>otherwise</svg>"))
+    monkeypatch.setattr(draw, "VERSION", "1.0")
+    monkeypatch.setattr(draw, "draw", lambda chart, forms: dict.fromkeys(forms, b"<svg>otherwise</svg>"))
     path = written(run, form, "training")
     monkeypatch.undo()
     its = verify(path, results)

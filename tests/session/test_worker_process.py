@@ -12,9 +12,9 @@ from harness.inputs.plans import Job
 from harness.inputs.protocol import Message, Progress
 from harness.results import codec
 from harness.results.records import Status
-from harness.session import worker_process as process
+from harness.session import worker_process
 
-ROOT = Path(process.__file__).parents[2]
+ROOT = Path(worker_process.__file__).parents[2]
 JOB = Job(work="environment")
 RESULT = 'tell(b\'{"facts": {"total_parameters": 7}}\\n\')'
 
@@ -40,7 +40,7 @@ def log(tmp_path):
 
 
 def run(log, *, timeout_s=60.0, on_progress=lambda _: None, job=JOB, memory_limit_bytes=None):
-    return process.run(
+    return worker_process.run(
         job, log=log, timeout_s=timeout_s, on_progress=on_progress, memory_limit_bytes=memory_limit_bytes
     )
 
@@ -111,7 +111,7 @@ def counter(tmp_path, monkeypatch):
     """The kernel's count of what it killed for memory: 3 by now, in a file like the real ones."""
     path = tmp_path / "vmstat"
     path.write_text("nr_free_pages 9\noom_kill_group 8\noom_kill 3\n")
-    monkeypatch.setattr(process, "_OOM_COUNTERS", (tmp_path / "none", path))
+    monkeypatch.setattr(worker_process, "_OOM_COUNTERS", (tmp_path / "none", path))
     return path
 
 
@@ -247,7 +247,7 @@ def family(worker_that, tmp_path):
 def test_a_worker_that_hangs_is_killed_with_all_its_children_when_its_time_is_up(family, log, monkeypatch):
     """The clock stands still until the worker hangs, and is then past the deadline."""
     now_s = 1000.0
-    monkeypatch.setattr(process, "monotonic_s", lambda: now_s)
+    monkeypatch.setattr(worker_process, "monotonic_s", lambda: now_s)
     seen = []
 
     def time_passes(progress):
@@ -265,7 +265,7 @@ def test_a_worker_that_hangs_is_killed_with_all_its_children_when_its_time_is_up
 def test_a_worker_that_never_reads_its_job_is_killed_when_its_time_is_up(worker_that, log, monkeypatch):
     """The job is longer than a pipe holds; the clock stands still until the worker is there, and jumps then."""
     now_s = 1000.0
-    monkeypatch.setattr(process, "monotonic_s", lambda: now_s)
+    monkeypatch.setattr(worker_process, "monotonic_s", lambda: now_s)
 
     def time_passes(progress):
         nonlocal now_s
@@ -280,8 +280,8 @@ def test_a_worker_that_never_reads_its_job_is_killed_when_its_time_is_up(worker_
 def test_a_worker_that_uses_more_than_its_limit_is_killed_with_all_its_children(family, log, monkeypatch):
     """It is at its limit until it hangs; the second look after that is one byte over."""
     looks = [2**33]
-    monkeypatch.setattr(process, "_LOOK_S", 0.0)
-    monkeypatch.setattr(process.memory, "used_bytes", lambda pid: looks.pop() if len(looks) > 1 else looks[0])
+    monkeypatch.setattr(worker_process, "_LOOK_S", 0.0)
+    monkeypatch.setattr(worker_process.memory, "used_bytes", lambda pid: looks.pop() if len(looks) > 1 else looks[0])
 
     def grow(progress):
         looks[:] = [2**33 + 1, 2**33]
@@ -303,23 +303,23 @@ def test_a_worker_s_own_memory_counts_in_bytes(worker_that, log):
 
 
 def test_a_worker_whose_memory_nobody_knows_is_left_alone(worker_that, log, monkeypatch):
-    monkeypatch.setattr(process.memory, "used_bytes", lambda pid: None)
+    monkeypatch.setattr(worker_process.memory, "used_bytes", lambda pid: None)
     worker_that(RESULT)
     assert run(log, memory_limit_bytes=1).facts == {"total_parameters": 7}
 
 
 def test_without_a_limit_nobody_looks(worker_that, log, monkeypatch):
-    monkeypatch.setattr(process, "_LOOK_S", 0.0)
-    monkeypatch.setattr(process.memory, "used_bytes", lambda pid: pytest.fail("looked"))
+    monkeypatch.setattr(worker_process, "_LOOK_S", 0.0)
+    monkeypatch.setattr(worker_process.memory, "used_bytes", lambda pid: pytest.fail("looked"))
     worker_that(RESULT)
     assert run(log).facts == {"total_parameters": 7}
 
 
 def test_memory_is_looked_at_four_times_a_second_and_the_worker_s_alone(monkeypatch):
     now_s, looked = 1000.0, []
-    monkeypatch.setattr(process, "monotonic_s", lambda: now_s)
-    monkeypatch.setattr(process.memory, "used_bytes", lambda pid: looked.append((now_s, pid)))
-    watch = process._Watch(worker=SimpleNamespace(pid=7), timeout_s=0.6, memory_limit_bytes=1)
+    monkeypatch.setattr(worker_process, "monotonic_s", lambda: now_s)
+    monkeypatch.setattr(worker_process.memory, "used_bytes", lambda pid: looked.append((now_s, pid)))
+    watch = worker_process._Watch(worker=SimpleNamespace(pid=7), timeout_s=0.6, memory_limit_bytes=1)
     left_s = []
     while watch.excess() is None:
         left_s.append(watch.left_s())
@@ -359,7 +359,7 @@ def open_files():
 
 
 def test_a_worker_that_does_not_end_after_its_result_is_killed_and_its_result_counts(worker_that, log, monkeypatch):
-    monkeypatch.setattr(process, "_GRACE_S", 0.05)
+    monkeypatch.setattr(worker_process, "_GRACE_S", 0.05)
     worker_that(f"{RESULT}\nsys.stdin.read()")
     assert run(log).facts == {"total_parameters": 7}
     assert not log.exists()

@@ -14,7 +14,7 @@ import pytest
 
 from harness.inputs.protocol import Failure, Message
 from harness.results.records import Status
-from harness.session import worker_process as process
+from harness.session import worker_process
 from tests.support.fakes import FakeWorkers
 
 HOLDS = """import os, signal, sys
@@ -26,10 +26,10 @@ while True:
 
 def hold(file, job, others):
     """Run a worker that does not even end when its session does."""
-    process._start = lambda writer, _: subprocess.Popen(
+    worker_process._start = lambda writer, _: subprocess.Popen(
         [sys.executable, "-c", HOLDS, file], stdin=subprocess.PIPE, pass_fds=(writer,), start_new_session=True
     )
-    return process.run(job, **others)
+    return worker_process.run(job, **others)
 
 
 class Workers(FakeWorkers):

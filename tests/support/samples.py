@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from markdown_it import MarkdownIt
 
-from harness.inputs import config_files as configs
+from harness.inputs import config_files
 from harness.report.render.render import render
 from harness.results import metrics, store
 from harness.results.records import Artifact, Bundle, Environment, Key, Output, Record, RunInfo, Series, Status, Weights
@@ -184,7 +184,7 @@ def small_run():
 
 # --- a report read back ---
 
-POLICY = configs.read_policy(None)
+POLICY = config_files.read_policy(None)
 
 
 def markdown(report):

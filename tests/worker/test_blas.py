@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from harness.worker import blas as fast
 from harness.worker.blas import Blas, load_fast_blas
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="macOS brings a fast BLAS of its own")
@@ -80,7 +79,7 @@ def test_it_is_too_late_once_mlx_is_imported(monkeypatch):
 
 
 def test_macos_is_left_alone(before_mlx, monkeypatch):
-    monkeypatch.setattr(fast.ctypes, "CDLL", None)  # loading anything would fail
+    monkeypatch.setattr("ctypes.CDLL", None)  # loading anything would fail
     monkeypatch.setattr(sys, "platform", "darwin")
     assert load_fast_blas() == Blas(library="system", fast=True, problem=None)
 
@@ -109,7 +108,7 @@ def test_a_system_library_takes_the_place_of_one_that_cannot_be_compiled(before_
             raise OSError(f"{name}: cannot open shared object file")
 
     monkeypatch.setenv("CC", "/nowhere/cc")
-    monkeypatch.setattr(fast.ctypes, "CDLL", cdll)
+    monkeypatch.setattr("ctypes.CDLL", cdll)
     found = load_fast_blas()
     assert (found.library, found.fast) == ("libblis.so.4", True)
     assert "/nowhere/cc" in found.problem
@@ -123,7 +122,7 @@ def test_without_any_library_the_problem_names_what_to_install(before_mlx, own_c
         raise OSError(name)
 
     monkeypatch.setenv("CC", "/nowhere/cc")
-    monkeypatch.setattr(fast.ctypes, "CDLL", cdll)
+    monkeypatch.setattr("ctypes.CDLL", cdll)
     found = load_fast_blas()
     assert (found.library, found.fast) == ("stock", False)
     assert found.problem.endswith("install a C compiler (cc) or the package libopenblas0")

@@ -14,20 +14,19 @@ from harness.inputs.plans import Job, ModelConfig
 from harness.inputs.protocol import Message
 from harness.results import codec
 from harness.results.records import Status
-from harness.session import worker_process as process
-from harness.worker import jobs
-from harness.worker import main as worker
+from harness.session import worker_process
+from harness.worker import jobs, main
 from harness.worker.blas import Blas
 from harness.worker.workloads.context import Diverged
 
-ROOT = Path(worker.__file__).parents[2]
+ROOT = Path(main.__file__).parents[2]
 
 
 @pytest.fixture
 def told(monkeypatch, tmp_path):
     """Run the worker's main in this process with *do* for its work; give how it ended and what it told."""
-    monkeypatch.setattr(worker, "_end_with_session", lambda: None)  # it would end the tests with the session
-    monkeypatch.setattr(worker, "_KILL_ORDER", tmp_path / "no such system" / "oom_score_adj")
+    monkeypatch.setattr(main, "_end_with_session", lambda: None)  # it would end the tests with the session
+    monkeypatch.setattr(main, "_KILL_ORDER", tmp_path / "no such system" / "oom_score_adj")
 
     def run(do):
         job = codec.encode(Job(work="environment")) + b"\n"
@@ -35,7 +34,7 @@ def told(monkeypatch, tmp_path):
         monkeypatch.setattr(jobs, "do", do)
         line = tmp_path / "line"
         try:
-            ended = worker.main(["worker", str(os.open(line, os.O_WRONLY | os.O_CREAT))])
+            ended = main.main(["worker", str(os.open(line, os.O_WRONLY | os.O_CREAT))])
         except (ArithmeticError, RuntimeError, ValueError) as error:
             ended = type(error)
         return ended, [codec.decode(text, Message) for text in line.read_bytes().splitlines()]
@@ -100,7 +99,7 @@ def test_each_way_to_fail_has_its_status(told, error, status, reason, ended):
 
 def in_a_process(job, tmp_path):
     log = tmp_path / "logs" / "it.log"
-    message = process.run(job, log=log, timeout_s=120.0, on_progress=lambda _: None)
+    message = worker_process.run(job, log=log, timeout_s=120.0, on_progress=lambda _: None)
     return message, log.read_text() if log.exists() else None
 
 

@@ -8,8 +8,7 @@ Source: GitHub Docs, Workflow commands for GitHub Actions; actions/toolkit, pack
 from collections.abc import Iterable, Sequence
 
 from harness.gate.verdicts import GateResult
-from harness.gate.wording import summary as telling
-from harness.gate.wording import terms as words
+from harness.gate.wording import summary, terms
 from harness.plain_text import visible
 
 _MOST = 10
@@ -18,22 +17,22 @@ _TITLE = "tunebench"
 
 def annotations(result: GateResult) -> list[str]:
     """The lines: regressions as errors, what stands in the way of a verdict as warnings, the rest as one notice."""
-    rows, paired = result.rows, words.in_pairs(result)
-    worse, folded = telling.regressions(result)
-    errors = [(f"regression in {row.case}", f"{row.title}: {words.sentence(row, paired=paired)}") for row in worse]
-    errors += [(_TITLE, line) for line in telling.watched_too(folded)]
+    rows, paired = result.rows, terms.in_pairs(result)
+    worse, folded = summary.regressions(result)
+    errors = [(f"regression in {row.case}", f"{row.title}: {terms.sentence(row, paired=paired)}") for row in worse]
+    errors += [(_TITLE, line) for line in summary.watched_too(folded)]
     warnings = [
         *(
-            (f"{its.row.verdict.value}: {its.where}", f"{words.names(its.titles)}: {words.why(its.row, paired=paired)}")
-            for its in words.unjudged(result)
+            (f"{its.row.verdict.value}: {its.where}", f"{terms.names(its.titles)}: {terms.why(its.row, paired=paired)}")
+            for its in terms.unjudged(result)
         ),
         *(
-            (f"{row.verdict.value}: {row.case}", f"{row.title}: {words.sentence(row, paired=paired)}")
-            for row in words.measured(words.undecided(result)[0])
+            (f"{row.verdict.value}: {row.case}", f"{row.title}: {terms.sentence(row, paired=paired)}")
+            for row in terms.measured(terms.undecided(result)[0])
         ),
         *((_TITLE, warning) for warning in result.warnings),
     ]
-    notices = [(_TITLE, f"{words.last_line(result)} - {words.tally(rows)}")]
+    notices = [(_TITLE, f"{terms.last_line(result)} - {terms.tally(rows)}")]
     return [*_lines("error", errors), *_lines("warning", warnings), *_lines("notice", notices)]
 
 

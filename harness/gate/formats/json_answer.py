@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from harness import __version__
 from harness.analysis.stats.estimates import Interval
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Origin, Role
-from harness.gate.wording import terms as words
+from harness.gate.wording import terms
 from harness.results import codec
 from harness.results.records import Better, Kind
 
@@ -77,14 +77,14 @@ def filed(result: GateResult) -> GateFile:
         origins=result.origins,
         change_is=CHANGE_IS,
         warnings=result.warnings,
-        counts={its.value: len(words.counting(result.rows, its)) for its in GateVerdict},
-        ignored=len(words.ignored(result.rows)),
+        counts={its.value: len(terms.counting(result.rows, its)) for its in GateVerdict},
+        ignored=len(terms.ignored(result.rows)),
         rows=tuple(map(_row, result.rows)),
     )
 
 
 def _row(row: GateRow) -> FiledRow:
-    low, high = words.bounds(row) or (None, None)
+    low, high = terms.bounds(row) or (None, None)
     same = {its.name: getattr(row, its.name) for its in fields(row)}
     return FiledRow(**same, change=row.change, change_low=low, change_high=high)
 

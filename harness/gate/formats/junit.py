@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Role
-from harness.gate.wording import summary as telling
-from harness.gate.wording import terms as words
+from harness.gate.wording import summary, terms
 from harness.plain_text import visible
 
 _SUITE = "tunebench.gate"
@@ -34,14 +33,14 @@ def junit(result: GateResult) -> bytes:
     properties = ET.SubElement(suite, "properties")
     for name, value in _facts(result):
         ET.SubElement(properties, "property", name=name, value=visible(value))
-    paired = words.in_pairs(result)
+    paired = terms.in_pairs(result)
     for row, tag in zip(result.rows, tags, strict=True):
         _add(suite, row, tag, paired=paired)
     if whole is not None:
         case = ET.SubElement(suite, "testcase", classname="tunebench", name="gate")
         outcome = ET.SubElement(case, whole, type=result.verdict.value)
-        outcome.set("message", visible(telling.headline(result)))
-        outcome.text = visible(words.last_line(result))
+        outcome.set("message", visible(summary.headline(result)))
+        outcome.text = visible(terms.last_line(result))
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
@@ -55,7 +54,7 @@ def _facts(result: GateResult) -> Iterable[tuple[str, str]]:
     yield "candidate", result.candidate
     yield "design", result.design
     yield "policy", result.policy
-    yield from (("origin", line) for line in telling.origins(result))
+    yield from (("origin", line) for line in summary.origins(result))
     yield from (("warning", warning) for warning in result.warnings)
 
 
@@ -77,6 +76,6 @@ def _add(suite: ET.Element, row: GateRow, tag: str | None, *, paired: bool) -> N
         return
     outcome = ET.SubElement(case, tag, type=row.verdict.value)
     ignored = row.role is Role.IGNORED
-    said = f"ignored: {row.ignored or row.reason}" if ignored else words.sentence(row, paired=paired)
+    said = f"ignored: {row.ignored or row.reason}" if ignored else terms.sentence(row, paired=paired)
     outcome.set("message", visible(said))
-    outcome.text = visible(words.reason(row))
+    outcome.text = visible(terms.reason(row))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Role
-from harness.gate.wording import next_step as nextstep
+from harness.gate.wording import next_step
 from harness.gate.wording.change_text import NOTHING, change, worse_by
 from harness.results.records import Better, Kind
 from harness.units import format_value
@@ -72,7 +72,7 @@ def more(row: GateRow, *, paired: bool) -> str:
 def last_line(result: GateResult) -> str:
     """The verdict on all, what its exit code means, and what to do next."""
     code = result.exit_code
-    after = nextstep.after(result, deciding(result), paired=in_pairs(result))
+    after = next_step.after(result, deciding(result), paired=in_pairs(result))
     return f"verdict: {result.verdict.value} (exit {code}: {_MEANS[code]}){after}"
 
 

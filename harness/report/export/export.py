@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterator
 
 from harness.errors import HarnessError, UnknownName
-from harness.report.export import benchmark_formats as dashboards
+from harness.report.export import benchmark_formats
 from harness.results import codec
 from harness.results.records import Bundle, Metric, Record
 
@@ -36,8 +36,10 @@ def export(bundle: Bundle, form: str, *, better: str | None = None) -> bytes:
         "json": lambda: codec.encode(bundle, indent=1),
         "csv": lambda: _csv(bundle),
         PARQUET: lambda: _parquet(bundle),
-        _PYTEST: lambda: dashboards.pytest_benchmark_json(bundle),
-        _ACTION: lambda: dashboards.github_action_benchmark_json(bundle, better or dashboards.DIRECTIONS[0]),
+        _PYTEST: lambda: benchmark_formats.pytest_benchmark_json(bundle),
+        _ACTION: lambda: benchmark_formats.github_action_benchmark_json(
+            bundle, better or benchmark_formats.DIRECTIONS[0]
+        ),
     }
     if form not in makers:
         raise UnknownName("export format", form, FORMATS)

@@ -24,7 +24,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from harness.report.figures import style as look
+from harness.report.figures import style
 from harness.report.figures.charts import Bars, Chart, Dots, Line, Panel
 from harness.report.figures.drawable import drawable, shown
 from harness.report.figures.label_layout import Box, Points, around, best, stagger
@@ -37,13 +37,13 @@ _NARROW, _WIDE = 5.0, 1000.0  # highest over lowest: below, a logarithmic axis h
 _SMALLEST, _LARGEST = 1e-3, 1e8  # numbers on an axis that are not in powers of ten
 _TURNED: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
 _TURNED_SHARE = 0.42  # of a turned text's length, how far it reaches down
-_LEADER = {"arrowstyle": "-", "color": look.GREY, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
+_LEADER = {"arrowstyle": "-", "color": style.GREY, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
 _MINUS = str.maketrans("-", "\u2212")
 
 
 def draw(chart: Chart, forms: Sequence[str]) -> dict[str, bytes]:
     """The chart in each of *forms*: "svg", "png", or both. PNG is on white, SVG on whatever is below it."""
-    with matplotlib.style.context(["default", look.SETTINGS]), warnings.catch_warnings():
+    with matplotlib.style.context(["default", style.SETTINGS]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # who reads an SVG has other fonts too
         figure = _figure(chart)
         return {form: _WRITERS[form](figure) for form in forms}
@@ -53,9 +53,9 @@ def _svg(figure: Figure) -> bytes:
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     FigureCanvasSVG(figure).print_svg(file, metadata=nothing)  # type: ignore[no-untyped-call]
-    figure.set_dpi(look.DPI)  # it left its own
+    figure.set_dpi(style.DPI)  # it left its own
     text = _DOCTYPE.sub("", file.getvalue(), count=1)
-    return text.replace('<style type="text/css">', f'<style type="text/css">{look.SCHEMES}', 1).encode()
+    return text.replace('<style type="text/css">', f'<style type="text/css">{style.SCHEMES}', 1).encode()
 
 
 def _png(figure: Figure) -> bytes:
@@ -72,20 +72,20 @@ _WRITERS = {"svg": _svg, "png": _png}
 def _figure(chart: Chart) -> Figure:
     columns = max(1, min(chart.columns, len(chart.panels)))
     rows = math.ceil(len(chart.panels) / columns)
-    width_in = look.PANEL_IN[0] if columns > 1 else look.ALONE_IN
-    heights_in = [look.PANEL_IN[1]] + [look.PANEL_IN[1] if columns > 1 else look.STRIP_IN] * (rows - 1)
+    width_in = style.PANEL_IN[0] if columns > 1 else style.ALONE_IN
+    heights_in = [style.PANEL_IN[1]] + [style.PANEL_IN[1] if columns > 1 else style.STRIP_IN] * (rows - 1)
     figure = Figure(layout="constrained", facecolor="none")
     figure.suptitle(shown(chart.title, 90))
     grid = figure.add_gridspec(rows, columns)
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     panels = []
     for i, panel in enumerate(chart.panels):
-        room_pt = ((width_in - look.FRAME_IN) * 72, (heights_in[i // columns] - look.FRAME_IN) * 72)
+        room_pt = ((width_in - style.FRAME_IN) * 72, (heights_in[i // columns] - style.FRAME_IN) * 72)
         panels.append(_Panel(figure.add_subplot(grid[i // columns, i % columns]), panel, renderer, room_pt))
     for row in range(rows):
         heights_in[row] += max(its.extra_pt for its in panels[row * columns : (row + 1) * columns]) / 72
     grid.set_height_ratios(heights_in)
-    figure.set_size_inches(columns * width_in, sum(heights_in) + look.TITLE_IN)
+    figure.set_size_inches(columns * width_in, sum(heights_in) + style.TITLE_IN)
     figure.draw_without_rendering()  # lays it out, once for all forms
     figure.set_layout_engine("none")
     for its in panels:
@@ -113,7 +113,7 @@ class _Panel:
             axes.set_yscale("log")
         if left_out:
             note = f"{left_out:,} point{'s' * (left_out > 1)} at or below 0 not shown"
-            axes.text(0.01, 0.02, note, transform=axes.transAxes, size=look.SMALL_PT, style="italic")
+            axes.text(0.01, 0.02, note, transform=axes.transAxes, size=style.SMALL_PT, style="italic")
         series = self._series()
         self._ticks()
         self._spans()
@@ -126,9 +126,9 @@ class _Panel:
         drawn += [(_dots(axes, its), its.label) for its in panel.dots]
         drawn += [(_bars(axes, its, i, len(panel.bars)), its.label) for i, its in enumerate(panel.bars)]
         for mark in panel.marks:
-            axes.plot(mark.x, mark.y, "o", markersize=7, markerfacecolor="none", markeredgecolor=look.GREY)
+            axes.plot(mark.x, mark.y, "o", markersize=7, markerfacecolor="none", markeredgecolor=style.GREY)
         for rule in panel.rules:
-            axes.axhline(rule.y, color=look.GREY, linestyle="--", linewidth=1, gid="rule")
+            axes.axhline(rule.y, color=style.GREY, linestyle="--", linewidth=1, gid="rule")
         return drawn
 
     def _ticks(self) -> None:
@@ -147,7 +147,7 @@ class _Panel:
             axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
             axes.xaxis.set_major_formatter(plain)
             return
-        longest_pt = max(self._width_pt(its, look.LEGEND_PT) for its in panel.categories)
+        longest_pt = max(self._width_pt(its, style.LEGEND_PT) for its in panel.categories)
         turned = longest_pt > 0.95 * self.room_pt[0] / len(panel.categories)
         self.extra_pt += _TURNED_SHARE * longest_pt if turned else 0
         axes.set_xticks(range(len(panel.categories)), panel.categories)
@@ -167,15 +167,15 @@ class _Panel:
         spans = sorted(inside, key=lambda its: (its.start, its.end))
         width_pt, height_pt = self.room_pt
         starts = [max(0.0, (its.start - low) / (high - low)) * width_pt + 2 for its in spans]
-        placed = stagger(starts, [self._width_pt(its.label, look.SMALL_PT) + 4 for its in spans], width_pt)
-        names_pt = (1 + max(row for _, row in placed)) * look.LINE_PT + 2
+        placed = stagger(starts, [self._width_pt(its.label, style.SMALL_PT) + 4 for its in spans], width_pt)
+        names_pt = (1 + max(row for _, row in placed)) * style.LINE_PT + 2
         self.extra_pt += names_pt
         self._make_room(names_pt / (height_pt + names_pt))
         for span, (left, row) in zip(spans, placed, strict=True):
             ends, color = (max(low, span.start), min(high, span.end)), _color(span.color)
             self.axes.axvspan(*ends, facecolor=color, alpha=0.14, linewidth=0)
-            place: dict[str, Any] = {"xy": (left / width_pt, 1), "xytext": (0, -2 - row * look.LINE_PT), "va": "top"}
-            units: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "size": look.SMALL_PT}
+            place: dict[str, Any] = {"xy": (left / width_pt, 1), "xytext": (0, -2 - row * style.LINE_PT), "va": "top"}
+            units: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "size": style.SMALL_PT}
             self.axes.annotate(span.label, **place, **units)
         self.axes.set_xlim(low, high)
 
@@ -191,7 +191,7 @@ class _Panel:
         """Title, and below it, never on the data, what each series is."""
         rows = 0
         if len(named) > 1:
-            widest_pt = max(self._width_pt(label, look.LEGEND_PT) for _, label in named) + look.LEGEND_KEY_PT
+            widest_pt = max(self._width_pt(label, style.LEGEND_PT) for _, label in named) + style.LEGEND_KEY_PT
             columns = max(1, min(len(named), int(self.room_pt[0] / widest_pt)))
             rows = math.ceil(len(named) / columns)
             placeholders = ["series"] * len(named)  # a label that begins with _ would be left out
@@ -199,8 +199,8 @@ class _Panel:
             legend = self.axes.legend(artists, placeholders, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
             for text, (_, label) in zip(legend.get_texts(), named, strict=True):
                 text.set_text(label)
-        self.extra_pt += rows * look.LEGEND_ROW_PT
-        self.axes.set_title(self.panel.title, loc="left", pad=5 + rows * look.LEGEND_ROW_PT)
+        self.extra_pt += rows * style.LEGEND_ROW_PT
+        self.axes.set_title(self.panel.title, loc="left", pad=5 + rows * style.LEGEND_ROW_PT)
 
     def write(self) -> None:
         """Put words beside points and levels, where they cover least."""
@@ -208,18 +208,18 @@ class _Panel:
         bounds = Box(left=frame.x0 + 4, bottom=frame.y0 + 2, right=frame.x1 - 2, top=frame.y1 - 2)
         taken = [_extent(text, self.renderer) for text in axes.texts]
         points = np.concatenate([np.empty((0, 2)), *(_path(its) for its in axes.lines if its.get_gid() != "rule")])
-        gap = self.renderer.points_to_pixels(look.GAP_PT)
+        gap = self.renderer.points_to_pixels(style.GAP_PT)
         levels = [(its.text, axes.get_xlim()[1], its.y, None) for its in self.panel.rules]
         beside = [(its.text, its.x, its.y, _LEADER) for its in self.panel.marks]
         beside += [(*its, _LEADER) for dots in self.panel.dots for its in zip(dots.texts, dots.x, dots.y, strict=False)]
         for text, x, y, leader in [*levels, *beside]:
             written = axes.annotate(
-                text, (x, y), (0, 0), textcoords="offset points", va="bottom", size=look.SMALL_PT, arrowprops=leader
+                text, (x, y), (0, 0), textcoords="offset points", va="bottom", size=style.SMALL_PT, arrowprops=leader
             )
             size, (px, py) = _extent(written, self.renderer), axes.transData.transform((x, y))
             tried = around(px, py, size.right - size.left, size.top - size.bottom, gap)
             place = best([its.within(bounds) for its in tried], taken, points)
-            written.set_position(((place.left - px) / gap * look.GAP_PT, (place.bottom - py) / gap * look.GAP_PT))
+            written.set_position(((place.left - px) / gap * style.GAP_PT, (place.bottom - py) / gap * style.GAP_PT))
             taken.append(place)
 
     def _width_pt(self, text: str, size_pt: float) -> float:
@@ -241,7 +241,7 @@ def _line(axes: Axes, line: Line) -> Any:
         line.x,
         line.y,
         color=_color(line.color),
-        linestyle=look.DASHES[line.dash],
+        linestyle=style.DASHES[line.dash],
         # A marker tells two lines of one dash apart; on a long line it stands here and there.
         marker=_marker(line.color) if line.color or line.marker or len(line.y) == 1 else "",
         markevery=1 if line.marker and few else max(1, len(line.y) // 8),
@@ -262,17 +262,17 @@ def _bars(axes: Axes, bars: Bars, number: int, count: int) -> Any:
     width = 0.8 / count
     shift = (number - (count - 1) / 2) * width
     tops = [(i + shift, top) for i, top in enumerate(bars.heights) if top is not None]
-    hatch = look.HATCHES[bars.color % len(look.HATCHES)]
+    hatch = style.HATCHES[bars.color % len(style.HATCHES)]
     look_of: dict[str, Any] = {"facecolor": _color(bars.color), "hatch": hatch, "edgecolor": "white", "linewidth": 0}
     return axes.bar([x for x, _ in tops], [top for _, top in tops], 0.92 * width, **look_of)
 
 
 def _color(number: int) -> str:
-    return look.COLORS[number % len(look.COLORS)]
+    return style.COLORS[number % len(style.COLORS)]
 
 
 def _marker(number: int) -> str:
-    return look.MARKERS[number % len(look.MARKERS)]
+    return style.MARKERS[number % len(style.MARKERS)]
 
 
 def _path(line: Line2D) -> Points:

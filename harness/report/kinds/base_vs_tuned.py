@@ -8,9 +8,7 @@ from harness.analysis.labels import over_labels
 from harness.analysis.stats.estimates import process_values
 from harness.report.cells import Column, Footnotes, change_cell, code, judgement_cell, metric_cell, none
 from harness.report.page import Cell, Report, Section, Table
-from harness.report.sections import outputs as shown
-from harness.report.sections import page_frame as frame
-from harness.report.sections import run_facts as facts
+from harness.report.sections import outputs, page_frame, run_facts
 from harness.report.sections.disturbances import trust
 from harness.report.sections.verdict_rows import MEAN, arrow
 from harness.results.metrics import DEFINITIONS, NO_WORK
@@ -49,7 +47,7 @@ class Pair:
 
 def tuned(bundles: Sequence[Bundle]) -> Report:
     """Turn one or more runs into a report of what each adapter changed."""
-    runs = frame.runs_of(bundles)
+    runs = page_frame.runs_of(bundles)
     by_suite = {suite: list(_pairs(runs.columns[suite])) for suite in _SUITES}
     every = list(dict.fromkeys(pair.name for pairs in by_suite.values() for pair in pairs))
     names = every[:_MOST_PAIRS]
@@ -59,14 +57,14 @@ def tuned(bundles: Sequence[Bundle]) -> Report:
     ]
     records = [column.record for suite in _SUITES for column in runs.columns[suite]]
     sections = [
-        facts.runs(bundles),
-        facts.not_ok(records),
-        facts.contradictions(bundles),
+        run_facts.runs(bundles),
+        run_facts.not_ok(records),
+        run_facts.contradictions(bundles),
         trust(bundles, _SUITES),
         *changes,
-        shown.answers(runs.columns["evaluation"]),
-        facts.configuration({suite: runs.columns[suite] for suite in _SUITES}),
-        facts.environments(bundles),
+        outputs.answers(runs.columns["evaluation"]),
+        run_facts.configuration({suite: runs.columns[suite] for suite in _SUITES}),
+        run_facts.environments(bundles),
     ]
     without = {column.name for suite in _SUITES for column in runs.columns[suite] if not column.is_base} - {
         pair.tuned.name for pairs in by_suite.values() for pair in pairs
@@ -77,7 +75,7 @@ def tuned(bundles: Sequence[Bundle]) -> Report:
         [f"The first {_MOST_PAIRS} are told here; the others are in the comparison."] if len(every) > len(names) else []
     )
     lines += [f"Without a base measured under the same conditions: {', '.join(sorted(without))}."] if without else []
-    return frame.report(
+    return page_frame.report(
         KIND, runs, sections, headline=[*lines, *list(_decided(changes))[:_MOST_SENTENCES]], suites=_SUITES
     )
 

@@ -7,7 +7,7 @@ from harness.analysis.limits import Entry, entries
 from harness.analysis.report_policy import CardText
 from harness.inputs.plans import BASE
 from harness.report.page import Listing, Report, Section
-from harness.report.sections import page_frame as frame
+from harness.report.sections import page_frame
 from harness.report.sections.card import Card
 from harness.report.sections.data_card import data_card
 from harness.report.sections.model_card import model_card
@@ -44,7 +44,7 @@ def cards_report(bundles: Sequence[Bundle], licenses: Mapping[str, str | None], 
         f"The first {_MOST_SHOWN} are shown here; each is a file of its own." if len(made) > _MOST_SHOWN else None
     )
     shown = sections(made[:_MOST_SHOWN])
-    return frame.report(KIND, frame.runs_of(bundles), shown, headline=(headline, left_out))
+    return page_frame.report(KIND, page_frame.runs_of(bundles), shown, headline=(headline, left_out))
 
 
 def _counted(count: int, what: str) -> str:

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from harness import __version__
 from harness.analysis.judge import Verdict
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
-from harness.gate.wording import summary as telling
-from harness.gate.wording import terms as words
+from harness.gate.wording import summary, terms
 from harness.gate.wording.change_text import NOTHING, change
 from harness.report.cells import code as name_cell
 from harness.report.cells import none, text
@@ -34,16 +33,16 @@ _SYMBOLS = {
 
 def gate_report(result: GateResult) -> Report:
     """The page of a gate's answer, the worst first."""
-    rows, paired = result.rows, words.in_pairs(result)
-    open_, allowed = words.undecided(result)
-    regressions, folded = telling.regressions(result)
-    better = words.best_first(words.counting(rows, GateVerdict.IMPROVED))
-    passed = words.counting(rows, GateVerdict.PASS)
+    rows, paired = result.rows, terms.in_pairs(result)
+    open_, allowed = terms.undecided(result)
+    regressions, folded = summary.regressions(result)
+    better = terms.best_first(terms.counting(rows, GateVerdict.IMPROVED))
+    passed = terms.counting(rows, GateVerdict.PASS)
     sections = (
         _section("regressions", "Regressions", _figures(regressions, paired=paired)),
         _section("worse", f"Watched, and worse too: {len(folded)}", _figures(folded, paired=paired), detail=True),
         _section("unjudged", "What cannot be judged", _folded(result, paired=paired)),
-        _section("inconclusive", "Inconclusive", _figures(words.measured(open_), paired=paired)),
+        _section("inconclusive", "Inconclusive", _figures(terms.measured(open_), paired=paired)),
         _section("improved", "Improved", _figures(better, paired=paired)),
         _section(
             "watched",
@@ -53,17 +52,17 @@ def gate_report(result: GateResult) -> Report:
             detail=True,
         ),
         _section("passed", f"Passed: {len(passed)}", _figures(passed, paired=paired), detail=True),
-        _section("ignored", "Ignored by the policy", _ignored(words.ignored(rows)), detail=True),
+        _section("ignored", "Ignored by the policy", _ignored(terms.ignored(rows)), detail=True),
     )
     return Report(
         kind=KIND,
-        title=_brief(telling.headline(result)),
+        title=_brief(summary.headline(result)),
         headline=(
             _brief(f"{result.candidate} against {result.baseline}: {result.design}; policy {result.policy}."),
-            *(f"{_brief(line)}." for line in telling.origins(result)),
-            f"{words.tally(rows)}.",
-            *([f"{words.passes(rows)}."] if passed else ()),
-            _brief(f"{words.last_line(result)}."),
+            *(f"{_brief(line)}." for line in summary.origins(result)),
+            f"{terms.tally(rows)}.",
+            *([f"{terms.passes(rows)}."] if passed else ()),
+            _brief(f"{terms.last_line(result)}."),
         ),
         how_to_read=HOW_TO_READ,
         banners=tuple(map(_brief, result.warnings)),
@@ -90,9 +89,9 @@ def _row(row: GateRow, *, paired: bool) -> tuple[Cell, ...]:
         _change(row),
         _side(row.baseline, row.unit),
         _side(row.candidate, row.unit),
-        text(words.detectable(row)),
-        text(words.processes(row)),
-        _text(words.remark(row, paired=paired)),
+        text(terms.detectable(row)),
+        text(terms.processes(row)),
+        _text(terms.remark(row, paired=paired)),
     )
 
 
@@ -110,7 +109,7 @@ def _change(row: GateRow) -> Cell:
 def _side(value: float | None, unit: str | None) -> Cell:
     if value is None:
         return none()
-    return Cell(text=words.value(value, unit), state=State.MEASURED, value=value, unit=unit)
+    return Cell(text=terms.value(value, unit), state=State.MEASURED, value=value, unit=unit)
 
 
 def _brief(words_: str) -> str:
@@ -130,10 +129,10 @@ def _folded(result: GateResult, *, paired: bool) -> Table:
         (
             _verdict(its.row),
             _name(its.row.case, its.where) if len(its.cases) == 1 else _text(its.where),
-            _text(words.names(its.titles)),
-            _text(words.why(its.row, paired=paired)),
+            _text(terms.names(its.titles)),
+            _text(terms.why(its.row, paired=paired)),
         )
-        for its in words.unjudged(result)
+        for its in terms.unjudged(result)
     )
     return Table(columns=("verdict", "case", "metrics", "reason"), rows=cells)
 

@@ -10,7 +10,7 @@ from harness.analysis.stats.change_points import Shift
 from harness.report.cells import change, code, plain, text, texts
 from harness.report.figures.charts import Chart, Dash, Line, Mark, Panel, Span
 from harness.report.page import Cell, Provenance, Report, Section, State, Table
-from harness.report.sections import page_frame as frame
+from harness.report.sections import page_frame
 from harness.report.sections.history_text import (
     DIRECTION,
     counted,
@@ -49,7 +49,7 @@ def history(bundles: Sequence[Bundle], metric: str, case: str | None = None, lef
         title=metric + (f", {case}" if case else ""),
         headline=(*_headline(lines), *([f"{left_out_words(left_out)}."] if left_out else [])),
         how_to_read=HOW_TO_READ,
-        banners=tuple(frame.substitutes(bundles, [record for bundle in bundles for record in bundle.records])),
+        banners=tuple(page_frame.substitutes(bundles, [record for bundle in bundles for record in bundle.records])),
         sections=tuple(its for its in _sections(lines) if not its.empty),
         not_measured=(),
         definitions=Table(

@@ -8,11 +8,7 @@ from harness.analysis.report_policy import Policy
 from harness.analysis.stats.estimates import process_values, quantile
 from harness.report.cells import Column, Footnotes, change_cell, computed, metric_cell, none, text
 from harness.report.page import Report, Section, Table
-from harness.report.sections import choices
-from harness.report.sections import outputs as shown
-from harness.report.sections import page_frame as frame
-from harness.report.sections import record_charts as figures
-from harness.report.sections import run_facts as facts
+from harness.report.sections import choices, outputs, page_frame, record_charts, run_facts
 from harness.report.sections.disturbances import trust
 from harness.report.sections.latency import latency, steadiness
 from harness.report.sections.verdict_rows import Judged, headline, judge_suite
@@ -38,35 +34,35 @@ _PEAK = 0.05  # quantile of the intervals: their 95th percentile of speed, which
 
 def inference(bundles: Sequence[Bundle], policy: Policy) -> Report:
     """Turn one or more runs into a report of how the models run."""
-    runs = frame.runs_of(bundles)
+    runs = page_frame.runs_of(bundles)
     columns = runs.columns["inference"]
     judged = {name: judge_suite("inference", columns, metrics) for name, _, metrics in _PARTS}
     sections = [
-        facts.runs(bundles),
-        facts.not_ok([column.record for column in columns]),
-        facts.contradictions(bundles),
+        run_facts.runs(bundles),
+        run_facts.not_ok([column.record for column in columns]),
+        run_facts.contradictions(bundles),
         trust(bundles, _SUITE),
         *(_part(name, title, judged[name], columns) for name, title, _ in _PARTS),
         throughput(columns),
         latency(columns),
         context(columns),
         steadiness(columns, policy.rating),
-        facts.configuration({"inference": columns}),
+        run_facts.configuration({"inference": columns}),
         choices.costs(runs),
         choices.use_cases(choices.decide(runs, policy), policy),
         choices.comparability({"inference": columns}, runs),
-        shown.answers(columns),
-        facts.environments(bundles),
+        outputs.answers(columns),
+        run_facts.environments(bundles),
     ]
     every = replace(judged["speed"], rows=tuple(row for its in judged.values() for row in its.rows))
     lines = headline(every)
-    return frame.report(KIND, runs, sections, headline=lines, suites=_SUITE)
+    return page_frame.report(KIND, runs, sections, headline=lines, suites=_SUITE)
 
 
 def _part(name: str, title: str, judged: Judged, columns: Sequence[Column]) -> Section:
     """A group of metrics, with its figure where it has one."""
     named = [(column.name, column.record) for column in columns]
-    draw = {"speed": figures.speed_by_scenario, "loading": figures.memory_by_phase}.get(name)
+    draw = {"speed": record_charts.speed_by_scenario, "loading": record_charts.memory_by_phase}.get(name)
     chart = draw(named) if draw else None
     return replace(metric_section(judged, title=title, name=name), figures=(chart,) if chart else ())
 
@@ -105,14 +101,14 @@ def context(columns: Sequence[Column]) -> Section:
     for column in columns:
         metric = column.record.metrics.get("context_decode_tokens_per_s")
         parts = metric.parts() if metric else {}
-        ordered = sorted(parts, key=figures.depth)
+        ordered = sorted(parts, key=record_charts.depth)
         first = parts[ordered[0]] if ordered else ()
         for label in ordered:
             samples = parts[label]
             before, after = process_values(first), process_values(samples)
             kept = none() if samples is first else change_cell(before, after, paired=True)
             rows.append((text(column.name), text(label or ""), metric_cell(metric, label, notes), kept))
-    chart = figures.context_scaling([(column.name, column.record) for column in columns])
+    chart = record_charts.context_scaling([(column.name, column.record) for column in columns])
     heads = ("case", "tokens before", "decode", "change against the shortest")
     table = Table(columns=heads, rows=tuple(rows), notes=tuple(notes.texts), caption="Decoding after a long context")
     return Section(

@@ -10,12 +10,7 @@ from harness.analysis.training.high_water import last_rise
 from harness.analysis.training.trends import Divergence, best_point, loss_reduction, thirds, time_to_target
 from harness.report.cells import change, computed, none, plain, text
 from harness.report.page import Cell, Listing, Report, Section, Table
-from harness.report.sections import choices
-from harness.report.sections import outputs as shown
-from harness.report.sections import page_frame as frame
-from harness.report.sections import record_charts as figures
-from harness.report.sections import run_facts as facts
-from harness.report.sections import training_charts as trained
+from harness.report.sections import choices, outputs, page_frame, record_charts, run_facts, training_charts
 from harness.report.sections.disturbances import trust
 from harness.report.sections.loss_curves import apart, points, tokens_at
 from harness.report.sections.training_course import Course, at, course_of, value_of
@@ -34,11 +29,15 @@ _FEWEST_REPORTS = 20  # to say that there was no spike; source: rule R11, which 
 
 def training(bundles: Sequence[Bundle]) -> Report:
     """Turn one or more runs into a report of their trainings."""
-    runs = frame.runs_of(bundles)
+    runs = page_frame.runs_of(bundles)
     columns = runs.columns["training"]
     courses = [course_of(column) for column in columns if "train_loss" in column.record.series][:_MOST_COURSES]
     judged = judge_suite("training", columns)
-    chart = figures.losses_over_tokens([(its.column.name, its.record) for its in courses]) if len(courses) > 1 else None
+    chart = (
+        record_charts.losses_over_tokens([(its.column.name, its.record) for its in courses])
+        if len(courses) > 1
+        else None
+    )
     over_tokens = Section(
         name="losses",
         title="Losses over tokens",
@@ -48,25 +47,25 @@ def training(bundles: Sequence[Bundle]) -> Report:
     limits = {bundle.run.id: _memory_limit(bundle) for bundle in bundles}
     tested = {its.name: its.record for its in runs.columns["evaluation"]}
     sections = [
-        facts.runs(bundles),
-        facts.not_ok([column.record for column in columns]),
-        facts.contradictions(bundles),
+        run_facts.runs(bundles),
+        run_facts.not_ok([column.record for column in columns]),
+        run_facts.contradictions(bundles),
         trust(bundles, _SUITE),
         *(
             _told(number, its, limits[its.column.run], tested.get(its.column.name), several=len(courses) > 1)
             for number, its in enumerate(courses, start=1)
         ),
         over_tokens,
-        shown.in_order(columns),
+        outputs.in_order(columns),
         metric_section(judged, title="All metrics", name="metrics"),
-        facts.configuration({"training": columns}),
-        shown.memory(runs.columns, suites=_SUITE),
-        shown.artifacts([column.record for column in columns]),
-        facts.notes_of([column.record for column in columns]),
-        facts.environments(bundles),
+        run_facts.configuration({"training": columns}),
+        outputs.memory(runs.columns, suites=_SUITE),
+        outputs.artifacts([column.record for column in columns]),
+        run_facts.notes_of([column.record for column in columns]),
+        run_facts.environments(bundles),
     ]
     lines = [*(_sentence(its) for its in courses), *headline(judged)]
-    return frame.report(KIND, runs, sections, headline=lines, suites=_SUITE)
+    return page_frame.report(KIND, runs, sections, headline=lines, suites=_SUITE)
 
 
 def _memory_limit(bundle: Bundle) -> float | None:
@@ -79,8 +78,8 @@ def _told(number: int, course: Course, limit_bytes: float | None, tested: Record
     suffix = f"-{number}-{course.column.name}" if several else ""
     name, record = course.column.name, course.record
     charts = (
-        trained.training_analysis(name, record, course.spikes, course.phases, limit_bytes),
-        trained.loss_curve_detailed(name, record, course.spikes, course.phases),
+        training_charts.training_analysis(name, record, course.spikes, course.phases, limit_bytes),
+        training_charts.loss_curve_detailed(name, record, course.spikes, course.phases),
     )
     tables = (
         _key_figures(course, limit_bytes),
@@ -280,8 +279,8 @@ def _trajectory(course: Course) -> Table:
     for curve in (train, val):
         if curve:
             kept |= {min(curve), max(curve), min(curve, key=lambda x: (curve[x], x))}
-    shown = sorted(kept)
-    tokens: Sequence[float | None] = tokens_at(course.record, shown) or [None] * len(shown)
+    iterations = sorted(kept)
+    tokens: Sequence[float | None] = tokens_at(course.record, iterations) or [None] * len(iterations)
     rows = [
         (
             plain(x, "iteration"),
@@ -291,7 +290,7 @@ def _trajectory(course: Course) -> Table:
             computed(at(memory, x), "byte"),
             *((plain(speed.get(x), "token/s"),) if speed else ()),
         )
-        for x, seen in zip(shown, tokens, strict=True)
+        for x, seen in zip(iterations, tokens, strict=True)
     ]
     heads = ["iteration", "train loss, nat/token", "validation loss, nat/token", "tokens", "memory"]
     heads += ["token/s"] if speed else []

@@ -33,7 +33,7 @@ from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
 from harness.plain_text import visible
 from harness.report.page import Report, Table
-from harness.report.render import escape_markdown as markdown
+from harness.report.render import escape_markdown
 from harness.report.render.stamp import stamp
 
 FORMS = ("md", "html")
@@ -207,11 +207,11 @@ def _shown(text: str) -> str:
 
 
 _MARKDOWN = {
-    "inert": _made(markdown.inert),
-    "cell": _made(markdown.in_cell),
-    "alt": _made(markdown.in_brackets),
-    "code": _made(markdown.code),
-    "fenced": _made(markdown.fenced),
+    "inert": _made(escape_markdown.inert),
+    "cell": _made(escape_markdown.in_cell),
+    "alt": _made(escape_markdown.in_brackets),
+    "code": _made(escape_markdown.code),
+    "fenced": _made(escape_markdown.fenced),
 }
 _HTML = {
     "inert": _made(_shown),

@@ -16,9 +16,8 @@ from harness.paths import without_home
 from harness.results import store
 from harness.results.merge import merge_samples
 from harness.results.records import Bundle
-from harness.session.ab import pairs as pairing
 from harness.session.ab.arms import Arm
-from harness.session.ab.pairs import Course, Plan
+from harness.session.ab.pairs import INTERRUPTED, Course, Plan, measure
 from harness.session.ab.side import Side, SideLost
 from harness.session.run_head import stamp
 
@@ -51,7 +50,7 @@ class Outcome:
     @property
     def interrupted(self) -> bool:
         """Whether somebody had it end."""
-        return self.ended == pairing.INTERRUPTED
+        return self.ended == INTERRUPTED
 
 
 def plan(pairs: int | None, budget_s: float | None, seed: int) -> Plan:
@@ -121,7 +120,7 @@ def compare(
         for side in sides:
             side.wait()
     except KeyboardInterrupt:
-        course.ended = pairing.INTERRUPTED
+        course.ended = INTERRUPTED
         _break_off(sides, course)
     except HarnessError:
         _break_off(sides, course)
@@ -147,7 +146,7 @@ def _measure(
         a, b = (_so_far(side.directory, pairs) for side in sides)
         return gate(a, replace(b, run=replace(b.run, paired_with=a.run.id)), len(plan.looks))
 
-    pairing.measure(course, plan, sides, turns, look=look, say=say)
+    measure(course, plan, sides, turns, look=look, say=say)
 
 
 def _check_turns(turns: Sequence[Sequence[str]]) -> None:

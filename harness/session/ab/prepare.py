@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import BadArm
 from harness.paths import without_home
-from harness.session import worker_process as process
+from harness.session import worker_process
 from harness.session.ab.arms import Arm, Packages, Revision, Same, Spec, Variables
 from harness.session.ab.venvs import venv
 from harness.session.ab.worktrees import worktree
@@ -40,10 +40,11 @@ def _here(text: str, variables: Mapping[str, str], facts: Mapping[str, object]) 
 
 
 def _with_variables(spec: Variables) -> Arm:
-    if fixed := sorted(spec.variables.keys() & process.ENVIRONMENT.keys()):
+    if fixed := sorted(spec.variables.keys() & worker_process.ENVIRONMENT.keys()):
         raise BadArm(
             f"environment {spec.text!r}: every measurement has its own {', '.join(fixed)} "
-            f"({', '.join(f'{name}={process.ENVIRONMENT[name]}' for name in fixed)}), whatever is set; leave it out"
+            f"({', '.join(f'{name}={worker_process.ENVIRONMENT[name]}' for name in fixed)}), "
+            "whatever is set; leave it out"
         )
     shown = {name: without_home(value) for name, value in spec.variables.items()}
     return _here(spec.text, spec.variables, {"kind": "env", "variables": shown})

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.errors import BadArm, Unwritable
-from harness.machine import programs as commands
+from harness.machine import programs
 from harness.paths import cache_dir, without_home
 from harness.session.ab.arms import Packages
 from harness.session.ab.installation import Installation, ours
@@ -88,7 +88,7 @@ def _make(directory: Path, words: Sequence[str], text: str) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     here = Path.cwd()
     try:
-        made = commands.run([sys.executable, "-m", "venv", str(directory)], directory=here, unset=_UNSET)
+        made = programs.run([sys.executable, "-m", "venv", str(directory)], directory=here, unset=_UNSET)
         if not made.ok:
             remedy = "install the module venv for it (Debian: python3-venv)"
             raise BadArm(
@@ -96,7 +96,7 @@ def _make(directory: Path, words: Sequence[str], text: str) -> None:
             )
         # One call, so that the resolver sees what tunebench needs beside what was asked for.
         pip = [str(directory / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-        installed = commands.run([*pip, "--progress-bar", "off", *words], directory=here, unset=_UNSET)
+        installed = programs.run([*pip, "--progress-bar", "off", *words], directory=here, unset=_UNSET)
         if not installed.ok:
             remedy = "ask for versions that exist and that this tunebench accepts"
             raise BadArm(f"environment {text!r}: pip could not install it; {remedy}. It said:\n  {_why(installed)}")
@@ -106,7 +106,7 @@ def _make(directory: Path, words: Sequence[str], text: str) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _why(failed: commands.Done) -> str:
+def _why(failed: programs.Done) -> str:
     """What pip says of its failure; of versions that do not go together also which do not, printed further up."""
     conflict = re.search(r"^The conflict is caused by:\n((?: .*\n?)+)", failed.output, flags=re.MULTILINE)
     lines = [line.strip() for line in conflict[1].splitlines() if line.strip()] if conflict else []
@@ -115,6 +115,6 @@ def _why(failed: commands.Done) -> str:
 
 def _versions(python: Path, names: Sequence[str]) -> dict[str, str] | None:
     """The versions that a Python started here finds; None if it does not start."""
-    done = commands.run([str(python), "-c", _ASK, *names], directory=Path.cwd())
+    done = programs.run([str(python), "-c", _ASK, *names], directory=Path.cwd())
     lines = (line.split(" ") for line in done.output.splitlines())
     return {name: version for name, version in lines} if done.ok else None  # noqa: C416 - pairs, said so

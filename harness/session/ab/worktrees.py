@@ -12,8 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.errors import BadArm, Unwritable
-from harness.machine import environment
-from harness.machine import programs as commands
+from harness.machine import environment, programs
 from harness.paths import cache_dir, without_home
 from harness.session.ab.arms import Revision
 
@@ -98,6 +97,6 @@ def _is_unchanged(root: Path, commit: str) -> bool:
     return head.ok and head.output == commit and status.ok and not status.output
 
 
-def _git(directory: Path, *words: str) -> commands.Done:
+def _git(directory: Path, *words: str) -> programs.Done:
     """Ask git in *directory*; hooks of the repository are left out."""
-    return commands.run(["git", "-c", "core.hooksPath=/dev/null", *words], directory=directory, unset=_UNSET)
+    return programs.run(["git", "-c", "core.hooksPath=/dev/null", *words], directory=directory, unset=_UNSET)

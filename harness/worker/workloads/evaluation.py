@@ -11,7 +11,7 @@ from harness.inputs.datasets import Dataset, prompts_of, read_dataset
 from harness.inputs.prompts import Prompt
 from harness.results.records import Output, Readings, Sample
 from harness.worker import mlxlm
-from harness.worker.workloads import fuse_cost as fusing
+from harness.worker.workloads import fuse_cost
 from harness.worker.workloads.context import Context
 from harness.worker.workloads.rows import plain, prompt_length, statistics, tokenised
 from harness.worker.workloads.validation import mean_nll
@@ -44,7 +44,7 @@ def measure(context: Context) -> Sample:
     with context.memory.phase("evaluate"):
         nll = mlxlm.token_nll(loaded.model, tokens, _BATCH)
     outputs = _answers(context, loaded, prompts_of(dataset))
-    fuse_readings, fuse_notes = fusing.measure(context, loaded, tokens)
+    fuse_readings, fuse_notes = fuse_cost.measure(context, loaded, tokens)
     loss = mean_nll(nll)
     readings = {
         "test_loss": Readings(values=(loss,)),

@@ -13,10 +13,8 @@ from typing import Any
 from harness.inputs.datasets import Dataset, check_size, read_dataset
 from harness.inputs.plans import TrainingPlan
 from harness.results.records import Artifact, Readings, Sample
-from harness.worker import mlxlm
-from harness.worker import model_costs as costs
-from harness.worker.workloads import preflight_facts as examining
-from harness.worker.workloads import steps
+from harness.worker import mlxlm, model_costs
+from harness.worker.workloads import preflight_facts, steps
 from harness.worker.workloads.adapter_check import watched
 from harness.worker.workloads.adapter_files import keep
 from harness.worker.workloads.context import Context
@@ -35,7 +33,7 @@ class _Setup:
     plan: TrainingPlan
     dataset: Dataset
     loaded: mlxlm.Loaded
-    shape: costs.ModelShape | None  # before the adapter
+    shape: model_costs.ModelShape | None  # before the adapter
     total_parameters: int
     adapter: mlxlm.AttachedAdapter
     rows: Sequence[Row]  # to train on
@@ -58,12 +56,12 @@ class _Setup:
             return UNKNOWN_SHAPE
 
         def flops(step: Step) -> float:
-            return costs.training_flops(
+            return model_costs.training_flops(
                 shape,
                 lengths=step.lengths,
                 adapted_layers=self.adapter.layers,
                 trainable_parameters=self.adapter.trainable_parameters,
-                flops_of_trainable=costs.FLOPS_IN_PLACE if self.in_place else costs.FLOPS_OF_ADAPTER,
+                flops_of_trainable=model_costs.FLOPS_IN_PLACE if self.in_place else model_costs.FLOPS_OF_ADAPTER,
             )
 
         return steps.utilisation(taken, flops, self.context.roof(self.loaded).gemm_flops_per_s)
@@ -73,7 +71,7 @@ class _Setup:
         if self.shape is None:
             return UNKNOWN_SHAPE
         gradients = 2 if self.plan.grad_accumulation_steps > 1 else 1
-        estimate = costs.training_memory(
+        estimate = model_costs.training_memory(
             self.shape,
             trainable_parameters=self.adapter.trainable_parameters,
             copies=gradients + mlxlm.moments(self.plan) + (0 if self.in_place else 1),
@@ -144,7 +142,7 @@ def _set_up(context: Context) -> _Setup:
         split: list(zip(dataset.numbers[split], dataset.splits[split], rows, strict=True))
         for split, rows in splits.items()
     }
-    notes = examining.check(loaded.tokenizer, read, plan, positions=mlxlm.positions(loaded.model))
+    notes = preflight_facts.check(loaded.tokenizer, read, plan, positions=mlxlm.positions(loaded.model))
     return _Setup(
         context=context,
         plan=plan,

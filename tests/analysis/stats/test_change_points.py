@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.stats import change_points as module
+from harness.analysis.stats import change_points
 from harness.analysis.stats.change_points import FEWEST, Shift, shifts
 
 TOLERANCE = 0.03
@@ -93,7 +93,7 @@ def test_values_without_a_logarithm_are_not_looked_at(odd):
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    monkeypatch.setattr(change_points, "find_spec", lambda _: None)
     why_not = shifts([100.0] * 20, TOLERANCE).why_not
     assert why_not == "the package ruptures is not installed: pip install 'tunebench[history]'"
 

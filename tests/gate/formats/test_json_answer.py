@@ -3,7 +3,7 @@ from dataclasses import fields
 
 from jsonschema import Draft202012Validator
 
-from harness.gate.formats import json_answer as filing
+from harness.gate.formats import json_answer
 from harness.gate.formats.json_answer import FiledRow, GateFile, as_json, filed
 from harness.gate.verdicts import GateRow, GateVerdict, Origin
 from harness.results import codec
@@ -87,7 +87,7 @@ def test_what_is_written_reads_back_and_holds_to_its_schema():
     schema = codec.json_schema([GateFile])
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(json.loads(text, parse_constant=lambda its: 1 / 0))
-    assert filing.SCHEMA == 1
+    assert json_answer.SCHEMA == 1
 
 
 def test_where_both_sides_come_from_is_in_the_file():

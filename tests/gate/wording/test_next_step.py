@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from harness.gate.verdicts import GateVerdict, Origin, Role
-from harness.gate.wording import terms as words
+from harness.gate.wording import terms
 from harness.results.records import Kind
 from tests.support.gate_samples import result, row, unmeasured
 
@@ -19,7 +19,7 @@ EXACT = row(WORSE, kind=Kind.EXACT, ratio=None)
 
 def after(*rows, a=A, b=B, design="a stored baseline"):
     """What comes behind the verdict and its meaning."""
-    return words.last_line(result(*rows, design=design, origins=(a, b))).partition(")")[2]
+    return terms.last_line(result(*rows, design=design, origins=(a, b))).partition(")")[2]
 
 
 def test_a_pass_needs_nothing():
@@ -88,4 +88,4 @@ def test_what_cannot_be_compared_names_the_fields_once():
 
 def test_nothing_is_named_that_is_not_known():
     for its in (row(WORSE), row(OPEN), unmeasured(), EXACT):
-        assert "next" not in words.last_line(result(its))
+        assert "next" not in terms.last_line(result(its))

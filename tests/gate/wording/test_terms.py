@@ -1,7 +1,7 @@
 import pytest
 
 from harness.gate.verdicts import GateVerdict, Role
-from harness.gate.wording import terms as words
+from harness.gate.wording import terms
 from harness.results.records import Better, Kind
 from tests.support.gate_samples import interval, one_of_each, result, row, unmeasured
 
@@ -9,9 +9,9 @@ PASS, OPEN, WORSE = GateVerdict.PASS, GateVerdict.INCONCLUSIVE, GateVerdict.REGR
 
 
 def test_what_could_be_seen_and_how_many_there_were():
-    assert words.detectable(row(detectable=0.034)) == "≥ 3.4 %"
-    assert words.detectable(row(detectable=None)) == words.NOTHING
-    assert [words.processes(row(processes=its)) for its in ((6, 6), (6, 5), None)] == ["6", "6 and 5", words.NOTHING]
+    assert terms.detectable(row(detectable=0.034)) == "≥ 3.4 %"
+    assert terms.detectable(row(detectable=None)) == terms.NOTHING
+    assert [terms.processes(row(processes=its)) for its in ((6, 6), (6, 5), None)] == ["6", "6 and 5", terms.NOTHING]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_what_could_be_seen_and_how_many_there_were():
     ],
 )
 def test_what_would_decide_it(more, paired, said):
-    assert words.more(row(more=more), paired=paired) == said
+    assert terms.more(row(more=more), paired=paired) == said
 
 
 def test_rows_of_one_reason_are_one_over_all_cases():
@@ -37,7 +37,7 @@ def test_rows_of_one_reason_are_one_over_all_cases():
         unmeasured(metric="b", label="late"),
         unmeasured(metric="c", case="other/tiny/base"),
     ]
-    assert [(its.where, its.titles) for its in words.folded(rows)] == [
+    assert [(its.where, its.titles) for its in terms.folded(rows)] == [
         ("2 cases", ["a", "b late", "c"]),
         ("inference/tiny/base", ["x"]),
     ]
@@ -45,44 +45,44 @@ def test_rows_of_one_reason_are_one_over_all_cases():
 
 def test_rows_that_lack_more_or_less_are_not_one():
     rows = [unmeasured(OPEN, more=4), unmeasured(OPEN, more=2)]
-    assert [words.why(its.row, paired=True) for its in words.folded(rows)] == [
+    assert [terms.why(its.row, paired=True) for its in terms.folded(rows)] == [
         "not there; 4 more pairs",
         "not there; 2 more pairs",
     ]
 
 
 def test_many_names_are_counted():
-    assert [words.names([*its]) for its in ("", "abc", "abcde")] == ["all", "a, b, c", "a, b, c and 2 more"]
+    assert [terms.names([*its]) for its in ("", "abc", "abcde")] == ["all", "a, b, c", "a, b, c and 2 more"]
 
 
 def test_the_greatest_change_for_the_worse_is_first_and_no_number_last():
     rows = [unmeasured(), row(ratio=interval(1, 1.1, 2)), row(better=Better.HIGHER, ratio=interval(0.1, 0.5, 1))]
-    assert words.worst_first(rows) == [rows[2], rows[1], rows[0]]
+    assert terms.worst_first(rows) == [rows[2], rows[1], rows[0]]
 
 
 def test_what_is_required_comes_before_what_is_watched_however_much_worse_that_is():
     rows = [row(role=Role.WATCHED, ratio=interval(1, 9, 10)), row(ratio=interval(1, 1.1, 2)), unmeasured()]
-    assert words.worst_first(rows) == [rows[1], rows[2], rows[0]]
+    assert terms.worst_first(rows) == [rows[1], rows[2], rows[0]]
 
 
 def test_the_greatest_change_for_the_better_is_first():
     watched = row(role=Role.WATCHED, ratio=interval(0.1, 0.2, 0.3))
     rows = [watched, unmeasured(), row(ratio=interval(0.5, 0.9, 1)), row(ratio=interval(0.5, 0.8, 1))]
-    assert words.best_first(rows) == [rows[3], rows[2], rows[1], rows[0]]
+    assert terms.best_first(rows) == [rows[3], rows[2], rows[1], rows[0]]
 
 
 def test_a_reason_does_not_repeat_the_ratio_that_the_change_says():
     again = "ratio 0.800 [0.700, 0.900]; measured again: ratio 0.810 [0.700, 0.900]"
-    assert words.reason(row(reason=again)) == "measured again"
+    assert terms.reason(row(reason=again)) == "measured again"
     suspected = row(reason="suspected (ratio 0.800 [0.700, 0.900]), and it did not recur: ratio 1.000 [0.900, 1.100]")
-    assert words.reason(suspected) == "suspected, and it did not recur"
-    assert words.reason(row(reason="ratio 0.800 [0.700, 0.900]; one of 12")) == "one of 12"
-    assert words.reason(row(ratio=None, reason="ratio 1.000 [1.000, 1.000]")) == "ratio 1.000 [1.000, 1.000]"
+    assert terms.reason(suspected) == "suspected, and it did not recur"
+    assert terms.reason(row(reason="ratio 0.800 [0.700, 0.900]; one of 12")) == "one of 12"
+    assert terms.reason(row(ratio=None, reason="ratio 1.000 [1.000, 1.000]")) == "ratio 1.000 [1.000, 1.000]"
 
 
 def test_what_cannot_be_judged_comes_by_what_matters_most_and_an_interval_has_a_table():
     rows = (*one_of_each(), unmeasured(OPEN, "mfu"))
-    found = [(its.row.verdict.value, *its.titles) for its in words.unjudged(result(*rows))]
+    found = [(its.row.verdict.value, *its.titles) for its in terms.unjudged(result(*rows))]
     assert found == [
         ("invalid",),
         ("missing", "load_s"),
@@ -93,35 +93,35 @@ def test_what_cannot_be_judged_comes_by_what_matters_most_and_an_interval_has_a_
 
 def test_a_watched_row_that_is_open_stands_in_no_way_unless_it_is_the_verdict():
     watched, worse = row(OPEN, role=Role.WATCHED), row(WORSE)
-    assert words.undecided(result(watched, worse)) == ([], [watched])
-    assert words.undecided(result(watched)) == ([watched], [])
+    assert terms.undecided(result(watched, worse)) == ([], [watched])
+    assert terms.undecided(result(watched)) == ([watched], [])
 
 
 def test_passes_say_what_every_one_of_them_would_have_shown():
     rows = [row(detectable=0.02), row(detectable=0.05), row(WORSE, detectable=0.9)]
-    assert words.passes(rows) == "2 pass: a change of 5.0 % or more would have shown in each"
+    assert terms.passes(rows) == "2 pass: a change of 5.0 % or more would have shown in each"
 
 
 def test_passes_without_an_interval_claim_nothing():
     rows = [row(), unmeasured(PASS), unmeasured(PASS, kind=Kind.EXACT)]
     said = "3 pass: a change of 4.0 % or more would have shown in 1 of them, 1 compared exactly"
-    assert words.passes(rows) == said
-    assert words.passes([unmeasured(PASS)]) == "1 pass"
+    assert terms.passes(rows) == said
+    assert terms.passes([unmeasured(PASS)]) == "1 pass"
 
 
 def test_the_tally_counts_every_verdict_but_the_ignored():
     said = "1 regression, 1 invalid, 1 missing, 1 not-comparable, 1 inconclusive, 1 improved, 1 pass, 1 ignored"
-    assert words.tally(one_of_each()) == said
-    assert words.tally([row(WORSE), row(WORSE), row(), row()]) == "2 regressions, 2 pass"
-    assert words.tally([]) == "nothing was compared"
+    assert terms.tally(one_of_each()) == said
+    assert terms.tally([row(WORSE), row(WORSE), row(), row()]) == "2 regressions, 2 pass"
+    assert terms.tally([]) == "nothing was compared"
 
 
 def test_a_sentence_says_the_change_what_was_visible_and_what_is_missing():
-    said = words.sentence(row(OPEN, more=7), paired=True)
+    said = terms.sentence(row(OPEN, more=7), paired=True)
     assert said == "25.0 % longer [12.5, 50.0]; detectable ≥ 4.0 %; 7 more pairs"
-    assert words.sentence(unmeasured(), paired=True) == "not there"
+    assert terms.sentence(unmeasured(), paired=True) == "not there"
 
 
 def test_an_open_row_says_why_where_nothing_more_would_decide_it():
-    assert words.remark(row(OPEN, reason="the machine drifted"), paired=False) == "the machine drifted"
-    assert words.remark(row(WORSE), paired=False) == ""
+    assert terms.remark(row(OPEN, reason="the machine drifted"), paired=False) == "the machine drifted"
+    assert terms.remark(row(WORSE), paired=False) == ""

@@ -17,8 +17,7 @@ import pytest
 from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
 from harness.plain_text import visible
-from harness.report import page as pages
-from harness.report.page import Section, Table
+from harness.report.page import Cell, Finding, Listing, Report, Section, Table
 from harness.report.render.render import of_figures, render
 from tests.support.sample_pages import PICTURE, cell, figures, small_report, verdict, with_text
 from tests.support.samples import Page
@@ -550,7 +549,7 @@ def test_the_refusal_of_the_documentation_is_the_one_that_is_given(own):
     assert str(refusal.value) == shown.replace("mine", str(folder), 1)
 
 
-@pytest.mark.parametrize("kind", [pages.Report, pages.Section, pages.Table, pages.Cell, pages.Finding, pages.Listing])
+@pytest.mark.parametrize("kind", [Report, Section, Table, Cell, Finding, Listing])
 def test_every_field_a_template_is_given_is_documented(kind):
     assert [its.name for its in fields(kind) if f"`{its.name}`" not in DOCS] == []
 

@@ -15,7 +15,7 @@ from harness.errors import BadConfig, HarnessError
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
 from harness.results import store
 from harness.results.records import Status
-from harness.session.ab import compare as ab
+from harness.session.ab import compare
 from harness.session.ab.arms import Arm
 from harness.session.ab.pairs import Plan
 from harness.session.ab.side import SideLost
@@ -50,7 +50,7 @@ class Gate:
 
 
 def compared(tmp_path, gate, *arguments, a=None, b=None, pairs=2, say=lambda _: None, **plan):
-    return ab.compare(
+    return compare.compare(
         (a or arm(), b or arm()),
         [*ARGUMENTS, *arguments],
         Plan(pairs=pairs, budget_s=plan.get("budget_s"), seed=3),
@@ -244,25 +244,25 @@ def test_who_kills_it_while_weights_are_fetched_leaves_no_process_of_it(tmp_path
 )
 def test_what_the_comparison_sets_itself_is_refused(argument):
     with pytest.raises(BadConfig, match="arguments for pytest: 1 problem"):
-        ab.check(["suites", argument])
+        compare.check(["suites", argument])
 
 
 @pytest.mark.parametrize("argument", ["--profile", "--models=x", "-v", "-rx", "-kx", "-k", "x", "--lora=x", "-"])
 def test_everything_else_is_pytest_s(argument):
-    ab.check(["suites", argument])
+    compare.check(["suites", argument])
 
 
 def test_nothing_to_measure_is_refused():
     with pytest.raises(BadConfig, match="nothing is to be measured"):
-        ab.check([])
+        compare.check([])
 
 
 def test_a_plan_is_as_asked_for_and_else_of_thirty_pairs():
-    assert ab.plan(None, None, 42) == Plan(pairs=30, budget_s=None, seed=42)
-    assert ab.plan(7, 1.5, 1) == Plan(pairs=7, budget_s=1.5, seed=1)
+    assert compare.plan(None, None, 42) == Plan(pairs=30, budget_s=None, seed=42)
+    assert compare.plan(7, 1.5, 1) == Plan(pairs=7, budget_s=1.5, seed=1)
 
 
 @pytest.mark.parametrize(("pairs", "budget_s"), [(0, None), (-1, None), (None, 0.0), (None, float("nan"))])
 def test_a_plan_of_nothing_is_refused(pairs, budget_s):
     with pytest.raises(BadConfig, match="ab: 1 problem"):
-        ab.plan(pairs, budget_s, 1)
+        compare.plan(pairs, budget_s, 1)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadArm
-from harness.session import worker_process as process
-from harness.session.ab import prepare as making
+from harness.session import worker_process
+from harness.session.ab import prepare
 from harness.session.ab.arms import Arm, parse
 from harness.session.ab.venvs import Venv
 from harness.session.ab.worktrees import Worktree
@@ -17,7 +17,7 @@ def quiet(line):
 
 
 def make(text):
-    return making.make(parse(text), say=quiet)
+    return prepare.make(parse(text), say=quiet)
 
 
 def test_the_same_environment_is_this_interpreter_here(tmp_path, monkeypatch):
@@ -39,10 +39,10 @@ def test_variables_are_added_to_it_and_stored_without_the_home_directory(tmp_pat
     )
 
 
-@pytest.mark.parametrize("name", process.ENVIRONMENT)
+@pytest.mark.parametrize("name", worker_process.ENVIRONMENT)
 def test_a_variable_that_would_not_reach_the_measurement_is_refused(name):
     with pytest.raises(
-        BadArm, match=f"every measurement has its own {name} .*{name}={process.ENVIRONMENT[name]}.*; leave"
+        BadArm, match=f"every measurement has its own {name} .*{name}={worker_process.ENVIRONMENT[name]}.*; leave"
     ):
         make(f"env:A=1,{name}=other")
 
@@ -50,7 +50,7 @@ def test_a_variable_that_would_not_reach_the_measurement_is_refused(name):
 def test_packages_are_a_venv_s_python_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     versions = {"mlx-lm": "0.31.3", "mlx": "0.31"}
-    monkeypatch.setattr(making, "venv", lambda spec, *, say: Venv(python=Path("/v/bin/python"), versions=versions))
+    monkeypatch.setattr(prepare, "venv", lambda spec, *, say: Venv(python=Path("/v/bin/python"), versions=versions))
     assert make("pip:mlx-lm==0.31.3") == Arm(
         text="pip:mlx-lm==0.31.3",
         python=Path("/v/bin/python"),
@@ -67,7 +67,7 @@ def test_a_revision_is_this_interpreter_which_finds_its_code_first(monkeypatch, 
     else:
         monkeypatch.setenv("PYTHONPATH", before)
     its = Worktree(root=Path("/w"), directory=Path("/w/inner"), commit="c" * 40)
-    monkeypatch.setattr(making, "worktree", lambda spec, *, say: its)
+    monkeypatch.setattr(prepare, "worktree", lambda spec, *, say: its)
     assert make("git:main") == Arm(
         text="git:main",
         python=Path(sys.executable),

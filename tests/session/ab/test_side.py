@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.session.ab import side as sides
 from harness.session.ab.arms import Arm
 from harness.session.ab.side import Side, SideLost
 
@@ -39,7 +38,7 @@ def start(tmp_path):
 
 
 def test_one_that_never_says_a_word_is_killed(start, monkeypatch):
-    monkeypatch.setattr(sides, "_FIRST_WORD_S", 0.0)
+    monkeypatch.setattr("harness.session.ab.side._FIRST_WORD_S", 0.0)
     side, said = start("")
     with pytest.raises(SideLost, match=r"side B \(same\): its session said nothing for 0 s; it was killed"):
         side.ready()
@@ -48,7 +47,7 @@ def test_one_that_never_says_a_word_is_killed(start, monkeypatch):
 
 
 def test_one_that_hangs_over_what_it_does_first_is_killed_and_has_said_what_that_is(start, monkeypatch):
-    monkeypatch.setattr(sides, "_STEP_S", 0.0)
+    monkeypatch.setattr("harness.session.ab.side._STEP_S", 0.0)
     side, said = start(DOING)
     with pytest.raises(SideLost, match=r"said nothing for 0 s; it was killed\n  the last words"):
         side.ready()
@@ -56,7 +55,7 @@ def test_one_that_hangs_over_what_it_does_first_is_killed_and_has_said_what_that
 
 
 def test_one_that_hangs_in_a_turn_is_killed(start, monkeypatch):
-    monkeypatch.setattr(sides, "_GRACE_S", 0.0)
+    monkeypatch.setattr("harness.session.ab.side._GRACE_S", 0.0)
     side, said = start(DOING + READY)
     assert side.ready() == ("x#1",)
     with pytest.raises(SideLost, match="said nothing for 0 s; it was killed"):
@@ -65,7 +64,7 @@ def test_one_that_hangs_in_a_turn_is_killed(start, monkeypatch):
 
 
 def test_one_that_does_not_end_when_it_is_told_to_is_killed(start, monkeypatch):
-    monkeypatch.setattr(sides, "_END_S", 0.0)
+    monkeypatch.setattr("harness.session.ab.side._END_S", 0.0)
     side, _ = start(READY)
     side.ready()
     side.stop({})
@@ -75,7 +74,7 @@ def test_one_that_does_not_end_when_it_is_told_to_is_killed(start, monkeypatch):
 
 
 def test_one_that_gives_up_its_line_and_stays_is_killed(start, monkeypatch):
-    monkeypatch.setattr(sides, "_END_S", 0.0)
+    monkeypatch.setattr("harness.session.ab.side._END_S", 0.0)
     side, _ = start("os.close(reader)\nos.close(writer)\n")
     with pytest.raises(SideLost, match="gave up its line and did not end within 0 s; it was killed"):
         side.ready()

@@ -4,8 +4,8 @@ import zipfile
 import pytest
 
 from harness.errors import BadArm, Unwritable
-from harness.machine import programs as commands
 from harness.machine.programs import Done
+from harness.machine.programs import run as run_program
 from harness.session.ab import venvs
 from harness.session.ab.arms import parse
 from harness.session.ab.installation import Installation
@@ -48,7 +48,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def programs(cache, monkeypatch):
     fake = FakePrograms()
-    monkeypatch.setattr(commands, "run", fake.run)
+    monkeypatch.setattr("harness.machine.programs.run", fake.run)
     return fake
 
 
@@ -125,7 +125,7 @@ To fix this you could try to: 1. loosen"""
     def refuses(words, **more):
         return Done(ok=False, output=printed, said="ERROR: impossible") if "pip" in words else run(words, **more)
 
-    monkeypatch.setattr(commands, "run", refuses)
+    monkeypatch.setattr("harness.machine.programs.run", refuses)
     with pytest.raises(BadArm) as caught:
         have()
     why = str(caught.value).splitlines()[1:]
@@ -158,10 +158,10 @@ def test_one_whose_python_does_not_start_any_more_is_made_anew(programs, monkeyp
     asked = programs.run
 
     def broken_once(words, **more):
-        monkeypatch.setattr(commands, "run", asked)
+        monkeypatch.setattr("harness.machine.programs.run", asked)
         return Done(ok=False, output="", said="")
 
-    monkeypatch.setattr(commands, "run", broken_once)
+    monkeypatch.setattr("harness.machine.programs.run", broken_once)
     _, lines = have()
     assert len(lines) == 1
     assert programs.made() == ["venv", "pip"] * 2
@@ -208,5 +208,5 @@ def test_pip_finds_versions_that_go_together(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(venvs, "ours", lambda: Installation(words=("tunebench==1",), state=""))
     its, _ = have("pip:mlx-lm<3")
     assert its.versions == {"mlx-lm": "2"}
-    done = commands.run([str(its.python), "-c", "import mlx_lm; print(mlx_lm.version)"], directory=tmp_path)
+    done = run_program([str(its.python), "-c", "import mlx_lm; print(mlx_lm.version)"], directory=tmp_path)
     assert done.output == "2"

@@ -7,7 +7,7 @@ from mlx.utils import tree_flatten, tree_map
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from harness.worker import mlxlm
-from harness.worker.mlxlm import adapter_check as attaching
+from harness.worker.mlxlm import adapter_check
 from harness.worker.mlxlm.adapter_check import check_tensors, doubt_about_fresh, doubt_about_trained, effect, logits
 
 TOKENS = range(3, 15)
@@ -144,7 +144,7 @@ class Says(nn.Module):
 def test_what_moves_less_than_the_largest_logit_is_rounded_by_is_doubted(by, doubted):
     """Float32 tells 4 from 4 + 2^-21, which is 4.8e-7, and from nothing nearer."""
     base = logits(Says(0.0), [1])
-    assert attaching.rounding(base) == 2**-21
+    assert adapter_check.rounding(base) == 2**-21
     assert (doubt_about_trained(base, Says(by), [1]) is not None) is doubted
 
 

@@ -10,10 +10,9 @@ from mlx import nn
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
-from harness.worker.mlxlm import fuse as fusing
-from harness.worker.mlxlm import swap as swapping
+from harness.worker.mlxlm import swap
 from harness.worker.mlxlm.adapter_check import effect, logits
-from harness.worker.mlxlm.fuse import agreement, fuse_agreements, fuse_variants, fused
+from harness.worker.mlxlm.fuse import _dequantise, _fuse, agreement, fuse_agreements, fuse_variants, fused
 from harness.worker.mlxlm.swap import OnDemand, bare
 from harness.worker.prediction_agreement import is_lossy
 
@@ -127,7 +126,7 @@ def test_a_product_like_dora_s_is_that_of_the_layer(bits, bias):
     layer = nn.Linear(64, 8, bias=bias)
     x = mx.random.normal((3, 64))
     layer = layer.to_quantized(group_size=32, bits=bits) if bits else layer
-    assert effect(layer(x), swapping._Product(layer)(x)) < 1e-5
+    assert effect(layer(x), swap._Product(layer)(x)) < 1e-5
 
 
 def test_the_variants_are_those_of_the_base(load_nano):
@@ -186,16 +185,16 @@ def test_the_argument_is_spelled_as_the_layer_spells_it():
         def fuse(self, dequantize=False):
             return "new", dequantize
 
-    assert fusing._fuse(Old(), dequantize=True) == ("old", True)
-    assert fusing._fuse(New(), dequantize=True) == ("new", True)
+    assert _fuse(Old(), dequantize=True) == ("old", True)
+    assert _fuse(New(), dequantize=True) == ("new", True)
 
 
 def test_an_older_mlx_lm_dequantises_by_another_name(monkeypatch):
     linear = nn.QuantizedLinear(32, 8, bias=False, group_size=32, bits=4)
-    new = fusing._dequantise(linear)
+    new = _dequantise(linear)
     monkeypatch.delattr(mlx_lm.utils, "dequantize_model", raising=False)
     monkeypatch.setattr(mlx_lm.tuner.utils, "dequantize", DEQUANTISE, raising=False)
-    old = fusing._dequantise(linear)
+    old = _dequantise(linear)
     assert type(new) is type(old) is nn.Linear
     assert effect(new.weight, old.weight) == 0.0
 

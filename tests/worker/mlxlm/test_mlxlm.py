@@ -25,9 +25,9 @@ from harness.inputs import hub
 from harness.inputs.config_files import known, read_adapter, read_model
 from harness.inputs.plans import AdapterConfig, TrainingPlan
 from harness.worker import mlxlm
-from harness.worker.mlxlm import trainer as training
+from harness.worker.mlxlm.trainer import _trainer_loss, _true_loss
 from harness.worker.model_costs import ModelShape
-from harness.worker.workloads import parameters as counting
+from harness.worker.workloads.parameters import count, count_all
 from harness.worker.workloads.rows import tokenised
 from tests.support.features import accumulating
 
@@ -61,7 +61,7 @@ def rank_8(keys, layers):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_parameters_are_the_published_ones(name):
     total, *trainable = PUBLISHED[name]
-    counted = [counting.count(read_model(name), rank_8(*column)) for column in COLUMNS]
+    counted = [count(read_model(name), rank_8(*column)) for column in COLUMNS]
     assert {its["total_parameters"] for its in counted} == {total}
     assert [its["trainable_parameters"] for its in counted] == trainable
 
@@ -104,13 +104,13 @@ def test_every_model_of_the_registry_is_counted_here():
     ],
 )
 def test_the_trainable_parameters_are_those_of_published_runs(model, adapter, published):
-    assert counting.count(read_model(model), read_adapter(adapter))["trainable_parameters"] == published
+    assert count(read_model(model), read_adapter(adapter))["trainable_parameters"] == published
 
 
 @pytest.mark.parametrize(("model", "published"), [("tinyllama", 4_874_240), ("qwen", 5_644_288)])
 def test_dora_trains_a_magnitude_for_each_row_as_well(model, published):
     dora = replace(rank_8("all", 16), kind="dora")
-    assert counting.count(read_model(model), dora)["trainable_parameters"] == published
+    assert count(read_model(model), dora)["trainable_parameters"] == published
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma-270m", "qwen3-0.6b"])
@@ -127,17 +127,17 @@ def test_what_the_registry_does_not_have_is_counted_as_it_lies_on_this_machine(n
     """And only that: finding a snapshot hashes its weights, which takes seconds a model."""
     here = Path(nano("gpt2").directory)
     monkeypatch.setattr(hub, "cached_snapshot", lambda repository, revision: here if revision == "v2" else None)
-    counted = counting.count(read_model("hf:org/any@v2"), read_adapter("qv-r8"))
+    counted = count(read_model("hf:org/any@v2"), read_adapter("qv-r8"))
     assert (counted["model_type"], counted["total_parameters"]) == ("gpt2", 1_055_488)
     assert counted["trainable_parameters"] == 4 * 8 * (128 + 3 * 128)
     monkeypatch.setattr(hub, "cached_snapshot", lambda *_: pytest.fail("asked for a model of the registry"))
-    assert counting.count(read_model("qwen"), None)["total_parameters"] == PUBLISHED["qwen"][0]
+    assert count(read_model("qwen"), None)["total_parameters"] == PUBLISHED["qwen"][0]
 
 
 def test_weights_that_do_not_fit_their_config_are_not_counted(nano, tmp_path):
     path = shutil.copytree(nano("qwen").directory, tmp_path / "odd")
     shutil.copy2(Path(nano("gpt2").directory) / "config.json", path)
-    counted = counting.count_all([read_model(f"path:{path}")], None)[f"path:{path}"]
+    counted = count_all([read_model(f"path:{path}")], None)[f"path:{path}"]
     assert "config.json and weights do not make a 'gpt2' model" in counted["problem"]
 
 
@@ -145,7 +145,7 @@ def test_counting_a_billion_parameters_allocates_next_to_nothing():
     gc.collect()  # nothing of other tests is freed in between
     mx.reset_peak_memory()
     before = mx.get_active_memory()
-    counting.count(read_model("tinyllama"), read_adapter("qv-r8"))
+    count(read_model("tinyllama"), read_adapter("qv-r8"))
     assert mx.get_peak_memory() - before < 10_000_000  # the model has 4.4 GB
 
 
@@ -608,12 +608,12 @@ class KnowsNothing(nn.Module):
 def test_a_batch_without_a_real_target_has_no_true_loss():
     """A row of one token: mlx-lm trains on the padding after it, and on nothing else. Of two tokens one is a target."""
     model = KnowsNothing()
-    loss, targets = training._trainer_loss(model, mx.array([[5, 0, 0]]), mx.array([[0, 1]]))
+    loss, targets = _trainer_loss(model, mx.array([[5, 0, 0]]), mx.array([[0, 1]]))
     assert (loss.item(), targets.item()) == (pytest.approx(math.log(7)), 1)
-    assert math.isnan(training._true_loss(model))
-    _, targets = training._trainer_loss(model, mx.array([[5, 6, 0]]), mx.array([[0, 2]]))
+    assert math.isnan(_true_loss(model))
+    _, targets = _trainer_loss(model, mx.array([[5, 6, 0]]), mx.array([[0, 2]]))
     assert (model["_true_targets"].item(), targets.item()) == (1, 2)
-    assert training._true_loss(model) == pytest.approx(math.log(7))
+    assert _true_loss(model) == pytest.approx(math.log(7))
 
 
 COMPILED = """

@@ -17,11 +17,9 @@ from harness.inputs.config_files import read_adapter
 from harness.inputs.model_dir import write_json
 from harness.inputs.plans import Quantization
 from harness.worker import mlxlm, probe
-from harness.worker.mlxlm import adapters, device, generation, models
-from harness.worker.mlxlm import quantize as quantising
-from harness.worker.mlxlm import trainer as training
-from harness.worker.workloads import training as workload
+from harness.worker.mlxlm import adapters, device, generation, models, quantize
 from harness.worker.workloads.context import Context
+from harness.worker.workloads.training import measure
 
 
 @dataclass(kw_only=True)
@@ -70,7 +68,7 @@ class Trainer:
 
 
 def trained_by(monkeypatch, trainer, plan, tmp_path):
-    monkeypatch.setattr(training, "trainer", trainer)
+    monkeypatch.setattr("harness.worker.mlxlm.trainer.trainer", trainer)
     mlxlm.train({}, mlxlm.Rows([], []), 5, plan, tmp_path / "adapter", SimpleNamespace())
     return trainer
 
@@ -114,7 +112,7 @@ def test_accumulated_gradients_are_refused_where_they_would_not_be(monkeypatch, 
 
 
 def test_what_the_trainer_cannot_do_is_refused_before_a_model_is_loaded(monkeypatch, tiny_profile):
-    monkeypatch.setattr(training, "trainer", Trainer(OldArgs, insists_on_validation=True))
+    monkeypatch.setattr("harness.worker.mlxlm.trainer.trainer", Trainer(OldArgs, insists_on_validation=True))
     monkeypatch.setattr(Context, "load", lambda _: pytest.fail("a model is loaded"))
     its = replace(tiny_profile.training, grad_accumulation_steps=2)
     context = Context(
@@ -124,7 +122,7 @@ def test_what_the_trainer_cannot_do_is_refused_before_a_model_is_loaded(monkeypa
         stopwatch=SimpleNamespace(),
     )
     with pytest.raises(BadConfig, match=REFUSED):
-        workload.measure(context)
+        measure(context)
 
 
 @pytest.mark.parametrize("schedule", [{"optimizer": "muon"}, {"optimizer_options": {"no such": 1}}])
@@ -294,9 +292,9 @@ def test_an_adapter_says_all_that_mlx_lm_has_had_other_defaults_for(load_nano, m
 
 
 def quantised_by(monkeypatch, quantize_model):
-    monkeypatch.setattr(quantising, "quantize_model", quantize_model)
+    monkeypatch.setattr(quantize, "quantize_model", quantize_model)
     model = SimpleNamespace(named_modules=list)
-    return quantising.quantised(model, {"quantization": {"bits": 4, "group_size": 32, "mode": "affine"}})
+    return quantize.quantised(model, {"quantization": {"bits": 4, "group_size": 32, "mode": "affine"}})
 
 
 def test_quantising_says_bits_group_and_mode_and_gives_no_predicate(monkeypatch):

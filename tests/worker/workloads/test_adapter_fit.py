@@ -8,14 +8,16 @@ import pytest
 from harness.errors import BadWeights, HarnessError
 from harness.inputs.model_dir import read_config, write_json
 from harness.inputs.plans import AdapterConfig
-from harness.worker.workloads import adapter_fit as fitting
+from harness.worker.workloads import adapter_fit
 
 GOOD = AdapterConfig(name="good", rank=8, scale=20.0, layers=16, keys="qv")
 
 
 def test_what_fits_is_let_through_without_reading_the_weights(nano, tiny_profile):
     before = mx.get_active_memory()
-    fitting.check(nano("gpt2"), [(GOOD, tiny_profile.training), (replace(GOOD, kind="dora"), tiny_profile.training)])
+    adapter_fit.check(
+        nano("gpt2"), [(GOOD, tiny_profile.training), (replace(GOOD, kind="dora"), tiny_profile.training)]
+    )
     assert mx.get_active_memory() - before < 100_000
 
 
@@ -28,7 +30,7 @@ def test_everything_that_does_not_fit_is_named_at_once(nano, tiny_profile):
         (replace(GOOD, name="odd"), replace(plan, optimizer_options={"momentum": 0.9})),
     ]
     with pytest.raises(HarnessError) as refusal:
-        fitting.check(nano("tinyllama"), trials)
+        adapter_fit.check(nano("tinyllama"), trials)
     lines = [line for line in str(refusal.value).splitlines() if not line.startswith("  ")]
     assert lines == [
         "tinyllama: adapter typo: 1 problem",
@@ -42,4 +44,4 @@ def test_weights_of_another_architecture_are_refused_whatever_is_to_be_trained(n
     path = shutil.copytree(nano("tinyllama").directory, tmp_path / "odd")
     write_json(path / "config.json", read_config(Path(nano("qwen").directory)))
     with pytest.raises(BadWeights, match=r"config\.json and weights do not make a 'qwen2' model"):
-        fitting.check(replace(nano("tinyllama"), directory=str(path)), [])
+        adapter_fit.check(replace(nano("tinyllama"), directory=str(path)), [])

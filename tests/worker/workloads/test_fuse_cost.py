@@ -13,8 +13,7 @@ from harness.inputs.config_files import read_adapter
 from harness.inputs.plans import Job
 from harness.worker import mlxlm
 from harness.worker.prediction_agreement import Agreement
-from harness.worker.workloads import evaluation, training
-from harness.worker.workloads import fuse_cost as fusing
+from harness.worker.workloads import evaluation, fuse_cost, training
 from harness.worker.workloads.adapter_check import watched
 from harness.worker.workloads.context import Context
 
@@ -64,7 +63,7 @@ def test_a_case_without_an_adapter_says_so(nano, tiny_profile, stepping_stopwatc
 
 def test_full_training_has_nothing_to_fuse(nano, load_nano, tiny_profile, stepping_stopwatch):
     context = context_for(nano, tiny_profile, stepping_stopwatch, adapter_dir="somewhere")
-    readings, notes = fusing.measure(context, load_nano("tinyllama"), [[1, 2]])
+    readings, notes = fuse_cost.measure(context, load_nano("tinyllama"), [[1, 2]])
     assert readings["fused_top1_agreement"].reason.startswith("all weights were trained")
     assert notes == ()
 
@@ -156,7 +155,7 @@ def test_each_variant_has_its_reading_and_a_lossy_one_its_note(
     bare = Agreement(tokens=4, kl_nat=3.0, same_top=1)
     monkeypatch.setattr(mlxlm, "fuse_variants", lambda model: tuple(agreements))
     monkeypatch.setattr(mlxlm, "fuse_agreements", lambda model, rows, batch: (agreements, bare))
-    readings, notes = fusing.measure(
+    readings, notes = fuse_cost.measure(
         context_for(nano, tiny_profile, stepping_stopwatch), SimpleNamespace(model=None), []
     )
     assert readings["adapter_kl_nat_per_token"].values == (0.75,)
@@ -172,6 +171,6 @@ def test_a_four_bit_base_is_fused_both_ways(nano, load_nano, tiny_profile, stepp
     mlxlm.attach_adapter(loaded.model, QV, "llama")
     loaded.model.update(tree_map(lambda its: its + 0.0003, loaded.model.trainable_parameters()))
     loaded.model.eval()
-    readings, notes = fusing.measure(context_for(nano, tiny_profile, stepping_stopwatch), loaded, [[5, 6, 7, 8, 9]])
+    readings, notes = fuse_cost.measure(context_for(nano, tiny_profile, stepping_stopwatch), loaded, [[5, 6, 7, 8, 9]])
     assert readings["fused_kl_nat_per_token"].labels == ("quantised", "dequantised")
     assert [note.split(",")[0] for note in notes] == ["fuse_lossy: fused quantised"]

@@ -14,8 +14,7 @@ from harness.results.records import Readings
 from harness.worker import mlxlm
 from harness.worker.model_costs import decode_bytes
 from harness.worker.probe import Roof
-from harness.worker.workloads import inference
-from harness.worker.workloads import resource_usage as usage
+from harness.worker.workloads import inference, resource_usage
 from harness.worker.workloads.context import Context
 
 
@@ -183,7 +182,7 @@ def test_mbu_is_measured_against_the_copy_rate_of_this_machine(
     nano, load_nano, tiny_profile, stepping_stopwatch, monkeypatch
 ):
     """A second a token: the bytes it reads, behind the prompt and half of 4 tokens, over those of a second's copy."""
-    monkeypatch.setattr(usage, "CACHE_BYTES", 0)
+    monkeypatch.setattr(resource_usage, "CACHE_BYTES", 0)
     context = context_for(nano, tiny_profile, stepping_stopwatch)
     sample = inference.measure(context)
     shape = mlxlm.shape_of(load_nano("smollm2").model)
@@ -194,7 +193,7 @@ def test_mbu_is_measured_against_the_copy_rate_of_this_machine(
 
 
 def test_a_speed_beyond_the_machine_is_doubted(nano, tiny_profile, stepping_stopwatch, monkeypatch):
-    monkeypatch.setattr(usage, "CACHE_BYTES", 0)
+    monkeypatch.setattr(resource_usage, "CACHE_BYTES", 0)
     context = context_for(nano, tiny_profile, stepping_stopwatch)
     context._roof = replace(context._roof, copy_bytes_per_s=1.0)
     inference.measure(context)

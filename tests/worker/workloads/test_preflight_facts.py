@@ -6,7 +6,7 @@ import pytest
 from harness.errors import BadData
 from harness.inputs.config_files import known
 from harness.inputs.datasets import read_dataset
-from harness.worker.workloads import preflight_facts as examining
+from harness.worker.workloads import preflight_facts
 from harness.worker.workloads.rows import tokenised
 
 
@@ -40,7 +40,7 @@ ZEPHYR = "<|user|>\nWrite a quote</s>\n<|assistant|>\nBe yourself.</s>"
 def test_the_shipped_rows_pass_in_every_family(load_nano, plan, name, dataset):
     tokenizer = load_nano(name).tokenizer
     rows = {split: its[:25] for split, its in read_dataset(dataset).splits.items()}
-    notes = examining.check(tokenizer, read(tokenizer, plan, **rows), plan)
+    notes = preflight_facts.check(tokenizer, read(tokenizer, plan, **rows), plan)
     ours = ["[no-template]"] if name == "gpt2" else []  # a base model
     ours += ["[bos]"] if name in {"gpt2", "tinyllama"} else []  # whose templates open no text
     assert [note.split()[0] for note in notes if not note.startswith("[truncated]")] == ours
@@ -51,7 +51,7 @@ def test_markup_of_another_family_in_finished_text_stops_the_training(load_nano,
     tokenizer = load_nano("tinyllama").tokenizer
     rows = read(tokenizer, plan, train=[{"text": "Hello."}, {"text": CHATML}], valid=[{"text": CHATML}])
     with pytest.raises(BadData) as refusal:
-        examining.check(tokenizer, rows, plan)
+        preflight_facts.check(tokenizer, rows, plan)
     first, *findings, accept = str(refusal.value).splitlines()
     assert first == "the pre-flight stops this training"
     assert [its.split(":")[0] for its in findings] == [
@@ -65,19 +65,19 @@ def test_markup_of_another_family_in_finished_text_stops_the_training(load_nano,
 def test_a_family_s_own_markup_in_finished_text_passes(load_nano, plan):
     for name, text in (("tinyllama", ZEPHYR), ("qwen", CHATML)):
         tokenizer = load_nano(name).tokenizer
-        examining.check(tokenizer, read(tokenizer, plan, train=[{"text": text}]), plan)
+        preflight_facts.check(tokenizer, read(tokenizer, plan, train=[{"text": text}]), plan)
 
 
 def test_markup_inside_a_message_is_found_too(load_nano, plan):
     tokenizer = load_nano("tinyllama").tokenizer
     with pytest.raises(BadData, match=r"\[foreign-markers\] train row 1: .*\[INST\]"):
-        examining.check(tokenizer, read(tokenizer, plan, train=[talk("[INST] Why?", "So.")]), plan)
+        preflight_facts.check(tokenizer, read(tokenizer, plan, train=[talk("[INST] Why?", "So.")]), plan)
 
 
 def test_what_a_config_accepts_is_noted_and_does_not_stop(load_nano, plan):
     tokenizer = load_nano("tinyllama").tokenizer
     rows = read(tokenizer, plan, train=[{"text": CHATML}])
-    notes = examining.check(tokenizer, rows, replace(plan, accept=("foreign-markers",)))
+    notes = preflight_facts.check(tokenizer, rows, replace(plan, accept=("foreign-markers",)))
     assert [note for note in notes if note.startswith("accepted: [foreign-markers] train row 1: ")]
 
 
@@ -87,7 +87,7 @@ def test_two_beginnings_stop_the_training(load_nano, plan):
     (_, raw, row), *_ = read(tokenizer, plan, train=[talk("Why?", "So.")])["train"]
     doubled = replace(row, tokens=(tokenizer.bos_token_id, *row.tokens))
     with pytest.raises(BadData, match=r"\[bos\] train row 1: more than one beginning-of-text token"):
-        examining.check(tokenizer, {"train": [(1, raw, doubled)]}, plan)
+        preflight_facts.check(tokenizer, {"train": [(1, raw, doubled)]}, plan)
 
 
 def test_an_answer_that_is_not_closed_stops_the_training(load_nano, plan):
@@ -97,8 +97,8 @@ def test_an_answer_that_is_not_closed_stops_the_training(load_nano, plan):
     ends = [place for place, token in enumerate(row.tokens) if token in tokenizer.eos_token_ids]
     for tokens in (row.tokens[: ends[-1]], (*row.tokens, *tokenizer.encode("more"))):
         with pytest.raises(BadData, match=r"\[turn-end\] train row 1: "):
-            examining.check(tokenizer, {"train": [(1, raw, replace(row, tokens=tokens))]}, plan)
-    examining.check(tokenizer, {"train": rows}, plan)  # with the line break after it
+            preflight_facts.check(tokenizer, {"train": [(1, raw, replace(row, tokens=tokens))]}, plan)
+    preflight_facts.check(tokenizer, {"train": rows}, plan)  # with the line break after it
 
 
 def test_a_masked_prompt_longer_than_a_row_may_be_is_named(load_nano, plan):
@@ -106,7 +106,7 @@ def test_a_masked_prompt_longer_than_a_row_may_be_is_named(load_nano, plan):
     masked = replace(plan, mask_prompt=True, max_seq_length=32)
     rows = read(tokenizer, masked, train=[talk("Why?", "So."), talk("why " * 40, "So.")])
     with pytest.raises(BadData, match=r"\[no-targets\] train row 2: .*after masking the prompt and cutting at 32"):
-        examining.check(tokenizer, rows, masked)
+        preflight_facts.check(tokenizer, rows, masked)
 
 
 def test_a_prompt_that_is_not_the_beginning_of_the_whole_stops_a_masked_training_only(load_nano, plan):
@@ -114,15 +114,15 @@ def test_a_prompt_that_is_not_the_beginning_of_the_whole_stops_a_masked_training
     template = tokenizer.chat_template
     tokenizer.chat_template = "{% if add_generation_prompt %}Now: {% endif %}" + template
     rows = read(tokenizer, plan, train=[talk("Why?", "So.")])
-    assert any("[prompt-prefix] every row" in note for note in examining.check(tokenizer, rows, plan))
+    assert any("[prompt-prefix] every row" in note for note in preflight_facts.check(tokenizer, rows, plan))
     with pytest.raises(BadData, match=r"\[prompt-prefix\] train row 1"):
-        examining.check(tokenizer, rows, replace(plan, mask_prompt=True))
+        preflight_facts.check(tokenizer, rows, replace(plan, mask_prompt=True))
 
 
 def test_a_test_row_that_is_a_training_row_is_noted(load_nano, plan):
     tokenizer = load_nano("qwen").tokenizer
     rows = read(tokenizer, plan, train=[talk("Why?", "So.")], test=[talk("How?", "So."), talk("Why?", "So.")])
-    assert [note for note in examining.check(tokenizer, rows, plan) if "[contaminated] test row 2" in note]
+    assert [note for note in preflight_facts.check(tokenizer, rows, plan) if "[contaminated] test row 2" in note]
 
 
 def test_a_template_that_knows_no_system_still_tells_its_markers():
@@ -132,7 +132,7 @@ def test_a_template_that_knows_no_system_still_tells_its_markers():
         return "".join(f"<start_of_turn>{its['content']}" for its in messages)
 
     tokenizer = SimpleNamespace(added_tokens_decoder={7: "<end_of_turn>"}, apply_chat_template=apply)
-    assert examining.own_markers(tokenizer) == {"<start_of_turn>", "<end_of_turn>"}
+    assert preflight_facts.own_markers(tokenizer) == {"<start_of_turn>", "<end_of_turn>"}
 
 
 def test_an_answer_without_any_end_of_text_stops_the_training(load_nano, plan):
@@ -140,4 +140,4 @@ def test_an_answer_without_any_end_of_text_stops_the_training(load_nano, plan):
     ((_, raw, row),) = read(tokenizer, plan, train=[talk("Why?", " ")])["train"]
     blank = tuple(tokenizer.encode(" " * 4, add_special_tokens=False))
     with pytest.raises(BadData, match=r"\[turn-end\] train row 1: "):
-        examining.check(tokenizer, {"train": [(1, raw, replace(row, tokens=(*blank, *blank)))]}, plan)
+        preflight_facts.check(tokenizer, {"train": [(1, raw, replace(row, tokens=(*blank, *blank)))]}, plan)

@@ -4,7 +4,7 @@ import pytest
 
 from harness.results.records import Readings
 from harness.worker.model_costs import ModelShape
-from harness.worker.workloads import resource_usage as usage
+from harness.worker.workloads import resource_usage
 from harness.worker.workloads.resource_usage import Gauges, doubt_about, mbu, usage_readings
 from harness.worker.workloads.response import Response
 
@@ -47,7 +47,7 @@ def test_mbu_is_what_a_token_reads_at_its_rate_over_what_the_machine_can_copy(mo
 
     Behind a prompt of 30 tokens and half of 4 more that is 1000 + 32 x 48 = 2536 bytes, at 2 token/s 5072 byte/s.
     """
-    monkeypatch.setattr(usage, "CACHE_BYTES", 0)
+    monkeypatch.setattr(resource_usage, "CACHE_BYTES", 0)
     stamps = {"tokens": (7, 8, 9, 7), "tokenised_s": 0.5, "token_s": (2.0, 2.5, 3.0, 3.5)}
     short = Response(scenario="short", prompt_tokens=30, **stamps)
     code = Response(scenario="code", prompt_tokens=3, **stamps)

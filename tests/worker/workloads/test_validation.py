@@ -9,7 +9,6 @@ from mlx_lm.tuner import trainer
 from harness.inputs.config_files import read_adapter
 from harness.inputs.plans import Job
 from harness.worker import mlxlm
-from harness.worker.workloads import validation as validation_module
 from harness.worker.workloads.context import Context, Diverged
 from harness.worker.workloads.rows import Row
 from harness.worker.workloads.validation import Validation, mean_nll, trainer_nll
@@ -71,7 +70,7 @@ def test_seven_rows_score_the_same_in_any_batch(make, monkeypatch, batch):
     validation = make(ROWS)
     alone = [mlxlm.token_nll(validation.loaded.model, [row], 1)[0] for row in ROWS]
     assert sum(map(len, alone)) == 170
-    monkeypatch.setattr(validation_module, "_BATCH", batch)
+    monkeypatch.setattr("harness.worker.workloads.validation._BATCH", batch)
     validation.score(0)
     assert validation.losses == [pytest.approx(sum(map(sum, alone)) / 170, rel=1e-6)]
 
