@@ -1,6 +1,6 @@
-"""Which matrices of a block an adapter config means: presets and lists to module names, for every architecture.
+"""Target modules of an adapter: presets and lists resolved to the matrices of a block, for every architecture.
 
-Pure: names in, names out. A module's name is relative to its block, as mlx-lm wants it: self_attn.q_proj.
+Names in, names out. A module's name is relative to its block, as mlx-lm wants it: self_attn.q_proj.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from harness.errors import BadConfig
 from harness.inputs.plans import AdapterConfig
 
-# How architectures call what the presets mean. The second row holds query, key and value in one matrix.
+# Names that architectures use for the matrices of the presets. The second row: query, key and value in one matrix.
 _QUERY_OR_VALUE = {"q_proj", "v_proj", "wq", "wv", "q_lin", "v_lin", "query", "value"}
 _QUERY_OR_VALUE |= {"c_attn", "qkv_proj", "Wqkv", "query_key_value", "qkv"}
 _ATTENTION = {"self_attn", "attn", "attention", "self_attention", "temporal_block"}
@@ -30,7 +30,7 @@ PRESETS: Mapping[str, Callable[[str], bool]] = {
 
 
 def resolve(config: AdapterConfig, model_type: str, matrices: Mapping[str, tuple[int, int]]) -> tuple[str, ...]:
-    """The names in *matrices* (all of the adapted blocks, each with its rows and columns) that *config* means.
+    """Return the names in *matrices* that *config* selects; *matrices* are the adapted blocks', with (rows, columns).
 
     Raises:
         BadConfig: if a key or a preset matches none of them, or the rank is above a matrix's smaller side.
@@ -71,7 +71,7 @@ def _matches_none(model_type: str, matrices: Collection[str]) -> str:
 
 
 def _guess(name: str, matrices: Collection[str]) -> str:
-    """A full path is the usual mistake: names are relative to the block."""
-    close = next((its for its in matrices if name.endswith(f".{its}") or its.endswith(f".{name}")), None)
+    """Suggest a name, if one is close. The usual mistake is a full path: names are relative to the block."""
+    close = next((known for known in matrices if name.endswith(f".{known}") or known.endswith(f".{name}")), None)
     close = close or next(iter(get_close_matches(name, list(matrices), n=1, cutoff=_CLOSE)), None)
     return f". Did you mean {close!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""TOML under fixtures/ to typed plans. The only module that imports tomllib; `rules` says what may stand there."""
+"""TOML files under fixtures/, read into typed plans. The door to tomllib; `config_rules` has the rules for each key."""
 
 import hashlib
 import re
@@ -27,21 +27,23 @@ from harness.inputs.plans import (
 from harness.paths import bundled
 
 ADAPTER_WEIGHTS = "adapters.safetensors"  # in a directory that mlx-lm's trainer leaves
-_ALPHA = ("alpha", "lora_alpha")  # what other tools scale by
-_OF_AN_ADAPTER = ("rank", "scale", "dropout", "keys")  # what a full fine-tune has not
-_MAY_BE_MISSING = {
+_ALPHA = ("alpha", "lora_alpha")  # the scale of other tools, times the rank
+_LOW_RANK_KEYS = ("rank", "scale", "dropout", "keys")  # a full fine-tune has none of them
+_OPTIONAL = {
     "adapter": ("kind", "dropout", "quantize", "models", "resume", "training"),
     "training": tuple(
-        its.name for its in fields(TrainingPlan) if its.default is not MISSING or its.default_factory is not MISSING
+        field.name
+        for field in fields(TrainingPlan)
+        if field.default is not MISSING or field.default_factory is not MISSING
     ),
     "quantize": ("group_size", "mode"),
     "schedule": ("arguments", "warmup", "warmup_init"),
 }
-_AN_END_OF_THEIR_OWN = ("cosine_decay", "linear_schedule")  # schedules that can end with the training
+_ARGUMENTS_OPTIONAL = ("cosine_decay", "linear_schedule")  # schedules that can end with the training
 
 
 def known(kind: str) -> dict[str, Path]:
-    """Name every config of a *kind* ("models", "lora", "profiles") that ships, with its file."""
+    """Return the configs of a *kind* ("models", "lora", "profiles") that ship, by name, with their files."""
     return {path.stem: path for path in sorted((bundled("fixtures") / kind).glob("*.toml"))}
 
 
@@ -69,7 +71,7 @@ def read_adapter(name: str) -> AdapterConfig:
         rank=table.get("rank"),
         scale=float(table["scale"]) if "scale" in table else None,
         dropout=float(table.get("dropout", 0.0)),
-        keys=keys if isinstance(keys, str) else {its: tuple(names) for its, names in keys.items()},
+        keys=keys if isinstance(keys, str) else {model_type: tuple(names) for model_type, names in keys.items()},
         quantization=None if quantize is None else _quantization(quantize),
         models=tuple(table.get("models", ())),
         resume=None if resume is None else str(resume),
@@ -80,35 +82,35 @@ def read_adapter(name: str) -> AdapterConfig:
 
 def _adapter_problems(table: dict[str, Any]) -> list[str]:
     full = table["kind"] == "full"
-    given = {key: value for key, value in table.items() if key not in _ALPHA}
-    optional = [*_MAY_BE_MISSING["adapter"], *(_OF_AN_ADAPTER if full else ())]
+    without_alpha = {key: value for key, value in table.items() if key not in _ALPHA}
+    optional = [*_OPTIONAL["adapter"], *(_LOW_RANK_KEYS if full else ())]
     alpha = next((key for key in _ALPHA if key in table), None)
     problems = [] if alpha is None else [_conversion(alpha, table)]
     optional += [] if alpha is None else ["scale"]
-    problems += config_rules.problems(given, config_rules.ADAPTER, optional=optional)
+    problems += config_rules.problems(without_alpha, config_rules.ADAPTER, optional=optional)
     if isinstance(table.get("quantize"), dict):
         problems += config_rules.problems(
-            table["quantize"], config_rules.QUANTIZATION, part="quantize", optional=_MAY_BE_MISSING["quantize"]
+            table["quantize"], config_rules.QUANTIZATION, part="quantize", optional=_OPTIONAL["quantize"]
         )
     training = table.get("training")
     problems += _training_problems(training, optional=tuple(config_rules.TRAINING))
     if full:
-        problems += [f"{key}: a full fine-tune has none; leave it out" for key in _OF_AN_ADAPTER if key in table]
+        problems += [f"{key}: a full fine-tune has none; leave it out" for key in _LOW_RANK_KEYS if key in table]
         if "quantize" in table:
             problems.append("quantize: quantised weights have no gradient; use kind lora or dora, or leave it out")
     return problems
 
 
 def _conversion(alpha: str, table: dict[str, Any]) -> str:
-    """What to write in place of alpha. Source: Hu et al. (2021), arXiv:2106.09685, section 4.1."""
-    instead = "scale = alpha / rank"
+    """Say what to write in place of alpha. Source: Hu et al. (2021), arXiv:2106.09685, section 4.1."""
+    formula = "scale = alpha / rank"
     with suppress(KeyError, TypeError, ZeroDivisionError):  # the rule of the rank says what is wrong with it
-        instead += f" = {table[alpha] / table['rank']:g}"
-    return f"{alpha!r} is not used here: mlx-lm scales B @ A by 'scale'; write {instead}"
+        formula += f" = {table[alpha] / table['rank']:g}"
+    return f"{alpha!r} is not used here: mlx-lm scales B @ A by 'scale'; write {formula}"
 
 
 def _resumed(table: dict[str, Any], path: Path) -> tuple[Path | None, str | None]:
-    """The directory of the adapter to train on, seen from the config's file, and the hash of its weights."""
+    """Return the directory of the adapter to train on, relative to the config file, and the hash of the weights."""
     if not isinstance(table.get("resume"), str):
         return None, None
     directory = (path.parent / Path(table["resume"]).expanduser()).resolve()
@@ -119,24 +121,24 @@ def _resumed(table: dict[str, Any], path: Path) -> tuple[Path | None, str | None
         return directory, None
 
 
-def _quantization(given: int | dict[str, Any]) -> Quantization:
-    return Quantization(**given) if isinstance(given, dict) else Quantization(bits=given)
+def _quantization(value: int | dict[str, Any]) -> Quantization:
+    return Quantization(**value) if isinstance(value, dict) else Quantization(bits=value)
 
 
 def _training_problems(table: object, *, optional: Sequence[str]) -> list[str]:
     problems = config_rules.problems(table, config_rules.TRAINING, part="training", optional=optional)
     schedule = table.get("schedule") if isinstance(table, dict) else None
     part = "training.schedule"
-    problems += config_rules.problems(schedule, config_rules.SCHEDULE, part=part, optional=_MAY_BE_MISSING["schedule"])
+    problems += config_rules.problems(schedule, config_rules.SCHEDULE, part=part, optional=_OPTIONAL["schedule"])
     if isinstance(schedule, dict) and schedule.get("name") in config_rules.SCHEDULES:
         name = schedule["name"]
-        if name not in _AN_END_OF_THEIR_OWN and not schedule.get("arguments"):
+        if name not in _ARGUMENTS_OPTIONAL and not schedule.get("arguments"):
             problems.append(f"{part}.arguments is missing: {name} does not know how far to go without")
     return problems
 
 
 def _training(table: dict[str, Any]) -> dict[str, Any]:
-    """The fields of TrainingPlan that a table gives, in their types."""
+    """Return the fields of TrainingPlan that a table sets, converted to their types."""
     typed = dict(table)
     if schedule := table.get("schedule"):
         typed["schedule"] = Schedule(**{**schedule, "arguments": tuple(map(float, schedule.get("arguments", ())))})
@@ -154,7 +156,7 @@ def read_profile(name: str) -> Profile:
     table = _load(path)
     problems = [
         *config_rules.problems(table, config_rules.PROFILE, optional=("lora",)),
-        *_training_problems(table.get("training"), optional=_MAY_BE_MISSING["training"]),
+        *_training_problems(table.get("training"), optional=_OPTIONAL["training"]),
         *config_rules.problems(table.get("evaluation"), config_rules.EVALUATION, part="evaluation"),
         *config_rules.problems(table.get("inference"), config_rules.INFERENCE, part="inference"),
     ]
@@ -213,33 +215,33 @@ def read_model(name: str) -> ModelConfig:
 
 
 def read_policy(path: Path | None) -> Policy:
-    """Read a policy file; None: the one that ships."""
-    where = bundled("fixtures") / "policies" / "default.toml" if path is None else path
-    table = _load(where)
-    if path is not None:  # what a user does not say is as it ships
+    """Read a report policy; without a path, the one that ships."""
+    source = bundled("fixtures") / "policies" / "default.toml" if path is None else path
+    table = _load(source)
+    if path is not None:  # keys that the user leaves out are as shipped
         shipped = _load(bundled("fixtures") / "policies" / "default.toml")
         table = {**{key: value for key, value in shipped.items() if key != "cards"}, **table}
     if problems := _policy_problems(table):
-        raise BadConfig(str(where), problems)
+        raise BadConfig(str(source), problems)
     rating = table["rating"]
     return Policy(
-        name=where.name,
-        sha256=hashlib.sha256(where.read_bytes()).hexdigest(),
+        name=source.name,
+        sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
         rating=Rating(steps=tuple(Step(**step) for step in rating["steps"]), otherwise=rating["otherwise"]),
         use_cases=tuple(
             UseCase(
-                name=name, rank=Rank(**its["rank"]), limits=tuple(Limit(**limit) for limit in its.get("limits", ()))
+                name=name,
+                rank=Rank(**use_case["rank"]),
+                limits=tuple(Limit(**limit) for limit in use_case.get("limits", ())),
             )
-            for name, its in table["use_case"].items()
+            for name, use_case in table["use_case"].items()
         ),
         cards=CardText(**table.get("cards", {})),
     )
 
 
 def read_gate_table(name: str) -> tuple[Path, dict[str, Any]]:
-    """The file of a gate's policy, by its name under fixtures/policies/gate/ or a path, and what it holds.
-
-    What it holds is not checked here.
+    """Return the file of a gate policy, named under fixtures/policies/gate/ or by a path, and its unchecked table.
 
     Raises:
         BadConfig: if it cannot be read.
@@ -263,12 +265,12 @@ def _policy_problems(table: dict[str, Any]) -> list[str]:
     for number, step in _numbered(table.get("rating"), "steps"):
         problems += config_rules.problems(step, config_rules.STEP, part=f"rating.steps[{number}]")
     use_cases = table.get("use_case")
-    for name, its in use_cases.items() if isinstance(use_cases, dict) else ():
+    for name, use_case in use_cases.items() if isinstance(use_cases, dict) else ():
         part = f"use_case.{name}"
-        problems += config_rules.problems(its, config_rules.USE_CASE, part=part, optional=("limits",))
-        rank = its.get("rank") if isinstance(its, dict) else None
+        problems += config_rules.problems(use_case, config_rules.USE_CASE, part=part, optional=("limits",))
+        rank = use_case.get("rank") if isinstance(use_case, dict) else None
         problems += config_rules.problems(rank, config_rules.RANK, part=f"{part}.rank", optional=("label", "suite"))
-        for number, limit in _numbered(its, "limits"):
+        for number, limit in _numbered(use_case, "limits"):
             optional = ("at_most", "at_least", "label", "suite")
             problems += config_rules.problems(
                 limit, config_rules.LIMIT, part=f"{part}.limits[{number}]", optional=optional
@@ -279,9 +281,9 @@ def _policy_problems(table: dict[str, Any]) -> list[str]:
 
 
 def _numbered(table: object, key: str) -> list[tuple[int, object]]:
-    """The members of a list in a table, counted from 1; [] where the table's own rules refuse it."""
-    found = table.get(key) if isinstance(table, dict) else None
-    return list(enumerate(found, start=1)) if isinstance(found, list) else []
+    """Return the members of a list in a table, numbered from 1; [] if it is no list, which its own rule reports."""
+    members = table.get(key) if isinstance(table, dict) else None
+    return list(enumerate(members, start=1)) if isinstance(members, list) else []
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What may stand in a config file, key by key. Pure: tables in, problems out.
+"""Rules for the keys of config files: tables in, problems out.
 
-One row a key: what holds for it, and how to say so. What no row names is unknown, and said to be.
+Each rule is a row: a test of the value, and the words for the values that are accepted. A key without a row is unknown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from harness.results.records import Better, Kind
 Rules = Mapping[str, tuple[Callable[[Any], bool], str]]
 OPTIMIZERS = ("adam", "adamw", "adafactor", "muon", "sgd")
 SCHEDULES = ("cosine_decay", "exponential_decay", "linear_schedule", "step_decay")
-_LARGE = 1e300  # of a number; above it a float ends
+_LARGE = 1e300  # chosen; larger numbers overflow a float when they are multiplied
 _MODES = ("affine", "mxfp4", "mxfp8", "nvfp4")
 _SUITES = ("training", "evaluation", "inference")
 
@@ -32,11 +32,11 @@ def _count_or_0(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
-def _rising(value: object, *, least: int) -> bool:
+def _rising(value: object, *, minimum: int) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(type(v) is int and v >= least for v in value)
+        and all(type(v) is int and v >= minimum for v in value)
         and value == sorted(set(value))
     )
 
@@ -86,7 +86,7 @@ def _tables(value: object) -> bool:
 
 
 def _steps(value: object) -> bool:
-    """Whether it is a list of tables whose bounds rise; the tables' own rules say the rest."""
+    """Return whether *value* is a list of tables with rising bounds; the rules of the tables check the rest."""
     if not isinstance(value, list) or not value or not _tables(value):
         return False
     bounds = [step["below"] for step in value if _number(step.get("below"))]
@@ -162,9 +162,9 @@ INFERENCE: Rules = {
     "warmup_prompts": _COUNT_OR_0,
     "output_tokens": _SEVERAL,
     "stability_repeats": _SEVERAL,
-    "context_depths": (lambda v: _rising(v, least=0), "a list of whole numbers of 0 or more, rising"),
+    "context_depths": (lambda v: _rising(v, minimum=0), "a list of whole numbers of 0 or more, rising"),
     "context_tokens": _SEVERAL,
-    "batch_sizes": (lambda v: _rising(v, least=1), "a list of whole numbers of 1 or more, rising"),
+    "batch_sizes": (lambda v: _rising(v, minimum=1), "a list of whole numbers of 1 or more, rising"),
 }
 MODEL: Rules = {
     "repository": (_text, "a repository ORG/NAME"),
@@ -246,20 +246,20 @@ GATE_RULE: Rules = {
 }
 
 
-def _instead(key: str, rules: Rules) -> str:
+def _suggestion(key: str, rules: Rules) -> str:
     close = get_close_matches(key, list(rules), n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(rules)}"
 
 
 def problems(table: object, rules: Rules, *, part: str = "", optional: Sequence[str] = ()) -> list[str]:
-    """Everything that is wrong with one table of a file. *part* is its name there; *optional* keys may be missing."""
+    """List every problem of one table of a file. *part* is its name in the file; *optional* keys may be missing."""
     if not isinstance(table, dict):
-        return []  # the rule of its key, one level up, says that it has to be a table
+        return []  # the rule of the table's key, one level up, reports that it is no table
     prefix = f"{part}." if part else ""
-    found = [f"unknown key {prefix + key!r}; {_instead(key, rules)}" for key in sorted(table.keys() - rules)]
+    problem_texts = [f"unknown key {prefix + key!r}; {_suggestion(key, rules)}" for key in sorted(table.keys() - rules)]
     for key, (holds, accepted) in rules.items():
         if key not in table:
-            found += [] if key in optional else [f"{prefix}{key} is missing; give {accepted}"]
+            problem_texts += [] if key in optional else [f"{prefix}{key} is missing; give {accepted}"]
         elif not holds(table[key]):
-            found.append(f"{prefix}{key} is {table[key]!r}; give {accepted}")
-    return found
+            problem_texts.append(f"{prefix}{key} is {table[key]!r}; give {accepted}")
+    return problem_texts

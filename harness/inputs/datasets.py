@@ -1,4 +1,4 @@
-"""Datasets by name: rows in three splits, from files or from the hub, checked row by row. No tokenizer here."""
+"""Datasets by name: rows in three splits, from files or from the hub, checked row by row. Nothing is tokenized here."""
 
 import hashlib
 import random
@@ -33,16 +33,16 @@ class Dataset:
 
     name: str  # as typed
     form: str  # chat or text
-    sha256: str  # of all there is, before it is split or shortened
+    sha256: str  # of all rows, before they are split or shortened
     splits: _Splits
-    numbers: dict[str, tuple[int, ...]]  # of each row where it came from: its line, or its place in a split of the hub
-    split_rows: _SplitRows | None = None  # as asked for
+    numbers: dict[str, tuple[int, ...]]  # of each row in its source: the line, or the place in a split of the hub
+    split_rows: _SplitRows | None = None  # as requested
     split_seed: int | None = None  # None where the splits were given
     revision: str | None = None  # of a dataset from the hub
 
     def facts(self) -> dict[str, Any]:
-        """What identifies the dataset in a record's key."""
-        where_they_apply = {
+        """Return the facts that identify the dataset in a record's key."""
+        optional = {
             "split_rows": self.split_rows and list(self.split_rows),
             "split_seed": self.split_seed,
             "revision": self.revision,
@@ -52,51 +52,53 @@ class Dataset:
             "form": self.form,
             "sha256": self.sha256,
             "rows": {split: len(rows) for split, rows in self.splits.items()},
-        } | {name: value for name, value in where_they_apply.items() if value is not None}
+        } | {name: value for name, value in optional.items() if value is not None}
 
 
 def read_dataset(name: str, split_rows: _SplitRows | None = None) -> Dataset:
-    """Read a folder under fixtures/data/, path:FILE_OR_DIR or hf:ORG/NAME[@REV]; *split_rows* of each split.
+    """Read a folder under fixtures/data/, path:FILE_OR_DIR or hf:ORG/NAME[@REV]; of each split *split_rows* rows.
 
     Rows that come without splits are shuffled and split.
 
     Raises:
-        HarnessError: if there is no such dataset, or it holds what no model can be trained on.
+        HarnessError: if there is no such dataset, or no model can be trained on its rows.
     """
-    found = _on_the_hub(name) if on_the_hub(name) else _in_files(_place(name))
-    whole = list(found.splits) == ["train"]
-    numbered = {split: tuple(enumerate(rows, start=1)) for split, rows in found.splits.items()}
-    splits = _split(name, numbered["train"], split_rows) if whole else _first(name, numbered, split_rows)
+    source = _read_from_hub(name) if on_the_hub(name) else _read_files(_path_of(name))
+    unsplit = list(source.splits) == ["train"]
+    numbered = {split: tuple(enumerate(rows, start=1)) for split, rows in source.splits.items()}
+    splits = (
+        _shuffle_and_split(name, numbered["train"], split_rows) if unsplit else _shorten(name, numbered, split_rows)
+    )
     return Dataset(
         name=name,
-        form=found.form,
-        sha256=found.sha256,
+        form=source.form,
+        sha256=source.sha256,
         splits={split: tuple(row for _, row in rows) for split, rows in splits.items()},
         numbers={split: tuple(number for number, _ in rows) for split, rows in splits.items()},
         split_rows=split_rows,
-        split_seed=SPLIT_SEED if whole else None,
-        revision=found.revision,
+        split_seed=SPLIT_SEED if unsplit else None,
+        revision=source.revision,
     )
 
 
 def on_the_hub(name: str) -> bool:
-    """Whether a dataset of this name has to be fetched."""
+    """Return whether a dataset of this name is fetched from the hub."""
     return name.startswith(_HUB)
 
 
 def pinned(name: str) -> str:
-    """The name of a dataset with the commit it is of now; as it is where that does not apply.
+    """Return the name of a hub dataset with its current commit; any other name unchanged.
 
     Raises:
-        HarnessError: if it cannot be had.
+        HarnessError: if the dataset cannot be fetched.
     """
     if not on_the_hub(name):
         return name
-    return f"{name.partition('@')[0]}@{_on_the_hub(name).revision}"
+    return f"{name.partition('@')[0]}@{_read_from_hub(name).revision}"
 
 
 def check_plan(plan: TrainingPlan) -> None:
-    """Refuse a plan whose rows cannot be read, cannot fill a batch, or have no prompts to mask.
+    """Reject a plan whose rows cannot be read, do not fill a batch, or have no prompts to mask.
 
     Raises:
         HarnessError: naming what is wrong with its dataset.
@@ -108,7 +110,7 @@ def check_plan(plan: TrainingPlan) -> None:
 
 
 def check_size(dataset: Dataset, batch_size: int) -> None:
-    """Refuse a batch that the rows to train on cannot fill.
+    """Reject a batch size above the number of training rows.
 
     Raises:
         BadConfig: naming both numbers.
@@ -121,7 +123,7 @@ def check_size(dataset: Dataset, batch_size: int) -> None:
 
 
 def check_masking(dataset: Dataset, *, mask_prompt: bool) -> None:
-    """Refuse to mask the prompts of rows that have none.
+    """Reject prompt masking for rows that have no prompt.
 
     Raises:
         BadConfig: naming the remedy.
@@ -134,22 +136,25 @@ def check_masking(dataset: Dataset, *, mask_prompt: bool) -> None:
 
 
 def prompts_of(dataset: Dataset) -> tuple[Prompt, ...]:
-    """What a model trained on *dataset* is asked: its own prompts, else questions of the test rows; none of text."""
+    """Return the evaluation prompts: the dataset's own, else the last user turn of each of the first test rows.
+
+    Rows of plain text have none.
+    """
     if dataset.form == TEXT:
         return ()
     if not dataset.name.startswith((_HUB, _PATH)):
         return read_prompts(f"evaluation-{dataset.name}")
-    if not on_the_hub(dataset.name) and (path := _place(dataset.name) / _PROMPTS).is_file():
+    if not on_the_hub(dataset.name) and (path := _path_of(dataset.name) / _PROMPTS).is_file():
         return read_prompt_file(path)
     questions = (
-        next(its["content"] for its in reversed(row["messages"]) if its["role"] == "user")
+        next(message["content"] for message in reversed(row["messages"]) if message["role"] == "user")
         for row in dataset.splits["test"][:TEST_PROMPTS]
     )
     return tuple(Prompt(id=f"test-{number}", text=text) for number, text in enumerate(questions, start=1))
 
 
 def learnable_texts() -> Iterator[str]:
-    """Shipped training rows and scenario prompts, in a fixed order: what a stand-in's tokenizer is learnt from."""
+    """Yield shipped training rows and scenario prompts in a fixed order: a stand-in's tokenizer is trained on them."""
     for name in sorted(_shipped()):
         for row in read_dataset(name).splits["train"]:
             yield from (message["content"] for message in row["messages"])
@@ -158,8 +163,8 @@ def learnable_texts() -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """Rows as they lie there. With train as the only split they are still to be split."""
+class _SourceRows:
+    """Rows as the source has them. With train as the only split they still have to be split."""
 
     form: str
     sha256: str
@@ -171,8 +176,8 @@ def _shipped() -> list[str]:
     return [path.name for path in (bundled("fixtures") / "data").iterdir() if path.is_dir()]
 
 
-def _place(name: str) -> Path:
-    """The file or directory of a dataset that is not on the hub."""
+def _path_of(name: str) -> Path:
+    """Return the file or directory of a dataset that is not on the hub."""
     if name.startswith(_PATH):
         if not (rest := name.removeprefix(_PATH)):
             raise BadConfig("dataset", [f"{name!r} names no file; give path:FILE_OR_DIR"])
@@ -182,51 +187,51 @@ def _place(name: str) -> Path:
     return bundled("fixtures") / "data" / name
 
 
-def _in_files(place: Path) -> _Found:
-    paths = {"train": place}
-    if place.is_dir():
-        paths = {split: place / f"{split}.jsonl" for split in SPLITS}
+def _read_files(source: Path) -> _SourceRows:
+    paths = {"train": source}
+    if source.is_dir():
+        paths = {split: source / f"{split}.jsonl" for split in SPLITS}
         if missing := [path.name for path in paths.values() if not path.exists()]:
-            remedy = f"add it, or name one file, which is split: path:{place / 'NAME.jsonl'}"
-            raise BadConfig(str(place), [f"there is no {name}; {remedy}" for name in missing])
+            remedy = f"add it, or name one file, which is split: path:{source / 'NAME.jsonl'}"
+            raise BadConfig(str(source), [f"there is no {name}; {remedy}" for name in missing])
     form = Form()
     digest = hashlib.sha256(b"".join(map(read_bytes, paths.values())))
     splits = {split: read_lines(path, form.read) for split, path in paths.items()}
-    return _Found(form=form.name, sha256=digest.hexdigest(), splits=splits)
+    return _SourceRows(form=form.name, sha256=digest.hexdigest(), splits=splits)
 
 
-@cache  # a process asks the hub once, however many cases it has on these rows
-def _on_the_hub(name: str) -> _Found:
-    from harness.inputs.hub_datasets import fetch_rows  # noqa: PLC0415 - only where it is needed: it brings a library of its own
+@cache  # one request to the hub per process, however many cases use these rows
+def _read_from_hub(name: str) -> _SourceRows:
+    from harness.inputs.hub_datasets import fetch_rows  # noqa: PLC0415 - large, and needed for hub datasets alone
 
     fetched = fetch_rows(name.removeprefix(_HUB))
     splits = fetched.splits
-    wanted = ["train"] if list(splits) == ["train"] else SPLITS
-    if missing := [split for split in wanted if split not in splits]:
+    names = ["train"] if list(splits) == ["train"] else SPLITS
+    if missing := [split for split in names if split not in splits]:
         remedy = f"it has {', '.join(splits) or 'none'}; save its rows to files and give path:FILE_OR_DIR"
         raise BadConfig(name, [f"there is no split {split}; {remedy}" for split in missing])
     form = Form()
-    digest = hashlib.sha256(canonical({split: splits[split] for split in wanted}))
-    read = {split: read_each(name, f"{split} row", splits[split], form.read) for split in wanted}
-    return _Found(form=form.name, sha256=digest.hexdigest(), splits=read, revision=fetched.revision)
+    digest = hashlib.sha256(canonical({split: splits[split] for split in names}))
+    rows = {split: read_each(name, f"{split} row", splits[split], form.read) for split in names}
+    return _SourceRows(form=form.name, sha256=digest.hexdigest(), splits=rows, revision=fetched.revision)
 
 
-def _first(name: str, splits: _Numbered, split_rows: _SplitRows | None) -> _Numbered:
-    """The first *split_rows* rows of each split."""
+def _shorten(name: str, splits: _Numbered, split_rows: _SplitRows | None) -> _Numbered:
+    """Return the first *split_rows* rows of each split."""
     if split_rows is None:
         return splits
     _check_counts(name, split_rows)
-    wanted = dict(zip(SPLITS, split_rows, strict=True))
+    counts = dict(zip(SPLITS, split_rows, strict=True))
     if problems := [
         f"split_rows asks for {count} rows of {split}, and there are {len(splits[split])}; ask for these or fewer"
-        for split, count in wanted.items()
+        for split, count in counts.items()
         if count > len(splits[split])
     ]:
         raise BadConfig(name, problems)
-    return {split: splits[split][:count] for split, count in wanted.items()}
+    return {split: splits[split][:count] for split, count in counts.items()}
 
 
-def _split(name: str, rows: Sequence[tuple[int, Row]], split_rows: _SplitRows | None) -> _Numbered:
+def _shuffle_and_split(name: str, rows: Sequence[tuple[int, Row]], split_rows: _SplitRows | None) -> _Numbered:
     """Shuffle and split; without *split_rows*, 80, 15 and 5 % of the rows, and at least one to each."""
     if len(rows) < len(SPLITS):
         remedy = f"give {len(SPLITS)} or more: to train, validate and test on"
@@ -249,5 +254,5 @@ def _split(name: str, rows: Sequence[tuple[int, Row]], split_rows: _SplitRows | 
 
 def _check_counts(name: str, split_rows: _SplitRows) -> None:
     if min(split_rows) < 1:
-        asked = ", ".join(map(str, split_rows))
-        raise BadConfig(without_home(name), [f"split_rows asks for {asked} rows; give 1 or more of each split"])
+        counts = ", ".join(map(str, split_rows))
+        raise BadConfig(without_home(name), [f"split_rows asks for {counts} rows; give 1 or more of each split"])

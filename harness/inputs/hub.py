@@ -1,6 +1,6 @@
-"""The one door to the Hugging Face hub: a repository's snapshot, whole and as published, and whether the hub is there.
+"""The only door to the Hugging Face hub: complete, verified snapshots of repositories, and whether the hub answers.
 
-Of a model only safetensors are taken. Nothing here reads what is in a file.
+Of a model's weights only safetensors are downloaded. File contents are hashed but not interpreted here.
 """
 
 import sys
@@ -26,11 +26,11 @@ _WEIGHTS = "model*.safetensors"
 _PATTERNS = [_WEIGHTS, "*.json", "tokenizer.model", "*.tiktoken", "*.jinja", "*.txt"]
 _OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.safetensors")
 _REACH_TIMEOUT_S = 4.0
-_LOOK_TIMEOUT_S = 3.0  # for a look that nothing depends on
-_UNAUTHORISED = 401
+_PING_TIMEOUT_S = 3.0  # for a check that nothing depends on
+_UNAUTHORIZED = 401
 _BROKEN = 500  # HTTP status codes from here on are the server's own faults
 _SHA256_LENGTH = 64
-_NAMED = 3  # files in a message; more are counted
+_MAX_LISTED = 3  # files in a message; more are counted
 # The hub library passes its HTTP library's errors on, and has changed that library twice.
 _HTTP_LIBRARIES = [sys.modules[name] for name in ("httpx2", "httpx", "requests.exceptions") if name in sys.modules]
 _TRANSPORT_ERRORS = tuple(
@@ -48,11 +48,11 @@ _CUT_ERRORS = tuple(
 
 
 class HubUnreachable(BadWeights):
-    """The hub did not answer; what was asked for may well exist."""
+    """The hub did not answer; the repository may well exist."""
 
 
 def cached_snapshot(repository: str, revision: str | None) -> Path | None:
-    """Give the snapshot that is already on this machine, whole with weights; None if there is none."""
+    """Return the complete snapshot in the cache, weights included; None if there is none."""
     try:
         path = snapshot_download(repository, revision=revision, allow_patterns=_PATTERNS, local_files_only=True)
     except (LocalEntryNotFoundError, OSError, ValueError):
@@ -61,13 +61,13 @@ def cached_snapshot(repository: str, revision: str | None) -> Path | None:
 
 
 def download_snapshot(repository: str, revision: str | None) -> Path:
-    """Download a model at the commit its revision names now; its files are what the hub says they are.
+    """Download a model at the current commit of *revision*, and verify every file against the hub's sizes and hashes.
 
-    Where no hub answers, it is the snapshot already on this machine, of the commit the revision named last.
+    Where no hub answers, return the cached snapshot of the commit that the revision named last.
 
     Raises:
-        HubUnreachable: if no hub answers within a few seconds, or it is broken, and there is no such snapshot.
-        BadWeights: if the hub refuses it, it holds no safetensors, or a file did not arrive whole.
+        HubUnreachable: if no hub answers within a few seconds, or it is broken, and no snapshot is cached.
+        BadWeights: if the hub refuses the repository, it holds no safetensors, or a file is incomplete.
     """
     try:
         return _download_model(repository, revision)
@@ -79,30 +79,30 @@ def download_snapshot(repository: str, revision: str | None) -> Path:
 
 def _download_model(repository: str, revision: str | None) -> Path:
     info = _look_up(repository, revision, "model")
-    files = [its.rfilename for its in info.siblings]
+    files = [file.rfilename for file in info.siblings]
     if not any(fnmatch(name, _WEIGHTS) for name in files):
         others = [name for name in files if any(fnmatch(name, pattern) for pattern in _OTHER_WEIGHTS)]
-        found = f" (its weights: {_listed(others)})" if others else ""
-        raise BadWeights(f"hub: {repository} holds no {_WEIGHTS}{found}; other formats are never loaded")
+        other_weights = f" (its weights: {_listed(others)})" if others else ""
+        raise BadWeights(f"hub: {repository} holds no {_WEIGHTS}{other_weights}; other formats are never loaded")
     return _download(repository, revision, info, "model", _PATTERNS)
 
 
 def download_data(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
-    """Download a data set's files that match *patterns*, as `download_snapshot` does a model's.
+    """Download the files of a dataset that match *patterns*, verified as in `download_snapshot`.
 
     Raises:
         HubUnreachable: if no hub answers within a few seconds, or it is broken.
-        BadWeights: if the hub refuses it, it has no such file, or a file did not arrive whole.
+        BadWeights: if the hub refuses the repository, it has no such file, or a file is incomplete.
     """
     info = _look_up(repository, revision, "dataset")
-    files = [its.rfilename for its in info.siblings]
+    files = [file.rfilename for file in info.siblings]
     if not any(fnmatch(name, pattern) for name in files for pattern in patterns):
         raise BadWeights(f"hub: {repository} holds no {', '.join(patterns)}, but {_listed(files) or 'nothing'}")
     return _download(repository, revision, info, "dataset", patterns)
 
 
 def cached_data(repository: str, revision: str | None, patterns: Sequence[str]) -> Path | None:
-    """Give the data set's snapshot that is already on this machine, undamaged; None if there is none."""
+    """Return the undamaged snapshot of a dataset in the cache; None if there is none."""
     try:
         path = Path(
             snapshot_download(
@@ -117,26 +117,26 @@ def cached_data(repository: str, revision: str | None, patterns: Sequence[str]) 
 def unreachable() -> str | None:
     """Say why no hub can be reached within a few seconds; None if one answers."""
     try:
-        answer = get_session().head(HfApi().endpoint, timeout=_LOOK_TIMEOUT_S)
-    except (OSError, *_TRANSPORT_ERRORS) as error:  # being told to stay offline is an OSError too
+        answer = get_session().head(HfApi().endpoint, timeout=_PING_TIMEOUT_S)
+    except (OSError, *_TRANSPORT_ERRORS) as error:  # the offline mode of the hub library raises an OSError too
         return _first_line(error)
     return f"it answers with status {answer.status_code}" if answer.status_code >= _BROKEN else None
 
 
 def _look_up(repository: str, revision: str | None, kind: str) -> Any:
-    """The commit, and each file with its size and hash."""
+    """Ask the hub for the commit of *revision*, and each file with its size and hash."""
     try:
         info = HfApi().repo_info(
             repository, repo_type=kind, revision=revision, timeout=_REACH_TIMEOUT_S, files_metadata=True
         )
     except HFValidationError as error:
         raise BadWeights(f"hub: {repository!r} cannot be a repository's name; give ORG/NAME") from error
-    # A page of another's, for instance of a network that wants a login first, is no JSON or no listing.
+    # Another server may answer, for instance a network's login page: that is no JSON, or no listing.
     except (OSError, ValueError, KeyError, TypeError, *_TRANSPORT_ERRORS) as error:
         _refuse(error, repository, revision)
-    # What is not as listed gets deleted, so a name must not lead out of the snapshot.
+    # Files that differ from the listing are deleted, so no listed name may lead out of the snapshot.
     outside = [
-        its.rfilename for its in info.siblings if its.rfilename.startswith("/") or ".." in its.rfilename.split("/")
+        file.rfilename for file in info.siblings if file.rfilename.startswith("/") or ".." in file.rfilename.split("/")
     ]
     if outside:
         raise BadWeights(f"hub: {repository} lists files outside itself: {_listed(outside)}; do not use it")
@@ -144,7 +144,7 @@ def _look_up(repository: str, revision: str | None, kind: str) -> Any:
 
 
 def _download(repository: str, revision: str | None, info: Any, kind: str, patterns: Sequence[str]) -> Path:
-    wanted = [its for its in info.siblings if any(fnmatch(its.rfilename, pattern) for pattern in patterns)]
+    files = [file for file in info.siblings if any(fnmatch(file.rfilename, pattern) for pattern in patterns)]
     try:
         path = Path(snapshot_download(repository, repo_type=kind, revision=info.sha, allow_patterns=list(patterns)))
     except (OSError, ValueError, RuntimeError, *_TRANSPORT_ERRORS) as error:
@@ -152,11 +152,11 @@ def _download(repository: str, revision: str | None, info: Any, kind: str, patte
             remedy = "set HF_HOME to a directory that can be written and has room"
             raise BadWeights(f"hub: {repository} could not be stored: {error}; {remedy}") from error
         if isinstance(error, _CUT_ERRORS) or type(error) in {OSError, RuntimeError, ValueError}:
-            names = [its.rfilename for its in wanted if not _is_here(repository, its.rfilename, info.sha, kind)]
+            names = [file.rfilename for file in files if not _is_cached(repository, file.rfilename, info.sha, kind)]
             problem = f"{_listed(names)} did not arrive whole ({_first_line(error)})"
             raise BadWeights(f"hub: {repository}: {problem}; run it again") from error
         _refuse(error, repository, info.sha)
-    problems = [f"{its.rfilename} {damage}" for its in wanted if (damage := _damage(path / its.rfilename, its))]
+    problems = [f"{file.rfilename} {damage}" for file in files if (damage := _damage(path / file.rfilename, file))]
     if problems:
         remedy = "what is damaged was deleted: run it again; if it comes back so, do not use it"
         raise BadWeights("\n  ".join([f"hub: {repository}: not what the hub says it is; {remedy}", *problems]))
@@ -165,15 +165,15 @@ def _download(repository: str, revision: str | None, info: Any, kind: str, patte
 
 
 def _refuse(error: Exception, repository: str, revision: str | None) -> NoReturn:
-    """Say what an error of the hub library means for who asked."""
+    """Raise our error for an error of the hub library, saying what the user can do."""
     if isinstance(error, LocalEntryNotFoundError) and hasattr(error.__cause__, "response"):
-        error = error.__cause__  # what the library met before it looked for the file on this machine
+        error = error.__cause__  # the error that sent the library to its cache
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError):
         problem = f"{repository} is gated; accept its licence on its page, then run `hf auth login`"
     elif isinstance(error, RevisionNotFoundError):
         problem = f"there is no {repository}@{revision}; its page lists its branches, tags and commits"
-    elif status == _UNAUTHORISED:
+    elif status == _UNAUTHORIZED:
         problem = f"{repository} is private, or there is none; check the name, or run `hf auth login`"
     elif isinstance(error, RepositoryNotFoundError):
         problem = f"there is no {repository}; check the name"
@@ -184,23 +184,23 @@ def _refuse(error: Exception, repository: str, revision: str | None) -> NoReturn
     raise BadWeights(f"hub: {problem}") from error
 
 
-def _damage(path: Path, its: Any) -> str | None:
-    """How a file differs from what the hub says of it, deleted if it does; None if it does not."""
+def _damage(path: Path, listed: Any) -> str | None:
+    """Say how a file differs from the hub's listing, and delete it; None if it does not differ."""
     if not path.is_file():
         return "is missing"
     size = path.stat().st_size
     problem: str | None = None
-    if its.size is not None and size != its.size:
-        problem = f"has {size} bytes, not {its.size}"
-    elif its.lfs is not None and (found := file_sha256(path)) != its.lfs.sha256:
-        problem = f"has sha256 {found}, not {its.lfs.sha256}"
+    if listed.size is not None and size != listed.size:
+        problem = f"has {size} bytes, not {listed.size}"
+    elif listed.lfs is not None and (sha256 := file_sha256(path)) != listed.lfs.sha256:
+        problem = f"has sha256 {sha256}, not {listed.lfs.sha256}"
     if problem:
         _delete(path)
     return problem
 
 
 def _delete(path: Path) -> None:
-    """Delete a file of a snapshot with what it links to, or the library would link to that again."""
+    """Delete a file of a snapshot and the blob it links to; otherwise the library would link to that blob again."""
     target = path.parent / path.readlink() if path.is_symlink() else None
     path.unlink()
     if target is not None:
@@ -208,9 +208,9 @@ def _delete(path: Path) -> None:
 
 
 def _remember(snapshot: Path, revision: str | None) -> None:
-    """Note which commit *revision* names, where the library looks it up when there is no hub to ask.
+    """Record which commit *revision* names, where the library looks it up when no hub answers.
 
-    It was not told the name, or the name would stand for files that are still to be checked.
+    The download itself is by commit: the name must not stand for files that are not verified yet.
     Source: huggingface_hub, Understand caching, "refs".
     """
     if revision != snapshot.name:
@@ -219,12 +219,12 @@ def _remember(snapshot: Path, revision: str | None) -> None:
         ref.write_text(snapshot.name, encoding="ascii")
 
 
-def _is_here(repository: str, name: str, commit: str, kind: str) -> bool:
+def _is_cached(repository: str, name: str, commit: str, kind: str) -> bool:
     return isinstance(try_to_load_from_cache(repository, name, revision=commit, repo_type=kind), str)
 
 
 def _is_whole(snapshot: Path) -> bool:
-    """Whether there are weights, every shard that an index names, and each as the hub had it."""
+    """Return whether the snapshot has weights, every shard of its index, and each as the hub published it."""
     index = snapshot / "model.safetensors.index.json"
     try:
         names = set(read_json(index)["weight_map"].values()) if index.is_file() else set()
@@ -235,7 +235,7 @@ def _is_whole(snapshot: Path) -> bool:
 
 
 def _is_as_named(path: Path) -> bool:
-    """Whether a file has the sha256 that it is stored under; True where it is stored under none.
+    """Return whether a file has the sha256 that it is stored under; True where it is stored under another name.
 
     Source: huggingface_hub, Understand caching, "blobs": those of Git LFS are named by their sha256.
     """
@@ -244,8 +244,8 @@ def _is_as_named(path: Path) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(names[:_MAX_LISTED]) + more
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
-"""Rows of a data set on the Hugging Face hub, read from its files: JSON Lines, JSON, CSV and Parquet.
+"""Rows of a dataset on the Hugging Face hub, read from its files: JSON Lines, JSON, CSV and Parquet.
 
-Nothing of a repository is run, and nothing is read of its card: a split is what files or folders are called.
+No code of a repository is run and its card is not read: the names of files and folders say which split they belong to.
 """
 
 import csv
@@ -17,13 +17,13 @@ from harness.inputs import hub
 
 _PATTERNS = ("*.jsonl", "*.json", "*.csv", "*.parquet")
 _SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
-_NOT_ROWS = {"dataset_info.json", "dataset_infos.json"}  # what the datasets library notes of a data set
-_Row = tuple[str, dict[str, Any] | str]  # where it stands, and what it holds or what is wrong with it
+_NOT_ROWS = {"dataset_info.json", "dataset_infos.json"}  # metadata that the datasets library writes
+_Row = tuple[str, dict[str, Any] | str]  # its place in the file, and its content or what is wrong with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubRows:
-    """A data set's rows by split: train, valid, test, as far as there are any. *revision* is a commit."""
+    """Rows of a dataset by split: train, valid and test, those that exist. *revision* is a commit."""
 
     repository: str
     revision: str
@@ -31,11 +31,11 @@ class HubRows:
 
 
 def fetch_rows(name: str) -> HubRows:
-    """Read `ORG/NAME` or `ORG/NAME@REV`, downloaded; where no hub can be reached, what was downloaded before.
+    """Download and read `ORG/NAME` or `ORG/NAME@REV`; where no hub answers, read the cached copy.
 
     Raises:
-        BadWeights: if it cannot be had, as `hub.download_data` says.
-        BadConfig: if its splits cannot be told apart, or a row cannot be read.
+        BadWeights: if the dataset cannot be fetched, as `hub.download_data` says.
+        BadConfig: if its splits are ambiguous, or a row cannot be read.
     """
     match = re.fullmatch(r"([^/@]+/[^/@]+)(?:@(.+))?", name)
     if match is None:
@@ -48,18 +48,18 @@ def fetch_rows(name: str) -> HubRows:
         if cached is None:
             raise
         snapshot = cached
-    where = f"{repository}@{snapshot.name}"
-    files = _files_by_split(where, snapshot)
+    source = f"{repository}@{snapshot.name}"
+    files = _files_by_split(source, snapshot)
     problems: list[str] = []
     splits = {split: tuple(_rows(snapshot, files[split], problems)) for split in files}
     problems += [f"{split} has no rows" for split, rows in splits.items() if not rows and not problems]
     if problems:
-        raise BadConfig(where, problems)
+        raise BadConfig(source, problems)
     return HubRows(repository=repository, revision=snapshot.name, splits=splits)
 
 
-def _files_by_split(where: str, snapshot: Path) -> dict[str, list[Path]]:
-    """The files of each split. Where some are called after a split, the others belong to none."""
+def _files_by_split(source: str, snapshot: Path) -> dict[str, list[Path]]:
+    """Return the files of each split. Where some files are named after a split, the others belong to none."""
     paths = sorted(
         path.relative_to(snapshot)
         for path in snapshot.rglob("*")
@@ -67,26 +67,26 @@ def _files_by_split(where: str, snapshot: Path) -> dict[str, list[Path]]:
     )
     files: dict[str, list[Path]] = {}
     for split in dict.fromkeys(_SPLITS.values()):
-        if its := [path for path in paths if _split_of(path) == split]:
-            files[split] = its
+        if split_paths := [path for path in paths if _split_of(path) == split]:
+            files[split] = split_paths
     if not files and len(paths) == 1:
         return {"train": paths}
     problems = [
-        f"{split} could be any of {', '.join(map(str, its))}"
-        for split, its in files.items()
-        if len({_series(path) for path in its}) > 1
+        f"{split} could be any of {', '.join(map(str, split_paths))}"
+        for split, split_paths in files.items()
+        if len({_series(path) for path in split_paths}) > 1
     ]
     if not files:
         named = f"none of {', '.join(map(str, paths))}" if paths else "no file"
         problems = [f"{named} is called after a split"]
     if problems:
         accepted = f"accepted: files or folders called {', '.join(_SPLITS)}; several of a split in one folder, numbered"
-        raise BadConfig(where, [*problems, f"{accepted}; or download it, and give local files"])
+        raise BadConfig(source, [*problems, f"{accepted}; or download it, and give local files"])
     return files
 
 
 def _split_of(path: Path) -> str | None:
-    """What the file is called after, or else the folder nearest to it."""
+    """Return the split that the file is named after, or else the nearest folder; None if there is none."""
     parts = (path.stem, *reversed(path.parts[:-1]))
     return next((split for part in parts if (split := _split_in(part))), None)
 
@@ -97,13 +97,13 @@ def _split_in(name: str) -> str | None:
 
 
 def _series(path: Path) -> tuple[Path, str, str]:
-    """What the pieces of one split share: the name up to its number, if it is the name that says the split."""
+    """Return what shards of a split share: folder, suffix, and the name before its number if it names the split."""
     stem = re.match(r"\D*", path.stem) if _split_in(path.stem) else None
     return path.parent, path.suffix, stem.group() if stem else ""
 
 
 def _rows(snapshot: Path, paths: Iterable[Path], problems: list[str]) -> Iterator[dict[str, Any]]:
-    """The rows of *paths*, one after the other; what cannot be read is added to *problems*."""
+    """Yield the rows of *paths* in order; what cannot be read is added to *problems*."""
     for path in paths:
         try:
             for place, row in _READERS[path.suffix](snapshot / path):
@@ -136,8 +136,8 @@ def _json(path: Path) -> Iterator[_Row]:
 def _csv(path: Path) -> Iterator[_Row]:
     reader = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True)
     for row in reader:
-        whole = None not in row and None not in row.values()
-        yield f"line {reader.line_num}", row if whole else f"has not {len(reader.fieldnames or ())} fields"
+        complete = None not in row and None not in row.values()
+        yield f"line {reader.line_num}", row if complete else f"has not {len(reader.fieldnames or ())} fields"
 
 
 def _parquet(path: Path) -> Iterator[_Row]:

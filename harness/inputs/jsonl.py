@@ -1,4 +1,4 @@
-"""JSON Lines: an object a line. What is wrong with a file is told line by line, all of it at once."""
+"""JSON Lines, one object per line. All problems of a file are reported at once, each with its line."""
 
 import json
 from codecs import BOM_UTF8
@@ -8,24 +8,24 @@ from typing import Any, TypeVar
 
 from harness.errors import BadConfig
 
-_Given = TypeVar("_Given")
-_Read = TypeVar("_Read")
+_Value = TypeVar("_Value")
+_Parsed = TypeVar("_Parsed")
 
 
-def read_lines(path: Path, parse: Callable[[dict[str, Any]], _Read]) -> tuple[_Read, ...]:
-    """Every line of *path*, as *parse* reads its object. Blank lines may end the file, and stand nowhere else.
+def read_lines(path: Path, parse: Callable[[dict[str, Any]], _Parsed]) -> tuple[_Parsed, ...]:
+    """Parse every line of *path*. Blank lines are accepted at the end of the file and nowhere else.
 
-    A byte order mark and the line ends of Windows are accepted.
+    A byte order mark and Windows line endings are accepted.
 
     Raises:
-        BadConfig: naming every line that is no object, or that *parse* refuses with a ValueError.
+        BadConfig: naming every line that is no object, or for which *parse* raises ValueError.
     """
     content = read_bytes(path).removeprefix(BOM_UTF8).rstrip()
     return read_each(str(path), "line", content.split(b"\n") if content else [], lambda line: parse(_object(line)))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of *path*.
+    """Return the bytes of *path*.
 
     Raises:
         BadConfig: if it cannot be read.
@@ -36,27 +36,29 @@ def read_bytes(path: Path) -> bytes:
         raise BadConfig(str(path), [f"it cannot be read: {error.strerror}; give a JSON Lines file"]) from error
 
 
-def read_each(where: str, what: str, values: Iterable[_Given], parse: Callable[[_Given], _Read]) -> tuple[_Read, ...]:
-    """Every value as *parse* reads it. In errors, *where* names the whole of them, *what* and a number each.
+def read_each(
+    source: str, item: str, values: Iterable[_Value], parse: Callable[[_Value], _Parsed]
+) -> tuple[_Parsed, ...]:
+    """Parse every value. Errors name the *source* and, of each bad value, the *item* and its number from 1.
 
     Raises:
-        BadConfig: naming every value that *parse* refuses with a ValueError; or that there is none.
+        BadConfig: naming every value for which *parse* raises ValueError; or if there are no values.
     """
-    read, problems = [], []
+    parsed, problems = [], []
     for number, value in enumerate(values, start=1):
         try:
-            read.append(parse(value))
+            parsed.append(parse(value))
         except ValueError as error:
-            problems.append(f"{what} {number}: {error}")
-    if not read and not problems:
-        problems.append(f"there is no {what} in it; give one or more")
+            problems.append(f"{item} {number}: {error}")
+    if not parsed and not problems:
+        problems.append(f"there is no {item} in it; give one or more")
     if problems:
-        raise BadConfig(where, problems)
-    return tuple(read)
+        raise BadConfig(source, problems)
+    return tuple(parsed)
 
 
 def canonical(value: object) -> bytes:
-    """*value* as JSON, the same for equal values whatever the order of their keys."""
+    """Return *value* as JSON with sorted keys: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, default=str).encode()
 
 

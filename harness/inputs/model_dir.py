@@ -1,7 +1,7 @@
-"""A model on disk in the layout of mlx-lm: writing one into the cache whole, and knowing it again by its hashes.
+"""Model directories in the layout of mlx-lm: hashes of their files, and complete entries in the cache.
 
-A cache entry is built in a directory of its own under a lock and moved into place with a manifest of
-hashes. An entry whose files do not match their manifest is built anew.
+A cache entry is built in a temporary directory under a lock and moved into place with a manifest of hashes. An entry
+whose files do not match the manifest is rebuilt.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from filelock import FileLock
 from harness.errors import BadWeights, Unwritable
 from harness.paths import cache_dir, without_home
 
-DRAWN = "tunebench-random.json"  # in place of weights: the seed they are drawn with when the model is loaded
+DRAWN = "tunebench-random.json"  # in place of weights: the seed for drawing them when the model is loaded
 _MANIFEST = "tunebench-manifest.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "chat_template.jinja")
 
 
 def cached_model(name: str, build: Callable[[Path], None]) -> Path:
-    """Give the cache entry *name*, built now if it is missing, half-written or corrupt."""
+    """Return the cache entry *name*, built now if it is missing, incomplete or corrupt."""
     final = cache_dir() / "models" / name
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -50,35 +50,35 @@ def cached_model(name: str, build: Callable[[Path], None]) -> Path:
 def _is_whole(directory: Path) -> bool:
     try:
         digests = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
-        return bool(digests) and all(file_sha256(directory / name) == its for name, its in digests.items())
+        return bool(digests) and all(file_sha256(directory / name) == digest for name, digest in digests.items())
     except (OSError, ValueError, AttributeError):
         return False
 
 
 def file_sha256(path: Path) -> str:
-    """Hash one file, in pieces."""
+    """Return the SHA-256 of a file, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def files_sha256(paths: list[Path]) -> str:
-    """Hash several files as one: the hash of their names and hashes, in the order of the names."""
+    """Return one SHA-256 for several files: over their names and hashes, sorted by name."""
     lines = [f"{path.name} {file_sha256(path)}\n" for path in sorted(paths)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """List the weight files of a model directory. Only safetensors: nothing else is ever loaded."""
+    """List the weight files of a model directory: safetensors, as nothing else is ever loaded."""
     return sorted(directory.glob("model*.safetensors"))
 
 
 def tokenizer_files(directory: Path) -> list[Path]:
-    """List the files that decide how a text becomes tokens, the chat template included."""
+    """List the files that decide how text is tokenized, chat template included."""
     return [directory / name for name in _TOKENIZER_FILES if (directory / name).is_file()]
 
 
 def tokenizer_sha256(directory: Path) -> str:
-    """Hash what decides how a text becomes tokens."""
+    """Return one SHA-256 for the files that decide how text is tokenized."""
     return files_sha256(tokenizer_files(directory))
 
 
@@ -86,7 +86,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     """Read config.json of a model directory.
 
     Raises:
-        BadWeights: if it is none, or names Python of the directory's own: mlx-lm 0.30.6 to 0.31.3 run that unasked.
+        BadWeights: if it cannot be read, or names Python code to run: mlx-lm 0.30.6 to 0.31.3 run that unasked.
     """
     path = directory / "config.json"
     try:
@@ -96,23 +96,23 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(config.get("model_type"), str):
         raise BadWeights(f"{without_home(str(path))} names no model_type; give a directory saved by mlx-lm")
     if (code := config.get("model_file")) is not None:
-        found = f"{without_home(str(path))}: model_file is {code!r}: a model's own Python is never run"
-        raise BadWeights(f"{found}; use a model of an architecture that mlx-lm has")
+        problem = f"{without_home(str(path))}: model_file is {code!r}: a model's own Python is never run"
+        raise BadWeights(f"{problem}; use a model of an architecture that mlx-lm has")
     return config
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a small JSON file that holds an object."""
+    """Read a small JSON file whose top level is an object."""
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a small JSON file, with its keys in order."""
+    """Write a small JSON file with sorted keys."""
     path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def drop_from_page_cache(paths: list[Path]) -> bool:
-    """Ask the system to forget these files, so that the next read comes from the disk. False where it cannot."""
+    """Drop these files from the page cache, so that the next read comes from disk; False where the system cannot."""
     if not hasattr(os, "posix_fadvise"):
         return False
     for path in paths:

@@ -1,6 +1,6 @@
-"""What is to be measured: models, adapters, profiles, cases and the job a worker gets.
+"""Plans of a measurement: models, adapters, profiles, cases, and the job that a worker gets.
 
-Frozen values, filled by `configs` from TOML and by `cases` from options. Nothing here reads a file.
+Frozen values: `config_files` fills them from TOML, `cases` from options. Nothing here reads a file.
 """
 
 import re
@@ -16,9 +16,9 @@ KINDS = ("lora", "dora", "full")  # of fine-tuning
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
-    """How a model's family writes a conversation; *family* names a template under fixtures/chat/.
+    """Chat format of a model family; *family* names a template under fixtures/chat/.
 
-    *eos* closes a turn; *also_eos* end a text as well.
+    The token *eos* closes a turn; the tokens *also_eos* end generation too.
     """
 
     family: str
@@ -44,7 +44,7 @@ class PypiWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    """How the matrices of a model are stored: *bits* a weight, a scale (and, mode affine, a bias) a group."""
+    """Storage of a model's matrices: *bits* per weight; a scale (and, in mode affine, a bias) per group of weights."""
 
     bits: int
     group_size: int = 64
@@ -68,7 +68,7 @@ class ModelConfig:
 
     @property
     def slug(self) -> str:
-        """The name as part of a case id: lower case, no slash, no colon."""
+        """Return the name as a part of a case id: lower case, without slash or colon."""
         text = self.name.rpartition(":")[2]
         if self.directory is not None:
             text = self.directory.rstrip("/").rpartition("/")[2]
@@ -77,11 +77,11 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterConfig:
-    """How a model is fine-tuned.
+    """Adapter settings of a fine-tune.
 
-    *scale* is the factor on B @ A (alpha / rank in other tools). *layers* counts from the last block; None
-    means all of them. *keys* is the name of a preset, or maps a model_type, or "default", to module names;
-    `targets` resolves it. A full fine-tune has no rank, no scale and no keys: it trains the blocks as they are.
+    *scale* is the factor on B @ A (alpha / rank in other tools). *layers* counts blocks from the last one; None
+    means all blocks. *keys* is the name of a preset, or maps a model_type (or "default") to module names;
+    `adapter_targets` resolves it. A full fine-tune has no rank, scale or keys: it trains the blocks themselves.
 
     Source: Hu et al. (2021), arXiv:2106.09685, section 4.1; of DoRA Liu et al. (2024), arXiv:2402.09353, section 4.
     """
@@ -94,7 +94,7 @@ class AdapterConfig:
     dropout: float = 0.0
     keys: str | dict[str, tuple[str, ...]] = field(default_factory=dict)
     quantization: Quantization | None = None  # of the base model, over what the session asks for
-    models: tuple[str, ...] = ()  # those it is meant for where a session names none; () for any
+    models: tuple[str, ...] = ()  # the models that the adapter is used with; () for any
     resume: str | None = None  # the directory of an adapter to train on
     resume_sha256: str | None = None  # of its weights
     training: dict[str, Any] = field(default_factory=dict)  # fields of TrainingPlan that come before the profile's
@@ -102,10 +102,10 @@ class AdapterConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How the learning rate moves, by updates: mlx.optimizers' schedule *name*, which takes *arguments* after the rate.
+    """Learning-rate schedule, counted in updates: *name* of mlx.optimizers, called with the rate and *arguments*.
 
-    For *warmup* updates before it the rate rises in a line from *warmup_init*. No arguments: down to 0
-    over all updates that remain.
+    Before it, the rate rises linearly from *warmup_init* for *warmup* updates. Without arguments the schedule
+    goes down to 0 over all remaining updates.
     """
 
     name: str
@@ -116,10 +116,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """How much is trained, on what, and how. *..._every* and *warmup_iters* are in iterations; lengths are in tokens.
+    """Training settings: data, amount and method. *..._every* and *warmup_iters* are iterations; lengths are tokens.
 
-    The first *warmup_iters* iterations are timed and stored, and left out of every rate. An update is made
-    once every *grad_accumulation_steps* iterations.
+    The first *warmup_iters* iterations are timed and stored, but excluded from every rate. The optimizer updates
+    once per *grad_accumulation_steps* iterations.
     """
 
     dataset: str
@@ -141,17 +141,17 @@ class TrainingPlan:
     accept: tuple[str, ...] = ()  # rules of the pre-flight whose findings do not stop the training
 
     def facts(self) -> dict[str, Any]:
-        """What two trainings must have in common to be comparable, the data aside."""
-        left_out = {"dataset", "split_rows", "checkpoint_every", "accept"}  # mlx-lm draws when it validates
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        """Return the settings, data aside, that two trainings must share to be comparable."""
+        excluded = {"dataset", "split_rows", "checkpoint_every", "accept"}  # mlx-lm draws when it validates
+        return {name: value for name, value in asdict(self).items() if name not in excluded}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferencePlan:
-    """How much is generated for speed. All lengths are in tokens.
+    """Amount of generation in the inference suite. All lengths are in tokens.
 
-    At each of *context_depths*, *context_tokens* are read and *context_tokens* are generated behind that
-    many tokens of context. *stability_repeats* answers to one prompt tell how steady the machine is.
+    At each depth in *context_depths*, behind that many tokens of context, *context_tokens* are read and
+    *context_tokens* are generated. One prompt is answered *stability_repeats* times to see how steady the machine is.
     """
 
     prompts_per_scenario: int
@@ -165,7 +165,7 @@ class InferencePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The amount of work of a session. *cooldown_s* is the pause before each process."""
+    """Amount of work of a session. *cooldown_s* is the pause before each process, in seconds."""
 
     name: str
     repeats: int
@@ -178,41 +178,41 @@ class Profile:
     over: dict[str, Any] = field(default_factory=dict)  # fields of TrainingPlan that come before every config's
 
     def training_of(self, adapter: AdapterConfig | None = None) -> TrainingPlan:
-        """What is trained of *adapter*: the profile's plan, over it the config's own, over it the session's."""
+        """Return the plan of *adapter*: the profile's, overridden by the adapter config, then by the session."""
         return replace(self.training, **({} if adapter is None else adapter.training) | self.over)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One point of the matrix: a suite on a model, with an adapter or without."""
+    """One cell of the matrix: a suite on a model, with an adapter or without."""
 
     suite: str
     model: ModelConfig
     adapter: AdapterConfig | None
-    training: TrainingPlan  # of the adapter; without one, what its data are
+    training: TrainingPlan  # of the adapter; of a base model only the dataset counts
     quantization: Quantization | None = None
     variant: str = BASE  # the name of the adapter, or of the base model it is compared with
 
     @property
     def test_id(self) -> str:
-        """What pytest shows in brackets, e.g. tinyllama-qv-r16."""
+        """Return the parameter id that pytest shows in brackets, e.g. tinyllama-qv-r16."""
         return f"{self.model.slug}-{self.variant}"
 
     @property
     def id(self) -> str:
-        """The key in result files, e.g. training/tinyllama/qv-r16. No part holds a slash."""
+        """Return the case id of result files, e.g. training/tinyllama/qv-r16; no part contains a slash."""
         return f"{self.suite}/{self.model.slug}/{self.variant}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyModel:
-    """A model whose weights lie in *directory*, in the layout of mlx-lm."""
+    """A model whose weights are in *directory*, in the layout of mlx-lm."""
 
     config: ModelConfig
     directory: str
     weights: Weights
     tokenizer: str  # sha256 of the tokenizer's files
-    quantization: dict[str, Any] | None = None  # bits, group size, mode, and the bits a parameter takes on average
+    quantization: dict[str, Any] | None = None  # bits, group size, mode, and mean bits per parameter
     warnings: tuple[str, ...] = ()
 
 

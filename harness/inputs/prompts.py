@@ -1,4 +1,4 @@
-"""Prompts and chat templates. Read only, no tokenizer here."""
+"""Prompts and chat templates, as files. Nothing is tokenized here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,10 @@ def read_prompts(name: str) -> tuple[Prompt, ...]:
 
 
 def read_prompt_file(path: Path) -> tuple[Prompt, ...]:
-    """Read prompts in JSON Lines: id and prompt of each.
+    """Read prompts from JSON Lines with the keys id and prompt.
 
     Raises:
-        BadConfig: naming every line that holds something else.
+        BadConfig: naming every line that holds anything else.
     """
     ids: set[str] = set()
 
@@ -50,8 +50,8 @@ def read_chat_template(family: str) -> str:
     return _named("chat family", bundled("fixtures") / "chat", family, ".jinja").read_text(encoding="utf-8")
 
 
-def _named(what: str, folder: Path, name: str, ending: str) -> Path:
+def _named(kind: str, folder: Path, name: str, ending: str) -> Path:
     path = folder / f"{name}{ending}"
     if not path.is_file():
-        raise UnknownName(what, name, (its.stem for its in folder.glob(f"*{ending}")))
+        raise UnknownName(kind, name, (known.stem for known in folder.glob(f"*{ending}")))
     return path

@@ -1,4 +1,4 @@
-"""What a worker process tells the session: how far it is, and at its end one result or one failure."""
+"""Messages from a worker process to the session: progress, then one result or one failure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from harness.results.records import Environment, Sample, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """*done* of *total* units of work; *text* is what is known so far."""
+    """Progress of a job: *done* of *total* units of work; *text* is a short note for the terminal."""
 
     done: int
     total: int
@@ -18,7 +18,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why there is no result."""
+    """Status and reason of a job that gave no result."""
 
     status: Status
     reason: str
@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One line from a worker: exactly one field is given."""
+    """One line from a worker. Exactly one field is set."""
 
     progress: Progress | None = None
     failure: Failure | None = None

@@ -1,26 +1,26 @@
-"""The forms a row of a dataset may have, and what it must hold. Three are known on the way in, two inside."""
+"""Row formats of datasets: messages, prompt and completion, or text; each is read as chat or as text."""
 
 from collections.abc import Callable
 from typing import Any
 
-CHAT, TEXT = "chat", "text"  # what a row is, once read
+CHAT, TEXT = "chat", "text"  # the format of a row once it is read
 ROLES = ("system", "user", "assistant")
 
 Row = dict[str, Any]
 
 
 class Form:
-    """The form of a dataset, as its first row sets it for all the others."""
+    """Format of a dataset: the first row sets it, and every other row must have it too."""
 
     def __init__(self) -> None:
-        self.name = ""  # chat or text, once a row was read
+        self.name = ""  # chat or text, once a row is read
         self._keys = ""
 
     def read(self, row: object) -> Row:
-        """Check a row, and write a completion as messages; other keys stay.
+        """Check a row and return it, prompt and completion as messages; other keys stay.
 
         Raises:
-            ValueError: with what is wrong with it.
+            ValueError: saying what is wrong with the row.
         """
         if not isinstance(row, dict):
             raise ValueError(f"{type(row).__name__}, not an object")  # noqa: TRY004 - a problem of the row
@@ -34,23 +34,23 @@ class Form:
 
 
 def _form_of(row: Row) -> tuple[str, str, Callable[[Row], Row]]:
-    """The keys that make *row* what it is, its form, and how it is read; by mlx-lm's order where it has several."""
+    """Return the keys that decide the format of *row*, the format, and its reader; precedence is mlx-lm's."""
     if "prompt" in row and "completion" in row:
-        return "prompt and completion", CHAT, _of_completion
+        return "prompt and completion", CHAT, _read_completion
     if "messages" in row:
-        return "messages", CHAT, _of_chat
+        return "messages", CHAT, _read_chat
     if "text" in row:
-        return "text", TEXT, _of_text
+        return "text", TEXT, _read_text
     keys = ", ".join(map(repr, row)) or "no key"
     raise ValueError(f"has {keys}; give it messages, prompt and completion, or text")
 
 
-def _of_text(row: Row) -> Row:
+def _read_text(row: Row) -> Row:
     _check_text("text", row["text"])
     return row
 
 
-def _of_completion(row: Row) -> Row:
+def _read_completion(row: Row) -> Row:
     for key in ("prompt", "completion"):
         _check_text(key, row[key])
     messages = [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
@@ -58,7 +58,7 @@ def _of_completion(row: Row) -> Row:
     return {**others, "messages": messages}
 
 
-def _of_chat(row: Row) -> Row:
+def _read_chat(row: Row) -> Row:
     messages = row["messages"]
     if not isinstance(messages, list) or not messages:
         raise ValueError(f"messages is {messages!r:.40}; give a list of messages")
@@ -76,12 +76,12 @@ def _of_chat(row: Row) -> Row:
     return row
 
 
-def _check_text(what: str, value: object) -> None:
+def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise ValueError(f"{what} is {value!r:.40}; give a text")  # noqa: TRY004 - a problem of the row
+        raise ValueError(f"{name} is {value!r:.40}; give a text")  # noqa: TRY004 - a problem of the row
     if not value.strip():
-        raise ValueError(f"{what} is empty")
+        raise ValueError(f"{name} is empty")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{what} holds half of a surrogate pair, which is no character") from error
+        raise ValueError(f"{name} holds half of a surrogate pair, which is no character") from error

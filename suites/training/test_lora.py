@@ -12,7 +12,7 @@ def test_lora(bench, benchmark):
 
     for sample in bench.samples:
         iters = sample.key.settings["iters"]
-        series = {name: its.y for name, its in sample.series.items()}
+        series = {name: points.y for name, points in sample.series.items()}
         for name in ("train_loss", "trainer_loss", "step_s"):
             assert len(series[name]) == iters, f"{name}: a step is missing"
         steps = zip(series["loss_tokens"], series["real_tokens"], series["padded_tokens"], strict=True)

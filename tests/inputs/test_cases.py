@@ -14,13 +14,14 @@ SMOKE = read_profile("smoke")
 names = st.lists(st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True).filter(lambda n: n != "base"), unique=True)
 
 
-def models(*its):
-    return [ModelConfig(name=name, directory=name.partition("path:")[2] or None) for name in its]
+def models(*names):
+    return [ModelConfig(name=name, directory=name.partition("path:")[2] or None) for name in names]
 
 
-def adapters(*its):
+def adapters(*names):
     return [
-        AdapterConfig(name=name, rank=8, scale=20.0, dropout=0.0, layers=None, keys={"default": ("q",)}) for name in its
+        AdapterConfig(name=name, rank=8, scale=20.0, dropout=0.0, layers=None, keys={"default": ("q",)})
+        for name in names
     ]
 
 
@@ -76,23 +77,23 @@ def test_an_adapter_called_like_the_bare_model_is_refused():
 @given(st.sampled_from(SUITES), names, names)
 @settings(deadline=None)
 def test_every_model_meets_every_adapter_once(suite, model_names, adapter_names):
-    its = adapter_names if suite == "training" else ["base", *adapter_names]
-    found = ids(suite, model_names, adapter_names)
-    assert len(found) == len(model_names) * len(its)
-    assert set(found) == {f"{suite}/{model}/{adapter}" for model in model_names for adapter in its}
+    variants_expected = adapter_names if suite == "training" else ["base", *adapter_names]
+    case_ids = ids(suite, model_names, adapter_names)
+    assert len(case_ids) == len(model_names) * len(variants_expected)
+    assert set(case_ids) == {f"{suite}/{model}/{adapter}" for model in model_names for adapter in variants_expected}
 
 
 def tuned(name, **changes):
     return replace(adapters(name)[0], **changes)
 
 
-def variants(suite, *its, **changes):
-    return [case.variant for case in matrix(suite, models("tiny"), its, SMOKE, **changes)]
+def variants(suite, *configs, **changes):
+    return [case.variant for case in matrix(suite, models("tiny"), configs, SMOKE, **changes)]
 
 
 def test_a_config_that_names_its_models_goes_with_these_alone():
-    its = [tuned("r8", models=("big",)), tuned("r16")]
-    assert [case.id for case in matrix("training", models("tiny", "big"), its, SMOKE)] == [
+    configs = [tuned("r8", models=("big",)), tuned("r16")]
+    assert [case.id for case in matrix("training", models("tiny", "big"), configs, SMOKE)] == [
         "training/tiny/r16",
         "training/big/r8",
         "training/big/r16",
@@ -101,10 +102,10 @@ def test_a_config_that_names_its_models_goes_with_these_alone():
 
 def test_an_adapter_on_a_quantised_base_is_compared_with_that_base():
     eight = Quantization(bits=8)
-    its = [tuned("r8"), tuned("q8", quantization=eight), tuned("q8b", quantization=eight)]
-    assert variants("inference", *its) == ["base", "base-8bit", "r8", "q8", "q8b"]
-    assert variants("training", *its) == ["r8", "q8", "q8b"]
-    bases = matrix("inference", models("tiny"), its, SMOKE)[:2]
+    configs = [tuned("r8"), tuned("q8", quantization=eight), tuned("q8b", quantization=eight)]
+    assert variants("inference", *configs) == ["base", "base-8bit", "r8", "q8", "q8b"]
+    assert variants("training", *configs) == ["r8", "q8", "q8b"]
+    bases = matrix("inference", models("tiny"), configs, SMOKE)[:2]
     assert [case.quantization for case in bases] == [None, eight]
 
 
@@ -119,34 +120,34 @@ def test_a_session_s_quantisation_is_that_of_every_case_and_no_variant():
 
 
 def test_an_adapter_on_other_data_is_compared_with_the_base_on_these_data():
-    its = [
+    configs = [
         tuned("r8"),
         tuned("qa", training={"dataset": "path:/x/My Data"}),
         tuned("few", training={"split_rows": (40, 10, 5)}),
     ]
-    assert variants("evaluation", *its) == ["base", "base-my-data", "base-40-10-5", "r8", "qa", "few"]
-    bases = matrix("evaluation", models("tiny"), its, SMOKE)[:3]
+    assert variants("evaluation", *configs) == ["base", "base-my-data", "base-40-10-5", "r8", "qa", "few"]
+    bases = matrix("evaluation", models("tiny"), configs, SMOKE)[:3]
     assert [case.training.dataset for case in bases] == ["aphorisms", "path:/x/My Data", "aphorisms"]
     assert [case.training.split_rows for case in bases] == [None, None, (40, 10, 5)]
-    assert variants("inference", *its) == ["base", "r8", "qa", "few"]  # speed does not depend on them
+    assert variants("inference", *configs) == ["base", "r8", "qa", "few"]  # speed does not depend on them
 
 
 def test_a_case_trains_what_its_config_says_and_its_base_does_not():
-    base, its = matrix("evaluation", models("tiny"), [tuned("r8", training={"iters": 7})], SMOKE)
-    assert (base.training.iters, its.training.iters) == (SMOKE.training.iters, 7)
+    base, tuned_case = matrix("evaluation", models("tiny"), [tuned("r8", training={"iters": 7})], SMOKE)
+    assert (base.training.iters, tuned_case.training.iters) == (SMOKE.training.iters, 7)
 
 
 def test_bases_that_differ_are_never_called_the_same():
     """Two files of one name, two kinds of four bits: each adapter has its own base to compare with."""
-    its = [
+    configs = [
         tuned("a", training={"dataset": "path:/x/one/train.jsonl"}),
         tuned("b", training={"dataset": "path:/x/two/train.jsonl"}),
         tuned("c", training={"dataset": "path:/x/one/"}, quantization=Quantization(bits=4)),
         tuned("d", training={"dataset": "path:/x/one/"}, quantization=Quantization(bits=4, group_size=32)),
     ]
-    bases = matrix("evaluation", models("tiny"), its, SMOKE)[:4]
+    bases = matrix("evaluation", models("tiny"), configs, SMOKE)[:4]
     assert [(base.training.dataset, base.quantization) for base in bases] == [
-        (case.training.get("dataset"), case.quantization) for case in its
+        (case.training.get("dataset"), case.quantization) for case in configs
     ]
     assert [re.sub("[0-9a-f]{6}$", "HASH", base.variant) for base in bases] == [
         "base-train.jsonl-HASH",

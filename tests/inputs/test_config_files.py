@@ -436,8 +436,8 @@ def test_a_full_fine_tune_has_no_shape_and_no_quantised_base(tmp_path):
 
 def test_a_quantised_base_is_given_by_its_bits_or_in_full(tmp_path):
     assert read_adapter(adapter_file(tmp_path, quantize="8")).quantization == Quantization(bits=8)
-    given = read_adapter(adapter_file(tmp_path, quantize='{ bits = 4, group_size = 32, mode = "affine" }'))
-    assert given.quantization == Quantization(bits=4, group_size=32)
+    config = read_adapter(adapter_file(tmp_path, quantize='{ bits = 4, group_size = 32, mode = "affine" }'))
+    assert config.quantization == Quantization(bits=4, group_size=32)
     assert refusal(adapter_file(tmp_path, quantize='{ bits = 0, mode = "odd", size = 3 }')) == [
         "unknown key 'quantize.size'; known: bits, group_size, mode",
         "quantize.bits is 0; give a whole number of 1 or more",

@@ -80,7 +80,7 @@ def directory(tmp_path):
 )
 def test_the_shipped_datasets_have_their_promised_size(name, rows):
     dataset = read_dataset(name)
-    assert {split: len(its) for split, its in dataset.splits.items()} == rows
+    assert {split: len(split_rows) for split, split_rows in dataset.splits.items()} == rows
     assert dataset.facts()["rows"] == rows
 
 
@@ -95,17 +95,17 @@ def test_every_row_is_a_question_and_its_answer(name):
 @pytest.mark.parametrize("role", ["user", "assistant"])
 def test_no_question_and_no_answer_stands_twice_in_one_split_or_in_two(name, role):
     """So that nothing is tested on what was trained; case and punctuation make no difference."""
-    seen = Counter(text for rows in read_dataset(name).splits.values() for text in turns(rows, role))
-    assert [text for text, count in seen.items() if count > 1] == []
+    counts = Counter(text for rows in read_dataset(name).splits.values() for text in turns(rows, role))
+    assert [text for text, count in counts.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_evaluation_asks_nothing_that_was_trained(name):
     prompts = read_prompts(f"evaluation-{name}")
-    asked = [normalised(prompt.text) for prompt in prompts]
-    assert len(set(asked)) == len({prompt.id for prompt in prompts}) == 5
+    questions = [normalised(prompt.text) for prompt in prompts]
+    assert len(set(questions)) == len({prompt.id for prompt in prompts}) == 5
     known_questions = {text for rows in read_dataset(name).splits.values() for text in turns(rows, "user")}
-    assert [text for text in asked if text in known_questions] == []
+    assert [text for text in questions if text in known_questions] == []
 
 
 # --- how it is read ---
@@ -122,13 +122,13 @@ def test_a_split_holds_the_rows_of_its_own_file(shipped):
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_a_dataset_is_known_by_every_byte_of_it(shipped, split):
-    before = read_dataset("a")
-    assert read_dataset("a").facts() == before.facts()
+    dataset = read_dataset("a")
+    assert read_dataset("a").facts() == dataset.facts()
     path = shipped / "data" / "a" / f"{split}.jsonl"
     path.write_text(path.read_text().replace("!", "."))
-    assert read_dataset("a").facts()["sha256"] != before.facts()["sha256"]
-    assert re.fullmatch("[0-9a-f]{64}", before.sha256)
-    assert before.facts()["name"] == "a"
+    assert read_dataset("a").facts()["sha256"] != dataset.facts()["sha256"]
+    assert re.fullmatch("[0-9a-f]{64}", dataset.sha256)
+    assert dataset.facts()["name"] == "a"
 
 
 def test_a_stand_in_learns_from_training_rows_and_scenarios_but_not_from_what_is_tested(shipped):
@@ -224,17 +224,17 @@ def test_one_file_is_split_as_asked_without_a_row_in_two_splits(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "asked", "problem"),
+    ("rows", "split_rows", "problem"),
     [
         (2, None, "2 rows cannot be split; give 3 or more: to train, validate and test on"),
         (10, (8, 2, 1), r"split_rows asks for 8 \+ 2 \+ 1 = 11 rows, and there are 10; ask for fewer"),
         (10, (8, 0, 2), "split_rows asks for 8, 0, 2 rows; give 1 or more of each split"),
     ],
 )
-def test_a_split_that_cannot_be_made_is_refused_with_the_numbers(tmp_path, rows, asked, problem):
+def test_a_split_that_cannot_be_made_is_refused_with_the_numbers(tmp_path, rows, split_rows, problem):
     name = write(tmp_path / "all.jsonl", numbered(rows))
     with pytest.raises(BadConfig, match=f"all.jsonl: 1 problem\n  {problem}$"):
-        read_dataset(name, asked)
+        read_dataset(name, split_rows)
 
 
 def test_given_splits_are_not_emptied(directory):
@@ -245,9 +245,9 @@ def test_given_splits_are_not_emptied(directory):
 def test_the_same_rows_split_otherwise_are_other_data(directory, tmp_path):
     everything = b"".join((tmp_path / f"{split}.jsonl").read_bytes() for split in ("train", "valid", "test"))
     (tmp_path / "all.jsonl").write_bytes(everything)
-    given, drawn = (read_dataset(name).facts() for name in (directory, f"path:{tmp_path}/all.jsonl"))
-    assert given["sha256"] == drawn["sha256"]
-    assert {**given, "name": ""} != {**drawn, "name": "", "rows": given["rows"]}
+    from_directory, drawn = (read_dataset(name).facts() for name in (directory, f"path:{tmp_path}/all.jsonl"))
+    assert from_directory["sha256"] == drawn["sha256"]
+    assert {**from_directory, "name": ""} != {**drawn, "name": "", "rows": from_directory["rows"]}
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ class Hub:
 
 @pytest.fixture
 def hub(monkeypatch):
-    its = Hub({"train": tuple(numbered(5)), "valid": tuple(numbered(2, 5)), "test": tuple(numbered(1, 9))}, [])
-    monkeypatch.setattr(hub_datasets, "fetch_rows", its.fetch_rows)
-    datasets._on_the_hub.cache_clear()
-    return its
+    hub = Hub({"train": tuple(numbered(5)), "valid": tuple(numbered(2, 5)), "test": tuple(numbered(1, 9))}, [])
+    monkeypatch.setattr(hub_datasets, "fetch_rows", hub.fetch_rows)
+    datasets._read_from_hub.cache_clear()
+    return hub
 
 
 def test_rows_of_the_hub_are_known_by_their_revision(hub):
@@ -361,8 +361,8 @@ def test_else_the_last_questions_of_the_first_test_rows_are_asked(tmp_path):
     row = {"messages": [{"role": role, "content": content} for role, content in talk]}
     rows = [row, *(json.loads(ROW % (n, n)) for n in range(2, 30))]
     for name in (f"path:{tmp_path}", f"path:{tmp_path}/all.jsonl", "hf:org/name"):
-        asked = prompts_of(of("chat", rows, name=name))
-        assert [(its.id, its.text) for its in asked] == [
+        prompts = prompts_of(of("chat", rows, name=name))
+        assert [(prompt.id, prompt.text) for prompt in prompts] == [
             ("test-1", "last"),
             *((f"test-{n}", f"{n}?") for n in range(2, 21)),
         ]

@@ -96,7 +96,7 @@ def test_a_long_list_of_files_is_cut_in_a_message(served):
 
 
 @pytest.mark.parametrize(
-    ("where", "fault", "wanted"),
+    ("location", "fault", "wanted"),
     [
         (
             "org/tiny",
@@ -114,8 +114,8 @@ def test_a_long_list_of_files_is_cut_in_a_message(served):
         (WEIGHTS, Fault(status=404, code="EntryNotFound"), "org/tiny is refused (404 Client Error"),
     ],
 )
-def test_a_refusal_of_the_hub_says_why_and_is_no_absence(served, where, fault, wanted):
-    served.faults[where] = fault
+def test_a_refusal_of_the_hub_says_why_and_is_no_absence(served, location, fault, wanted):
+    served.faults[location] = fault
     message = refusal()
     assert message.startswith(f"hub: {wanted}")
     assert "\n" not in message
@@ -131,7 +131,7 @@ def test_a_name_that_no_repository_can_have_is_refused_by_name(served):
 
 
 @pytest.mark.parametrize(
-    ("where", "fault", "wanted"),
+    ("location", "fault", "message"),
     [
         ("org/tiny", Fault(status=500), "500 .*Internal Server Error"),
         (WEIGHTS, Fault(status=503), "503 .*Service Unavailable"),
@@ -140,9 +140,9 @@ def test_a_name_that_no_repository_can_have_is_refused_by_name(served):
         ("org/tiny", Fault(body=b"{}"), "id"),
     ],
 )
-def test_a_hub_that_is_broken_is_not_reached_with_the_reason_in_a_line(served, where, fault, wanted):
-    served.faults[where] = fault
-    with pytest.raises(HubUnreachable, match=rf"^hub: not reachable for org/tiny \(.*{wanted}.*\)$"):
+def test_a_hub_that_is_broken_is_not_reached_with_the_reason_in_a_line(served, location, fault, message):
+    served.faults[location] = fault
+    with pytest.raises(HubUnreachable, match=rf"^hub: not reachable for org/tiny \(.*{message}.*\)$"):
         hub.download_snapshot("org/tiny", None)
 
 
@@ -362,25 +362,25 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch):
 
 def looks_at(monkeypatch, answer):
     """A hub that answers a look, or raises what it is given; gives what it was asked."""
-    asked = []
+    requests = []
 
     class Session:
         def head(self, url, *, timeout):
-            asked.append((url, timeout))
+            requests.append((url, timeout))
             if isinstance(answer, Exception):
                 raise answer
             return SimpleNamespace(status_code=answer)
 
     monkeypatch.setattr(hub, "get_session", Session)
     monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(endpoint="https://hub.example"))
-    return asked
+    return requests
 
 
 @pytest.mark.parametrize("status", [200, 307, 403, 404])
 def test_a_hub_that_answers_can_be_reached_whatever_it_says(monkeypatch, status):
-    asked = looks_at(monkeypatch, status)
+    requests = looks_at(monkeypatch, status)
     assert hub.unreachable() is None
-    assert asked == [("https://hub.example", 3.0)]
+    assert requests == [("https://hub.example", 3.0)]
 
 
 def test_a_hub_that_is_broken_is_not_reached(monkeypatch):
@@ -404,7 +404,7 @@ def test_a_closed_door_is_seen_without_asking_for_anything(monkeypatch):
 
 
 def test_a_hub_that_never_answers_a_look_is_given_up(monkeypatch):
-    monkeypatch.setattr(hub, "_LOOK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(hub, "_PING_TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr(hub, "HfApi", functools.partial(huggingface_hub.HfApi, endpoint=endpoint))

@@ -36,7 +36,7 @@ def jsonl(*texts):
 
 
 def texts_of(rows):
-    return {split: [row["text"] for row in its] for split, its in rows.splits.items()}
+    return {split: [row["text"] for row in split_rows] for split, split_rows in rows.splits.items()}
 
 
 def problems(name="org/rows"):
@@ -152,9 +152,9 @@ def test_every_unreadable_row_is_named_at_once_by_file_and_line(put):
             "test.json": '[{"a": 1}, "text", null, 7]',
         }
     )
-    found = problems()
-    assert found[0].startswith("train.jsonl: line 3 is not JSON: Expecting value")
-    assert found[1:] == [
+    problem_texts = problems()
+    assert problem_texts[0].startswith("train.jsonl: line 3 is not JSON: Expecting value")
+    assert problem_texts[1:] == [
         "train.jsonl: line 4 is a list; give an object",
         "valid.csv: line 3 has not 2 fields",
         "valid.csv: line 4 has not 2 fields",
@@ -180,8 +180,8 @@ def test_a_file_that_is_not_text_is_named(served):
 
 def test_many_problems_are_counted_after_ten(put):
     put({"train.jsonl": "1\n" * 12})
-    found = problems()
-    assert found[9:] == ["train.jsonl: line 10 is a number; give an object", "and 2 more"]
+    problem_texts = problems()
+    assert problem_texts[9:] == ["train.jsonl: line 10 is a number; give an object", "and 2 more"]
 
 
 def test_a_split_without_rows_is_named(put):

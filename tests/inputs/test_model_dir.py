@@ -198,11 +198,11 @@ def test_only_safetensors_of_the_model_are_weight_files(tmp_path):
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "tokenizer.model", "chat_template.jinja"])
 def test_a_change_of_a_tokenizer_file_changes_the_tokenizer_s_hash(tmp_path, name):
     (tmp_path / name).write_text("old")
-    before = model_dir.tokenizer_sha256(tmp_path)
+    digest = model_dir.tokenizer_sha256(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    assert model_dir.tokenizer_sha256(tmp_path) == before
+    assert model_dir.tokenizer_sha256(tmp_path) == digest
     (tmp_path / name).write_text("new")
-    assert model_dir.tokenizer_sha256(tmp_path) != before
+    assert model_dir.tokenizer_sha256(tmp_path) != digest
 
 
 def test_a_json_file_is_written_with_its_keys_in_order_and_read_back(tmp_path):
@@ -232,18 +232,20 @@ def test_a_model_that_brings_python_of_its_own_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2", "model_file": "own.py"}')
     with pytest.raises(BadWeights) as refusal:
         model_dir.read_config(tmp_path)
-    found = f"{without_home(str(tmp_path / 'config.json'))}: model_file is 'own.py': a model's own Python is never run"
-    assert str(refusal.value) == f"{found}; use a model of an architecture that mlx-lm has"
+    problem = (
+        f"{without_home(str(tmp_path / 'config.json'))}: model_file is 'own.py': a model's own Python is never run"
+    )
+    assert str(refusal.value) == f"{problem}; use a model of an architecture that mlx-lm has"
 
 
 def test_files_are_whole_after_they_were_dropped_from_the_page_cache(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     path.write_text("weights")
-    asked = []
-    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: asked.append(arguments[1:]), raising=False)
+    requests = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: requests.append(arguments[1:]), raising=False)
     monkeypatch.setattr(os, "POSIX_FADV_DONTNEED", 4, raising=False)
     assert model_dir.drop_from_page_cache([path]) is True
-    assert asked == [(0, 0, 4)]  # the whole file
+    assert requests == [(0, 0, 4)]  # the whole file
     assert path.read_text() == "weights"
 
 

@@ -65,15 +65,15 @@ def test_whatever_is_typed_a_case_id_has_three_parts_that_name_a_file(prefix, ty
 
 def test_two_trainings_are_comparable_by_everything_that_changes_a_step():
     left_out = {"dataset", "split_rows", "checkpoint_every", "accept"}  # the data have a key of their own
-    assert PLAN.facts().keys() == {its.name for its in fields(TrainingPlan)} - left_out
+    assert PLAN.facts().keys() == {field.name for field in fields(TrainingPlan)} - left_out
     assert (PLAN.facts()["iters"], PLAN.facts()["optimizer"], PLAN.facts()["mask_prompt"]) == (100, "adam", False)
 
 
 def test_a_config_comes_before_the_profile_and_the_session_before_both(tiny_profile):
-    its = replace(adapter(), training={"iters": 7, "learning_rate": 0.5})
+    config = replace(adapter(), training={"iters": 7, "learning_rate": 0.5})
     usual = tiny_profile.training_of()
     assert usual == tiny_profile.training
-    assert tiny_profile.training_of(its) == replace(usual, iters=7, learning_rate=0.5)
+    assert tiny_profile.training_of(config) == replace(usual, iters=7, learning_rate=0.5)
     shortened = replace(tiny_profile, over={"iters": 3})
-    assert shortened.training_of(its) == replace(usual, iters=3, learning_rate=0.5)
+    assert shortened.training_of(config) == replace(usual, iters=3, learning_rate=0.5)
     assert shortened.training_of() == replace(usual, iters=3)
