@@ -49,11 +49,11 @@ def call(percent: float, seed: int, pairs: int) -> Call:
             text=True,
             check=False,
         )
-        its: Call = {"percent": percent, "seed": seed, "pairs": pairs, "wall_s": round(time.monotonic() - start, 1)}
-        its["exit_code"] = done.returncode
+        call: Call = {"percent": percent, "seed": seed, "pairs": pairs, "wall_s": round(time.monotonic() - start, 1)}
+        call["exit_code"] = done.returncode
         if done.returncode not in {0, 1, 3}:
-            return its | {"message": done.stderr[-2000:]}
-        return its | _found(Path(results))
+            return call | {"message": done.stderr[-2000:]}
+        return call | _found(Path(results))
 
 
 def _found(results: Path) -> Call:
@@ -77,28 +77,28 @@ def _process_s(bundle: Any) -> list[float]:
     return [record.wall_s / record.processes for record in bundle.records]
 
 
-def right(its: Call) -> bool:
+def right(call: Call) -> bool:
     """Whether a call said what is so."""
-    if its["percent"]:
-        return its["exit_code"] == 1 and any(name in title for title in its["regressions"] for name in DECODING)
-    return its["exit_code"] in {0, 3} and not its["regressions"]
+    if call["percent"]:
+        return call["exit_code"] == 1 and any(name in title for title in call["regressions"] for name in DECODING)
+    return call["exit_code"] in {0, 3} and not call["regressions"]
 
 
 def table(calls: list[Call]) -> str:
     """One row a slowdown."""
     rows = []
-    for percent in sorted({its["percent"] for its in calls}):
-        alike = [its for its in calls if its["percent"] == percent]
-        measured = [its["measured_pairs"] for its in alike if "measured_pairs" in its]
+    for percent in sorted({call["percent"] for call in calls}):
+        alike = [call for call in calls if call["percent"] == percent]
+        measured = [call["measured_pairs"] for call in alike if "measured_pairs" in call]
         rows.append(
             {
                 "slowdown": f"{percent:g} %",
                 "calls": len(alike),
-                **{name: sum(its["exit_code"] == code for its in alike) for code, name in VERDICTS.items()},
+                **{name: sum(call["exit_code"] == code for call in alike) for code, name in VERDICTS.items()},
                 "right": sum(map(right, alike)),
-                f"regression of {HEADLINE}": sum(HEADLINE in its.get("regressions", ()) for its in alike),
+                f"regression of {HEADLINE}": sum(HEADLINE in call.get("regressions", ()) for call in alike),
                 "pairs, mean": f"{statistics.mean(measured):.1f}" if measured else "",
-                "wall, median": f"{statistics.median(its['wall_s'] for its in alike):.0f} s",
+                "wall, median": f"{statistics.median(call['wall_s'] for call in alike):.0f} s",
             }
         )
     return str(tabulate(rows, headers="keys"))
@@ -113,21 +113,23 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--log", type=Path, default=ROOT / "benchmarks" / "ab.jsonl")
     options = parser.parse_args()
-    wanted = [(0.0, seed) for seed in range(options.same)] + [(options.percent, seed) for seed in range(options.slowed)]
+    combinations = [(0.0, seed) for seed in range(options.same)] + [
+        (options.percent, seed) for seed in range(options.slowed)
+    ]
     calls = [json.loads(line) for line in options.log.read_text().splitlines()] if options.log.exists() else []
-    calls = [its for its in calls if its["pairs"] == options.pairs]
-    made = {(its["percent"], its["seed"]) for its in calls}
-    for percent, seed in wanted:
+    calls = [call for call in calls if call["pairs"] == options.pairs]
+    made = {(call["percent"], call["seed"]) for call in calls}
+    for percent, seed in combinations:
         if (percent, seed) in made:
             continue
         calls.append(call(percent, seed, options.pairs))
         with options.log.open("a") as log:
             log.write(json.dumps(calls[-1]) + "\n")
         print(json.dumps(calls[-1]), flush=True)
-    chosen = [its for its in calls if (its["percent"], its["seed"]) in wanted]
+    chosen = [call for call in calls if (call["percent"], call["seed"]) in combinations]
     print(table(chosen))
-    false_alarms = sum(not right(its) for its in chosen if not its["percent"])
-    missed = sum(not right(its) for its in chosen if its["percent"])
+    false_alarms = sum(not right(call) for call in chosen if not call["percent"])
+    missed = sum(not right(call) for call in chosen if call["percent"])
     print(f"{false_alarms} false alarms in {options.same} calls; {missed} of {options.slowed} slowdowns missed")
     sys.exit(bool(false_alarms) or missed > options.slowed / 10)
 

@@ -52,8 +52,8 @@ def stock_steps_s(model: str, iters: int) -> list[float]:
         )
         for line in worker.stdout:
             plain = ANSI.sub("", line)
-            if found := STEP.match(plain):
-                stamps[int(found[1])] = time.perf_counter()
+            if match := STEP.match(plain):
+                stamps[int(match[1])] = time.perf_counter()
                 print(f"  stock {plain.strip()}", flush=True)
         if worker.wait() != 0 or len(stamps) < iters:
             sys.exit("mlx_lm.lora did not finish")
@@ -77,12 +77,12 @@ def main() -> None:
     parser.add_argument("--iters", type=int, default=read_profile("smoke").training.iters)
     iters = parser.parse_args().iters
     model = fetch(read_model("smollm2"), "embedded").directory
-    before = our_steps_s(iters)
+    ours_s = our_steps_s(iters)
     stock = stock_steps_s(model, iters)
     after = our_steps_s(iters)
-    for name, steps in (("ours, before", before), ("stock mlx_lm.lora", stock), ("ours, after", after)):
+    for name, steps in (("ours, before", ours_s), ("stock mlx_lm.lora", stock), ("ours, after", after)):
         print(f"{name}: median {median(steps):.2f} s a step over {len(steps)} steps")
-    low, high = sorted(sum(stock) / sum(ours) for ours in (before, after))
+    low, high = sorted(sum(stock) / sum(ours) for ours in (ours_s, after))
     print(f"stock takes {low:.1f} to {high:.1f} times as long for the same steps")
 
 

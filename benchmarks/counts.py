@@ -64,8 +64,8 @@ def check_decode(record: Record) -> int:
     for process, raw in zip(rates.samples, intervals.samples, strict=True):
         assert len(raw) == size * len(process)
         for number, rate in enumerate(process):
-            its = raw[number * size : (number + 1) * size]
-            assert isclose(rate, size / fsum(its), rel_tol=1e-6), (rate, size / fsum(its))
+            piece = raw[number * size : (number + 1) * size]
+            assert isclose(rate, size / fsum(piece), rel_tol=1e-6), (rate, size / fsum(piece))
             count += 1
     return count
 

@@ -86,15 +86,15 @@ def mlx_lm(model: str) -> Training:
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
         )
-    told = [json.loads(line.partition("TOLD ")[2]) for line in done.stdout.splitlines() if "TOLD " in line]
+    reports = [json.loads(line.partition("TOLD ")[2]) for line in done.stdout.splitlines() if "TOLD " in line]
     printed = re.findall(r"^\s*\d+\s+(\d+\.\d{3})\s", ANSI.sub("", done.stdout), flags=re.MULTILINE)
-    before = 0
+    tokens_so_far = 0
     times = []
-    for info in told:
-        times.append((info["trained_tokens"] - before) / info["tokens_per_second"])
-        before = info["trained_tokens"]
-    assert len(told) == plan.iters, done.stdout[-2000:]
-    losses = [f"{info['train_loss']:.3f}" for info in told]
+    for info in reports:
+        times.append((info["trained_tokens"] - tokens_so_far) / info["tokens_per_second"])
+        tokens_so_far = info["trained_tokens"]
+    assert len(reports) == plan.iters, done.stdout[-2000:]
+    losses = [f"{info['train_loss']:.3f}" for info in reports]
     assert printed[: len(losses)] == losses, (printed, losses)
     validated = re.search(r"VALIDATED (\S+)", done.stdout)
     first_validation = f"{float(validated[1]):.3f}"

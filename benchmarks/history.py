@@ -34,10 +34,10 @@ def main(series: int) -> None:
     print("|:--|" + "--:|" * (3 + len(_STEPS) + len(others)))
     for name, find in _detectors().items():
         false = [_share(find, noise, series) for noise in ("iid", "ar", "spikes")]
-        found = [_share(find, "iid", series, step=step, later=later) for step, later in _STEPS]
-        found += [_share(find, "spikes", series, step=0.10, later=5), _share(find, "ar", series, step=0.10, later=10)]
-        found.append(_share(find, "iid", series, runs=20))
-        print(f"| {name} |", " | ".join(f"{100 * share:.1f}" for share in (*false, *found)), "|", flush=True)
+        shares = [_share(find, "iid", series, step=step, later=later) for step, later in _STEPS]
+        shares += [_share(find, "spikes", series, step=0.10, later=5), _share(find, "ar", series, step=0.10, later=10)]
+        shares.append(_share(find, "iid", series, runs=20))
+        print(f"| {name} |", " | ".join(f"{100 * share:.1f}" for share in (*false, *shares)), "|", flush=True)
 
 
 def _share(find: Detector, noise: str, series: int, *, step: float = 0.0, later: int = 0, runs: int = _RUNS) -> float:
@@ -47,8 +47,8 @@ def _share(find: Detector, noise: str, series: int, *, step: float = 0.0, later:
     for _ in range(series):
         logs = _noise(draw, noise, runs)
         logs[runs - later :] += math.log1p(step) if later else 0
-        found = [at for at, change in find(np.exp(logs).tolist()) if change > 0]
-        hits += any(abs(at - (runs - later)) <= _NEAR for at in found) if later else bool(found)
+        places = [at for at, change in find(np.exp(logs).tolist()) if change > 0]
+        hits += any(abs(at - (runs - later)) <= _NEAR for at in places) if later else bool(places)
     return hits / series
 
 
@@ -71,7 +71,7 @@ def _detectors() -> dict[str, Detector]:
 
 
 def _ours(values: Values) -> list[tuple[int, float]]:
-    return [(its.at, its.change) for its in change_points.shifts(values, _TOLERANCE).found]
+    return [(shift.at, shift.change) for shift in change_points.shifts(values, _TOLERANCE).found]
 
 
 def _plain(values: Values) -> list[tuple[int, float]]:
@@ -88,9 +88,9 @@ def _plain(values: Values) -> list[tuple[int, float]]:
 def _otava(values: Values, *, most_p: float) -> list[tuple[int, float]]:
     from otava.analysis import compute_change_points  # noqa: PLC0415
 
-    found, _ = compute_change_points(list(values), window_len=50, max_pvalue=most_p, min_magnitude=_TOLERANCE)
-    enough = [its for its in found if len(values) - its.index >= change_points.LATER]
-    return [(its.index, its.stats.mean_2 / its.stats.mean_1 - 1) for its in enough]
+    points, _ = compute_change_points(list(values), window_len=50, max_pvalue=most_p, min_magnitude=_TOLERANCE)
+    enough = [point for point in points if len(values) - point.index >= change_points.LATER]
+    return [(point.index, point.stats.mean_2 / point.stats.mean_1 - 1) for point in enough]
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def kill(victim: subprocess.Popen[bytes], *, worker: bool) -> str:
         victim.wait()
         return "session"
     try:
-        children = [its for its in psutil.Process(victim.pid).children() if "harness.worker" in its.cmdline()]
+        children = [child for child in psutil.Process(victim.pid).children() if "harness.worker" in child.cmdline()]
         for child in children:
             child.send_signal(signal.SIGKILL)
     except psutil.Error:
@@ -69,31 +69,37 @@ def orphans() -> set[int]:
 
 def _adopted() -> set[int]:
     running = psutil.process_iter(["cmdline", "ppid"])
-    return {its.pid for its in running if its.info["ppid"] == 1 and "harness.worker" in (its.info["cmdline"] or [])}
+    return {
+        process.pid
+        for process in running
+        if process.info["ppid"] == 1 and "harness.worker" in (process.info["cmdline"] or [])
+    }
 
 
-def play(moment_s: float, wanted: set[str], *, worker: bool) -> tuple[bool, str]:
+def play(moment_s: float, case_ids: set[str], *, worker: bool) -> tuple[bool, str]:
     """Start, kill at that moment, look, go on; say whether all is as it should be, and what happened."""
     with tempfile.TemporaryDirectory() as results:
         victim = session(results, "--run-id", "run")
         try:
             victim.wait(moment_s)
         except subprocess.TimeoutExpired:
-            what = kill(victim, worker=worker)
+            target = kill(victim, worker=worker)
         else:
-            what = "nothing (it had ended)"
+            target = "nothing (it had ended)"
         left = orphans()
-        before = finished(results)
+        finished_cases = finished(results)
         code, resumptions = 1, 0
         while code and resumptions < MOST_RESUMPTIONS:
             resumptions += 1
             started = Path(results, "run", store.RUN_FILE).exists()
             code = session(results, *(["--resume", "run"] if started else ["--run-id", "run"])).wait()
         after = finished(results)
-        kept = all(after.get(name) == text for name, text in before.items())
+        kept = all(after.get(name) == text for name, text in finished_cases.items())
         statuses = {record.status for record in store.read_run(Path(results, "run")).records}
-        ok = kept and set(after) == wanted and statuses == {Status.OK} and code == 0 and not left
-        words = f"killed {what} after {moment_s:.1f} s: {len(before)} records kept, {resumptions} resumption(s)"
+        ok = kept and set(after) == case_ids and statuses == {Status.OK} and code == 0 and not left
+        words = (
+            f"killed {target} after {moment_s:.1f} s: {len(finished_cases)} records kept, {resumptions} resumption(s)"
+        )
         return ok, words + (f", orphans {left}" if left else "")
 
 
@@ -108,11 +114,11 @@ def main() -> None:
         start = time.monotonic()
         session(results, "--run-id", "run").wait()
         whole_s = time.monotonic() - start
-        wanted = set(finished(results))
-    print(f"undisturbed: {len(wanted)} cases ok in {whole_s:.0f} s", flush=True)
+        case_ids = set(finished(results))
+    print(f"undisturbed: {len(case_ids)} cases ok in {whole_s:.0f} s", flush=True)
     good = 0
     for number in range(options.rounds):
-        ok, words = play(moments.uniform(0.5, whole_s), wanted, worker=number % 2 == 1)
+        ok, words = play(moments.uniform(0.5, whole_s), case_ids, worker=number % 2 == 1)
         good += ok
         print(f"{number + 1:2}. {words}: {'complete' if ok else 'NOT AS IT SHOULD BE'}", flush=True)
     print(f"{good} of {options.rounds} rounds lost nothing and were completed")

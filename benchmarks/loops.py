@@ -51,15 +51,15 @@ class Unheard:
 
 def timed_train(**arguments: Any) -> None:
     """mlx-lm's trainer, with the time of each step by its own clock."""
-    told = arguments.get("training_callback") or TrainingCallback()
-    real = told.on_train_loss_report
+    callback = arguments.get("training_callback") or TrainingCallback()
+    real = callback.on_train_loss_report
 
     def report(info: dict[str, Any]) -> None:
         STEP_S.append(1 / info["iterations_per_second"])
         real(info)
 
-    told.on_train_loss_report = report
-    MLX_LM_TRAIN(**{**arguments, "training_callback": told})
+    callback.on_train_loss_report = report
+    MLX_LM_TRAIN(**{**arguments, "training_callback": callback})
 
 
 def main() -> None:

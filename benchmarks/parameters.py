@@ -20,7 +20,7 @@ def main() -> None:
     start_s = time.perf_counter()
     for name in known("models"):
         facts = [count(read_model(name), read_adapter(adapter)) for adapter in ADAPTERS]
-        trainable = ", ".join(f"{its['trainable_parameters']:,}" for its in facts)
+        trainable = ", ".join(f"{fact['trainable_parameters']:,}" for fact in facts)
         print(f"{name:14} {facts[0]['total_parameters']:>13,}  {', '.join(ADAPTERS)}: {trainable}")
     print(f"{time.perf_counter() - start_s:.1f} s, {mx.get_peak_memory():,} bytes at the peak")
 

@@ -34,21 +34,21 @@ def main() -> None:
     arguments.add_argument("--blocks", type=int, default=10)
     arguments.add_argument("--pause", type=float, default=300.0, metavar="SECONDS", help="between blocks [%(default)s]")
     arguments.add_argument("--size", type=int, default=1280, help="rows of the matrices [%(default)s]")
-    wanted = arguments.parse_args()
+    options = arguments.parse_args()
     one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    command = [sys.executable, "-c", _WORK.format(size=wanted.size)]
+    command = [sys.executable, "-c", _WORK.format(size=options.size)]
     blocks: list[list[list[float]]] = []
-    for number in range(wanted.blocks):
+    for number in range(options.blocks):
         if number:
-            time.sleep(wanted.pause)
+            time.sleep(options.pause)
         runs = [
             subprocess.run(command, env=os.environ | one_thread, capture_output=True, text=True, check=True)
             for _ in range(PROCESSES)
         ]
         blocks.append([[float(line) for line in run.stdout.split()] for run in runs])
-        text = json.dumps({"unit": "s", "size": wanted.size, "blocks": blocks}, separators=(",", ":"))
-        wanted.output.write_text(text + "\n")
-        print(f"block {number + 1} of {wanted.blocks}", flush=True)
+        text = json.dumps({"unit": "s", "size": options.size, "blocks": blocks}, separators=(",", ":"))
+        options.output.write_text(text + "\n")
+        print(f"block {number + 1} of {options.blocks}", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,18 +25,20 @@ _LONG, _SHORT, _SPIKE = 15_000, 20, 1000  # iterations
 
 def main(run: Path) -> None:
     """Measure, and print a line a measurement."""
-    its = store.read_run(run)
-    training = next(record for record in its.records if record.suite == "training" and "train_loss" in record.series)
+    bundle = store.read_run(run)
+    training = next(record for record in bundle.records if record.suite == "training" and "train_loss" in record.series)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        print(f"{len(its.records)} records of one run: {_report_s([run], place):.1f} s")
-        several = [_written(place, _again(its, number)) for number in range(_RUNS)]
+        print(f"{len(bundle.records)} records of one run: {_report_s([run], place):.1f} s")
+        several = [_written(place, _again(bundle, number)) for number in range(_RUNS)]
         count = sum(1 for path in several for _ in path.glob("*+*.json"))
         print(f"{count} records of {_RUNS} runs: {_report_s(several, place):.1f} s")
         lengths = [
             _written(
                 place,
-                replace(its, run=replace(its.run, id=f"of-{iterations}"), records=(_lengthened(training, iterations),)),
+                replace(
+                    bundle, run=replace(bundle.run, id=f"of-{iterations}"), records=(_lengthened(training, iterations),)
+                ),
             )
             for iterations in (_SHORT, _LONG)
         ]
@@ -59,7 +61,7 @@ def _again(bundle: Bundle, number: int) -> Bundle:
     while len(records) < _RECORDS // _RUNS:
         extra = records[len(records) - len(bundle.records)]
         records.append(replace(extra, case=f"{extra.case}-{len(records)}"))
-    varied = tuple(replace(its, metrics=_varied(its, draw)) for its in records[: _RECORDS // _RUNS])
+    varied = tuple(replace(record, metrics=_varied(record, draw)) for record in records[: _RECORDS // _RUNS])
     return replace(bundle, run=replace(bundle.run, id=f"run-{number}"), records=varied)
 
 
@@ -84,13 +86,13 @@ def _lengthened(record: Record, iterations: int) -> Record:
     draw = random.Random(1)  # noqa: S311 - noise
     x = tuple(map(float, range(1, iterations + 1)))
     series = {}
-    for name, its in record.series.items():
+    for name, points in record.series.items():
         at = x if not name.endswith("val_loss") else tuple(map(float, range(0, iterations + 1, 100)))
         y = [
-            _loss(i) * draw.lognormvariate(0, 0.08) if its.unit == "nat/token" else its.y[int(i) % len(its.y)]
+            _loss(i) * draw.lognormvariate(0, 0.08) if points.unit == "nat/token" else points.y[int(i) % len(points.y)]
             for i in at
         ]
-        series[name] = Series(unit=its.unit, x_unit=its.x_unit, x=at, y=tuple(y))
+        series[name] = Series(unit=points.unit, x_unit=points.x_unit, x=at, y=tuple(y))
     return replace(record, series=series)
 
 

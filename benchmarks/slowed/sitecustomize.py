@@ -27,12 +27,12 @@ def slowed(
     """
 
     def longer(*arguments: Any, **options: Any) -> Iterator[Any]:
-        its = steps(*arguments, **options)
+        stream = steps(*arguments, **options)
         first = True
         while True:
             start = time.perf_counter()
             try:
-                step = next(its)
+                step = next(stream)
             except StopIteration:
                 return
             wait()
@@ -70,8 +70,10 @@ class _Changing(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Load it, then change it."""
         if self._loader:
             self._loader.exec_module(module)
-        its: Any = module
-        its.generate_step = slowed(its.generate_step, self._percent, lambda: its.mx.synchronize(its.generation_stream))
+        generate: Any = module
+        generate.generate_step = slowed(
+            generate.generate_step, self._percent, lambda: generate.mx.synchronize(generate.generation_stream)
+        )
 
 
 sys.meta_path.insert(0, _Changing(float(os.environ.get("TUNEBENCH_SLOWED", "0"))))
