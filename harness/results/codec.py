@@ -4,7 +4,8 @@ Dataclasses are written field by field and checked on the way in, their own `__p
 Their fields are never NaN or infinite (`records` sees to it), so the JSON is strict.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,5 +46,22 @@ def json_schema(kinds: Sequence[type]) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "anyOf": list(references),
-        "$defs": definitions,
+        "$defs": {name: normalized(definition) for name, definition in definitions.items()},
     }
+
+
+def normalized(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the schema of one class in a form that is the same for every release of msgspec and of Python.
+
+    Docstrings are dedented and empty defaults left out: msgspec 0.23 and Python 3.13 dedent, earlier ones do not;
+    msgspec 0.23 writes the default of a field made by `dict` or `list`, earlier ones do not.
+    """
+    result = dict(definition)
+    if "description" in result:
+        result["description"] = inspect.cleandoc(result["description"])
+    if "properties" in result:
+        result["properties"] = {
+            name: {key: value for key, value in field.items() if key != "default" or value not in ([], {})}
+            for name, field in result["properties"].items()
+        }
+    return result
