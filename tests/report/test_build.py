@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 
 from harness import __version__
@@ -40,7 +41,7 @@ def everything():
 
 
 def test_a_stored_run_becomes_the_report_that_was_read_and_approved(run):
-    made = text(run).replace(__version__, "VERSION")
+    made = text(run).replace(__version__, "VERSION").replace(mpl.__version__, "VERSION")
     if os.environ.get("TUNEBENCH_UPDATE_GOLDENS"):
         GOLDEN.write_text(made, encoding="utf-8")
     assert made == GOLDEN.read_text(encoding="utf-8")
