@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 from tabulate import tabulate
 
-from harness.commands import gate_listing
+from harness.commands import gate_text
 from harness.errors import HarnessError
 from harness.gate.verdicts import GateResult
 from harness.inputs.protocol import Progress
@@ -145,7 +145,7 @@ class Terminal:
         """What the gate says of the run."""
         if self._reporter is not None:
             self._reporter.section(f"gate against {result.baseline}", sep="-")
-            self._reporter.write(gate_listing.gate(result, shutil.get_terminal_size().columns))
+            self._reporter.write(gate_text.gate_text(result, shutil.get_terminal_size().columns))
 
     def _uncaptured(self) -> AbstractContextManager[None]:
         """While a test runs, what is written goes into pytest's capture; step outside it."""
