@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness import __version__
-from harness.cli import main
+from harness.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,11 +39,11 @@ def test_the_version_is_the_packages(capsys):
 
 
 def test_python_dash_m_harness_is_tunebench(tmp_path):
-    shown = python("-m", "harness", "--help", cwd=tmp_path)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout.startswith("usage: tunebench")
+    result = python("-m", "harness", "--help", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("usage: tunebench")
     for command in ("runs", "show", "report", "ab", "export", "models"):
-        assert f"\n    {command} " in shown.stdout
+        assert f"\n    {command} " in result.stdout
     refusal = python("-m", "harness", "show", "nosuch", cwd=tmp_path)
     assert (refusal.returncode, refusal.stdout) == (2, "")
     assert refusal.stderr.startswith("tunebench: unknown run 'nosuch'")
@@ -70,6 +70,32 @@ def test_help_imports_no_more_than_it_needs():
     imported = {name.partition(".")[0] for name in python("-c", program).stdout.splitlines()}
     assert "argparse" in imported
     assert not imported & {*MODEL_LIBRARIES, "jinja2", "msgspec", "numpy", "tabulate", "pytest"}
+
+
+def test_help_imports_no_command():
+    program = """
+import sys
+from harness.cli import main
+try:
+    main(["--help"])
+finally:
+    sys.stderr.write("\\n".join(sys.modules))
+"""
+    result = python("-c", program)
+    assert result.stdout.startswith("usage: tunebench")
+    imported = set(result.stderr.splitlines())
+    assert "harness.cli" in imported
+    assert not {name for name in imported if name.startswith("harness.commands")}
+
+
+def test_every_command_explains_itself(capsys):
+    for command, summary in COMMANDS.items():
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+        text = capsys.readouterr().out
+        assert text.startswith(f"usage: tunebench {command} ")
+        assert summary[1:] in " ".join(text.split())
 
 
 @pytest.mark.parametrize("unbuffered", ["1", ""])

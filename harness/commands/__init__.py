@@ -1,5 +1,5 @@
 """Commands of `tunebench`: one file each, with its options, its work and the text that it prints.
 
-`harness.cli` calls `add_parser` of every command whenever the program starts. A command therefore imports what its
-work needs inside its functions, so that `tunebench --help` appears at once.
+`harness.cli` imports a command when the command line names it, and calls its `add_options` and its `run`. The command
+imports what its work needs inside its functions, so that the command's own `--help` appears at once too.
 """

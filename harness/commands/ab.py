@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.commands import gate_answer
-from harness.commands.arguments import Arguments, Commands, add_command, add_results_dir
+from harness.commands.arguments import Arguments, Parser, add_results_dir
 from harness.commands.table import plain
 
 _SEED = 42  # chosen; stored with the runs
 _ENVIRONMENT_HELP = "same, pip:REQUIREMENT[,REQUIREMENT], git:REV or env:NAME=VALUE[,NAME=VALUE]"
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options; what follows "--" is for pytest."""
-    parser = add_command(
-        commands, "ab", "measure two environments in turns on this machine, and judge B against A", run
-    )
+def add_options(parser: Parser) -> None:
+    """Declare the options; arguments after "--" are for pytest."""
     for name in ("A", "B"):
         parser.add_argument(name.lower(), metavar=name, help=_ENVIRONMENT_HELP)
     parser.add_argument("--pairs", type=int, metavar="N", help="at most so many of each case [30]")

@@ -1,24 +1,15 @@
 """Options that several commands share."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 Arguments: TypeAlias = argparse.Namespace
 Parser: TypeAlias = argparse.ArgumentParser
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - add_subparsers returns it, unnamed
 
 RUN_HELP = "run id, unique prefix, path, bundle, baseline, latest, or published:S0 to S4"
 KEEP_OUTER_VALUE = argparse.SUPPRESS  # default of an option that a command and its action both have
 _DEFAULT_RESULTS_DIR = "results"
-
-
-def add_command(commands: Commands, name: str, summary: str, run: Callable[[Arguments], int]) -> Parser:
-    """Add a command that calls *run*; *summary* stands beside its name in the list and heads its own help."""
-    parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    parser.set_defaults(command=run)
-    return parser
 
 
 def add_run(parser: Parser) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands.arguments import Arguments, Commands, add_command, add_results_dir, add_run
+from harness.commands.arguments import Arguments, Parser, add_results_dir, add_run
 from harness.commands.table import grid, plain
 from harness.errors import NotABaseline
 
@@ -18,18 +18,20 @@ _MIN_REASON_COLUMNS = 12
 _HEADING_PADDING, _COLUMN_GAP = 2, 2  # what `tabulate` adds to the length of a heading, and puts between columns
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command, its actions and their options."""
-    parser = add_command(commands, "baseline", "make a run a baseline, or list the baselines", run)
+def add_options(parser: Parser) -> None:
+    """Declare the actions and their options."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    save = add_command(actions, "save", "make a run the baseline of a name", _save)
+    save = actions.add_parser(
+        "save", help="make a run the baseline of a name", description="Make a run the baseline of a name."
+    )
+    save.set_defaults(command=_save)
     add_run(save)
     save.add_argument("--name", default="default", metavar="N", help="letters, digits, '.', '_' and '-' [%(default)s]")
     save.add_argument("--reason", required=True, metavar="TEXT", help="why; the history keeps it")
     save.add_argument(
         "--accept-regression", action="store_true", help="take a run that is worse than the baseline it replaces"
     )
-    add_results_dir(add_command(actions, "list", "list the baselines", run))
+    add_results_dir(actions.add_parser("list", help="list the baselines", description="List the baselines."))
 
 
 def run(arguments: Arguments) -> int:

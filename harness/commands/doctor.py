@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.arguments import Arguments, Commands, add_command, add_results_dir
+from harness.commands.arguments import Arguments, Parser, add_results_dir
 from harness.commands.table import name_value_lines, plain
 from harness.units import format_percent, format_value
 
@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from harness.machine.doctor import Examination, Facts
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options."""
-    parser = add_command(commands, "doctor", "tell whether numbers measured on this machine can be trusted", run)
+def add_options(parser: Parser) -> None:
+    """Declare the options."""
     parser.add_argument("--json", action="store_true", help="facts and findings as JSON")
     add_results_dir(parser)
 

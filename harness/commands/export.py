@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-from harness.commands.arguments import Arguments, Commands, add_command, add_run
+from harness.commands.arguments import Arguments, Parser, add_run
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options."""
-    parser = add_command(commands, "export", "write a run as one file", run)
+def add_options(parser: Parser) -> None:
+    """Declare the options."""
     add_run(parser)
     parser.add_argument(
         "--format",

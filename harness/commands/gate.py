@@ -1,12 +1,11 @@
 """`tunebench gate`: judge a stored run against a baseline."""
 
 from harness.commands import gate_answer
-from harness.commands.arguments import RUN_HELP, Arguments, Commands, add_command, add_results_dir
+from harness.commands.arguments import RUN_HELP, Arguments, Parser, add_results_dir
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options."""
-    parser = add_command(commands, "gate", "judge a run against a baseline", run)
+def add_options(parser: Parser) -> None:
+    """Declare the options."""
     parser.add_argument("baseline", metavar="BASELINE", help="baseline, run id, unique prefix, path or bundle")
     parser.add_argument("candidate", metavar="CANDIDATE", help=RUN_HELP)
     parser.add_argument(

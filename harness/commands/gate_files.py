@@ -26,7 +26,7 @@ STDOUT = Path("-")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destinations:
-    """Where an answer goes besides the terminal: files, `STDOUT` for standard output, and GitHub Actions.
+    """Destinations of an answer besides the terminal: files, `STDOUT` for standard output, and GitHub Actions.
 
     *github* holds the environment variables of a workflow's step; None if GitHub Actions gets nothing.
     """

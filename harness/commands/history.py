@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands.arguments import Arguments, Commands, add_command, add_results_dir
+from harness.commands.arguments import Arguments, Parser, add_results_dir
 from harness.commands.table import grid, plain
 from harness.units import format_value
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 _MAX_POINTS = 30  # of a series, on a terminal
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options."""
-    parser = add_command(commands, "history", "show a metric over all stored runs, with its change points", run)
+def add_options(parser: Parser) -> None:
+    """Declare the options."""
     parser.add_argument("metric", metavar="METRIC", help="its name: docs/metrics.md")
     parser.add_argument("--case", metavar="ID", help="a case, or a pattern: inference/smollm2/base, 'training/*'")
     parser.add_argument("--all-runs", action="store_true", help="also sides of ab, and what a gate measured again")

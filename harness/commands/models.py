@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.arguments import KEEP_OUTER_VALUE, Arguments, Commands, Parser, add_command
+from harness.commands.arguments import KEEP_OUTER_VALUE, Arguments, Parser
 from harness.commands.table import grid, name_value_lines, plain
 from harness.errors import HarnessError
 from harness.paths import without_home
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 Counts = Mapping[str, Any]  # parameters of one model and of an adapter on it, as the worker counted them
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command, its actions and their options."""
-    parser = add_command(commands, "models", "list the registry; show or fetch one model", run)
+def add_options(parser: Parser) -> None:
+    """Declare the actions and their options."""
     _add_lora(parser, default=None)
     actions = parser.add_subparsers(metavar="ACTION", dest="action")
     show = actions.add_parser("show", help="architecture, parameters, licence and sources of one model")

@@ -6,16 +6,14 @@ from pathlib import Path
 from harness.commands.arguments import (
     RUN_HELP,
     Arguments,
-    Commands,
-    add_command,
+    Parser,
     add_results_dir,
     add_templates_and_policy,
 )
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options."""
-    parser = add_command(commands, "report", "render a report from stored runs", run)
+def add_options(parser: Parser) -> None:
+    """Declare the options."""
     parser.add_argument("run", nargs="+", metavar="RUN", help=RUN_HELP)
     parser.add_argument(
         "--kind",

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.arguments import Arguments, Commands, add_command, add_results_dir
+from harness.commands.arguments import Arguments, Parser, add_results_dir
 from harness.commands.table import grid
 
 if TYPE_CHECKING:
     from harness.results.records import Bundle
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options."""
-    add_results_dir(add_command(commands, "runs", "list the stored runs", run))
+def add_options(parser: Parser) -> None:
+    """Declare the options."""
+    add_results_dir(parser)
 
 
 def run(arguments: Arguments) -> int:

@@ -3,16 +3,16 @@
 import sys
 from typing import TYPE_CHECKING
 
-from harness.commands.arguments import Arguments, Commands, add_command, add_run
+from harness.commands.arguments import Arguments, Parser, add_run
 from harness.commands.table import grid, plain
 
 if TYPE_CHECKING:
     from harness.results.records import Bundle
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options."""
-    add_run(add_command(commands, "show", "show one run's cases with their headline figures", run))
+def add_options(parser: Parser) -> None:
+    """Declare the options."""
+    add_run(parser)
 
 
 def run(arguments: Arguments) -> int:

@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-from harness.commands.arguments import Arguments, Commands, add_command, add_results_dir, add_templates_and_policy
+from harness.commands.arguments import Arguments, Parser, add_results_dir, add_templates_and_policy
 
 
-def add_parser(commands: Commands) -> None:
-    """Declare the command and its options."""
-    parser = add_command(commands, "verify", "make a report again from the stored results, and compare", run)
+def add_options(parser: Parser) -> None:
+    """Declare the options."""
     parser.add_argument("report", type=Path, metavar="REPORT", help="a .md, .html or .json file that report wrote")
     add_templates_and_policy(parser)
     add_results_dir(parser)
