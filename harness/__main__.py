@@ -1,4 +1,4 @@
-"""`python -m harness` is `tunebench`."""
+"""Run `tunebench` as `python -m harness`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The pytest side: hooks and fixtures that translate, and decide nothing."""
+"""pytest hooks and fixtures: they translate between pytest and a session, and decide nothing."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ LINE = pytest.StashKey[Line]()
 FAILURE = pytest.StashKey[Failure]()
 _BENCHMARK_FLAG = "--benchmark"
 _HYPOTHESIS = "hypothesispytest"
-_CASE = "tunebench_case"  # the property of a test report that names its case
+_CASE = "tunebench_case"  # name of the test report's property that holds the case id
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -124,7 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
             resumed=None if resume is None else store.read_head(resume).run,
             report=not option.no_report,
         )
-        if option.gate is not None:  # before anything is measured: a run that cannot be judged need not be made
+        if option.gate is not None:  # first: a run that cannot be judged need not be measured
             config.stash[GATEKEEPER] = _gatekeeper(option.gate, option.gate_policy, Path(option.results_dir))
         if option.turnstile is not None:
             config.stash[LINE] = turnstile.inherited(option.turnstile)
@@ -134,21 +134,21 @@ def pytest_configure(config: pytest.Config) -> None:
     terminal = Terminal(config)
     arguments = [str(argument) for argument in config.invocation_params.args]
     if not any(argument.startswith(_BENCHMARK_FLAG) for argument in arguments):
-        option.benchmark_quiet = True  # our own table says more; any of its flags brings its table back
+        option.benchmark_quiet = True  # our own table says more; any flag of pytest-benchmark brings its table back
     config.stash[TERMINAL] = terminal
     session = Session(
         settings=resolved,
         command=["pytest", *arguments],
         on_progress=terminal.progress,
         on_turn=terminal.turn_ended if resolved.repeats > 1 else lambda *_: None,
-        interleaved=config.getvalue("maxfail") != 1,  # -x: the first case that fails is to be the last one measured
+        interleaved=config.getvalue("maxfail") != 1,  # with -x, the first case that fails must be the last one measured
     )
     config.stash[SESSION] = session
     config.pluginmanager.register(_CaseLines(session, terminal), "tunebench-case-lines")
 
 
 def _run_to_resume(name: str, results_dir: Path) -> Path:
-    """Find the directory of the run that is gone on with.
+    """Return the directory of the run to resume.
 
     Raises:
         HarnessError: if there is none.
@@ -160,7 +160,7 @@ def _run_to_resume(name: str, results_dir: Path) -> Path:
 
 
 def _gatekeeper(baseline: str, policy: str, results_dir: Path) -> Gatekeeper:
-    """Read what the run is going to be judged by.
+    """Read the baseline and the policy by which the run will be judged.
 
     Raises:
         HarnessError: if there is no such baseline or policy, or one of them cannot be read.
@@ -175,18 +175,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     suite = next((mark.name for mark in metafunc.definition.iter_markers() if mark.name in cases.SUITES), None)
     if suite is None:
         raise pytest.UsageError(f"{metafunc.definition.nodeid} asks for a case; mark it with one of {cases.SUITES}")
-    wanted = metafunc.config.stash[SESSION].settings
+    session_settings = metafunc.config.stash[SESSION].settings
     try:
-        matrix = cases.matrix(suite, wanted.models, wanted.adapters, wanted.profile, wanted.quantization)
+        matrix = cases.matrix(
+            suite,
+            session_settings.models,
+            session_settings.adapters,
+            session_settings.profile,
+            session_settings.quantization,
+        )
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     metafunc.parametrize("case", matrix, ids=[case.test_id for case in matrix])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what trains before what uses the trained; everything else stays where it was.
+    """Move training before the cases that use its adapters; other tests keep their place.
 
-    A case's processes may have run before its test asks for them, so pytest-benchmark goes by their clock.
+    The processes of a case may have run before its test starts, so pytest-benchmark gets the session's clock.
     """
     items.sort(key=lambda item: cases.SUITES.index(case.suite) if (case := _case_of(item)) else -1)
     for item in items:
@@ -195,7 +201,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Drop the Hypothesis plugin where only cases run: its summary imports all of Hypothesis, a quarter of a second."""
+    """Unload Hypothesis's plugin if only cases run: its summary imports all of Hypothesis, which takes 0.25 s."""
     plugins = session.config.pluginmanager
     if session.items and all(map(_case_of, session.items)) and plugins.has_plugin(_HYPOTHESIS):
         plugins.unregister(name=_HYPOTHESIS)
@@ -203,32 +209,32 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    wanted = [case for item in session.items if (case := _case_of(item))]
-    if not wanted or session.config.option.collectonly or session.testsfailed:
+    selected = [case for item in session.items if (case := _case_of(item))]
+    if not selected or session.config.option.collectonly or session.testsfailed:
         return
     if hasattr(session.config, "workerinput"):
         raise pytest.UsageError("cases measured side by side would disturb each other; run the suites without -n")
-    mine, terminal = session.config.stash[SESSION], session.config.stash[TERMINAL]
+    bench_session, terminal = session.config.stash[SESSION], session.config.stash[TERMINAL]
     line = session.config.stash.get(LINE, None)
     try:
         if line is None:
-            missing = mine.start(wanted, terminal.say)
+            missing = bench_session.start(selected, terminal.say)
         else:
             with line.watched():
-                missing = mine.start(wanted, lambda text: line.send(Doing(what=text)))
+                missing = bench_session.start(selected, lambda text: line.send(Doing(what=text)))
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
-    terminal.session_starts(mine.run)
-    for record in mine.records.values():
+    terminal.session_starts(bench_session.run)
+    for record in bench_session.records.values():
         terminal.case_kept(record)
     if line is not None:
-        _take_turns(mine, line)
+        _take_turns(bench_session, line)
     kept = [item for item in session.items if (case := _case_of(item)) and case not in missing]
     session.items[:] = [item for item in session.items if item not in kept]
 
 
 def _take_turns(session: Session, line: Line) -> None:
-    """Measure what there is leave for, before the tests ask for it; without the other end the run is not finished."""
+    """Measure each case when `tunebench ab` permits it, before the tests run; end the session if `ab` has gone."""
     try:
         turnstile.follow(session, line)
     except turnstile.Gone as error:
@@ -239,40 +245,40 @@ def _take_turns(session: Session, line: Line) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a suite measures with."""
+    """Measuring interface of a suite, for one case."""
 
     session: Session
     case: Case
 
     @property
     def repeats(self) -> int:
-        """Fresh processes of the case."""
+        """Number of fresh processes in which the case is measured."""
         return self.session.repeats(self.case)
 
     def sample(self) -> Sample:
-        """Measure the case once, in a process of its own; a failure ends the test with its reason."""
+        """Measure the case once, in a fresh process; a failure ends the test with the reason."""
         return self.session.measure(self.case)
 
     @property
     def samples(self) -> Sequence[Sample]:
-        """What the case's processes measured so far."""
+        """Measurements of the case so far, one per process."""
         return self.session.samples(self.case)
 
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, case: Case) -> Bench:
-    """The session's measuring side, for this test's case."""
+    """Return the measuring interface for this test's case."""
     return Bench(request.config.stash[SESSION], case)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-    """End a test whose case has no result with the reason alone: a traceback through the harness helps nobody."""
+    """End a test whose case has no result with the reason alone; a traceback through the harness would not help."""
     try:
         return (yield)
     except CaseFailed as error:
         failure = error.failure
-    except HarnessError as error:  # what was measured could not be stored
+    except HarnessError as error:  # the measurement could not be stored
         failure = Failure(status=Status.FAILED, reason=str(error))
     pyfuncitem.stash[FAILURE] = failure
     if failure.status is Status.SKIPPED:
@@ -282,7 +288,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Store the case's record as soon as its test has an outcome, whichever it is."""
+    """Store the case's record as soon as its test has passed, failed or been skipped."""
     report: pytest.TestReport = yield
     case = _case_of(item)
     session = item.config.stash[SESSION]
@@ -296,7 +302,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         failure = Failure(status=status, reason=_last_line(call))
     try:
         session.close(case, failure)
-    except HarnessError as error:  # the disk is full, or the directory is gone: what follows could not be stored either
+    except (
+        HarnessError
+    ) as error:  # the disk is full, or the directory is gone: later records could not be stored either
         item.session.shouldfail = str(error)
         report.outcome, report.longrepr = "failed", str(error)
     report.user_properties.append((_CASE, case.id))
@@ -304,7 +312,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 class _CaseLines:
-    """Writes a case's line once pytest has written what it has to say of the test."""
+    """Plugin that writes a case's line after pytest's own output for the test."""
 
     def __init__(self, session: Session, terminal: Terminal) -> None:
         self._session, self._terminal = session, terminal
@@ -317,19 +325,19 @@ class _CaseLines:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    mine = session.config.stash.get(SESSION, None)
+    bench_session = session.config.stash.get(SESSION, None)
     ended = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
-    if mine is not None and mine.started:
-        session.config.stash[TERMINAL].attempt(mine.finish if ended else mine.abandon)
+    if bench_session is not None and bench_session.started:
+        session.config.stash[TERMINAL].attempt(bench_session.finish if ended else bench_session.abandon)
         if ended and GATEKEEPER in session.config.stash:
-            _gate(session, mine)
+            _gate(session, bench_session)
 
 
-def _gate(session: pytest.Session, mine: Session) -> None:
-    """Judge the run; the session's exit code becomes the gate's where that says more than pytest's."""
+def _gate(session: pytest.Session, bench_session: Session) -> None:
+    """Judge the run; the gate's exit code replaces pytest's if pytest has no failure or the gate a regression."""
     keeper, terminal = session.config.stash[GATEKEEPER], session.config.stash[TERMINAL]
     cases = [case for item in session.items if (case := _case_of(item))]
-    result = terminal.attempt(lambda: keeper.judge(mine, cases, terminal.tell))
+    result = terminal.attempt(lambda: keeper.judge(bench_session, cases, terminal.tell))
     session.config.stash[GATED] = result
     code = CANNOT_JUDGE if result is None else result.exit_code
     if session.exitstatus == pytest.ExitCode.OK or code == 1:
@@ -356,7 +364,7 @@ def _write_report(session: Session) -> str:
     runs = build.read([session.directory])
     report = build.build("comparison", runs, beside=session.directory)
     page, *others = build.write(report, session.directory, ("md", "html"))
-    return f"{page} (and {', '.join(its.name for its in others)})"
+    return f"{page} (and {', '.join(path.name for path in others)})"
 
 
 def _case_of(item: pytest.Item) -> Case | None:
@@ -374,8 +382,8 @@ def _last_line(call: pytest.CallInfo[None]) -> str:
 def pytest_report_teststatus(
     report: pytest.TestReport | pytest.CollectReport, config: pytest.Config
 ) -> tuple[str, str, str] | None:
-    """A measured case has a line of its own; the dot would only stand in its way."""
-    mine = isinstance(report, pytest.TestReport) and _CASE in dict(report.user_properties)
-    if mine and report.when == "call" and not report.skipped and config.stash[TERMINAL].one_line_a_case:
+    """Suppress pytest's dot for a measured case, which has a line of its own."""
+    is_case = isinstance(report, pytest.TestReport) and _CASE in dict(report.user_properties)
+    if is_case and report.when == "call" and not report.skipped and config.stash[TERMINAL].one_line_a_case:
         return report.outcome, "", report.outcome.upper()
     return None

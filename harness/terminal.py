@@ -1,4 +1,4 @@
-"""What a session shows in the terminal: a line a case, a line that moves while one is measured, a table at the end."""
+"""Terminal output of a session: one line per case, a line rewritten while a case runs, and tables at the end."""
 
 import shutil
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 from tabulate import tabulate
 
-from harness.commands import gate_listing
+from harness.commands import gate_text
 from harness.errors import HarnessError
 from harness.gate.verdicts import GateResult
 from harness.inputs.protocol import Progress
@@ -19,22 +19,22 @@ from harness.session.schedule import Turn
 from harness.session.session import Session
 
 _CLEAR_LINE = "\r\x1b[2K"
-_REST_S = 0.25  # between two lines that move; chosen
+_MIN_INTERVAL_S = 0.25  # between two rewrites of the progress line; chosen
 _T = TypeVar("_T")
 
 
 class Terminal:
-    """Writes through pytest's own reporter, so that capturing, -q, pipes and colours stay its business."""
+    """Writer on pytest's own reporter, which takes care of capturing, -q, pipes and colors."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._moving = False
-        self._said_s = 0.0
+        self._progress_line_shown = False
+        self._last_progress_s = 0.0
         self._warnings: tuple[str, ...] = ()
 
     @property
     def one_line_a_case(self) -> bool:
-        """Whether each case gets a line; not under -q."""
+        """True if each case gets a line, which -q turns off."""
         return bool(self._config.get_verbosity() >= 0)
 
     @property
@@ -42,24 +42,27 @@ class Terminal:
         return self._config.pluginmanager.get_plugin("terminalreporter")
 
     def say(self, text: str) -> None:
-        """Show what is going on, where the terminal can take it back."""
+        """Write *text* as the progress line, which the next line replaces; only on a terminal."""
         reporter = self._reporter
         if reporter is None or not reporter.isatty or not self.one_line_a_case:
             return
         width = reporter._tw.fullwidth - 1  # noqa: SLF001 - pytest offers no other way to its width
         with self._uncaptured():
             reporter.write(f"{_CLEAR_LINE}{text[:width]}", flush=True)
-        self._moving = True
+        self._progress_line_shown = True
 
     def progress(self, turn: Turn, progress: Progress) -> None:
-        """Show how far a case is, a few times a second at most: the machine has better things to do."""
+        """Show the progress of a case, a few times a second at most, so that showing it does not disturb measuring."""
         now_s = monotonic_s()
-        if now_s - self._said_s >= _REST_S:
-            self._said_s = now_s
+        if now_s - self._last_progress_s >= _MIN_INTERVAL_S:
+            self._last_progress_s = now_s
             self.say(f"{turn.case.id} #{turn.number}  {progress.done}/{progress.total}  {progress.text}")
 
     def turn_ended(self, turn: Turn, ended: str) -> None:
-        """One line a process, where no line moves: cases that take turns have theirs only in the last round."""
+        """Write one line per process where there is no progress line.
+
+        Cases that take turns get their own line only after the last round.
+        """
         reporter = self._reporter
         if reporter is None or reporter.isatty or not self.one_line_a_case:
             return
@@ -68,13 +71,13 @@ class Terminal:
             reporter.write_line(f"  {turn.case.id} process {turn.number}: {ended}")
 
     def unfinished(self, run: RunInfo) -> None:
-        """Say how to go on with a run that was interrupted."""
+        """Print the command that resumes an interrupted run."""
         if self._reporter is not None:
             self._clear()
             self._reporter.write_line(f"run {run.id} is not finished; go on with: pytest suites/ --resume {run.id}")
 
     def session_starts(self, run: RunInfo) -> None:
-        """Say what was found out before anything is measured."""
+        """Print the run's name, profile and warnings, before anything is measured."""
         self._clear()
         self._warnings = run.warnings
         reporter = self._reporter
@@ -88,14 +91,14 @@ class Terminal:
             reporter.write_line(f"warning: {warning}", yellow=True)
 
     def case_ended(self, record: Record) -> None:
-        """One line: the case and its headline figures, or why it has none."""
-        self._case(record, "" if record.wall_s is None else f"{record.wall_s:.1f} s")
+        """Print a case with its headline figures, or the reason why it has none."""
+        self._case_line(record, "" if record.wall_s is None else f"{record.wall_s:.1f} s")
 
     def case_kept(self, record: Record) -> None:
-        """One line for a case that was measured before and still holds."""
-        self._case(record, "kept")
+        """Print a case whose stored record is still valid and is not measured again."""
+        self._case_line(record, "kept")
 
-    def _case(self, record: Record, ending: str) -> None:
+    def _case_line(self, record: Record, ending: str) -> None:
         self._clear()
         reporter = self._reporter
         if reporter is None or not self.one_line_a_case:
@@ -107,7 +110,7 @@ class Terminal:
                 reporter.write_line(f"  note: {note}")
 
     def attempt(self, work: Callable[[], _T]) -> _T | None:
-        """Do *work*; a refusal is shown and does not end the session: its records are stored already."""
+        """Call *work* and return its result; print a refusal and return None, since the records are stored already."""
         try:
             return work()
         except HarnessError as error:
@@ -116,7 +119,7 @@ class Terminal:
             return None
 
     def summary(self, session: Session, report: str | None) -> None:
-        """A table a suite, and where everything is."""
+        """Print a table per suite, the number of cases that ended ok, and the paths of run and report."""
         reporter = self._reporter
         if reporter is None:
             return
@@ -134,7 +137,7 @@ class Terminal:
             reporter.write_line(f"report: {report}")
 
     def tell(self, text: str) -> None:
-        """Write a line that stays."""
+        """Print a line that is not replaced."""
         if self._reporter is not None:
             self._clear()
             with self._uncaptured():
@@ -142,20 +145,20 @@ class Terminal:
                 self._reporter.write_line(text)
 
     def gated(self, result: GateResult) -> None:
-        """What the gate says of the run."""
+        """Print the gate's answer on the run."""
         if self._reporter is not None:
             self._reporter.section(f"gate against {result.baseline}", sep="-")
-            self._reporter.write(gate_listing.gate(result, shutil.get_terminal_size().columns))
+            self._reporter.write(gate_text.gate_text(result, shutil.get_terminal_size().columns))
 
     def _uncaptured(self) -> AbstractContextManager[None]:
-        """While a test runs, what is written goes into pytest's capture; step outside it."""
+        """Return a context outside pytest's capture, which takes everything written while a test runs."""
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         return capture.global_and_fixture_disabled() if capture else nullcontext()
 
     def _clear(self) -> None:
-        if self._moving and self._reporter is not None:
+        if self._progress_line_shown and self._reporter is not None:
             self._reporter.write(_CLEAR_LINE, flush=True)
-            self._moving = False
+            self._progress_line_shown = False
 
 
 def _table(records: list[Record]) -> str:

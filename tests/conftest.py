@@ -29,6 +29,7 @@ from harness.inputs.plans import Chat, InferencePlan, Profile, ReadyModel, Train
 from harness.inputs.prompts import read_chat_template  # noqa: E402
 from harness.machine.clock import Stopwatch  # noqa: E402
 from harness.worker import mlxlm, weights  # noqa: E402
+from tests.support.samples import small_run, stored  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -200,3 +201,17 @@ class SteppingClock:
 def stepping_stopwatch() -> Stopwatch:
     """A stopwatch for which a second passes between any two looks at the clock."""
     return Stopwatch(now_ns=SteppingClock(), wait=lambda: None)
+
+
+@pytest.fixture
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with one run under results/."""
+    stored(tmp_path / "results", small_run())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run_directory(working_directory: Path) -> Path:
+    """The directory of the one run in the working directory."""
+    return working_directory / "results" / "20260102-030405-abcd"

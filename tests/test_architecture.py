@@ -32,8 +32,9 @@ DOORS = {
     "platform": {"machine.environment", "worker.blas"},
     "ctypes": {"worker.blas", "machine.memory"},
     "packaging": {"session.ab.arms"},
-    "argparse": {"cli"},
-    "tabulate": {"terminal", "commands.listings"},
+    # arguments names the types and options that all commands share
+    "argparse": {"cli", "commands.arguments"},
+    "tabulate": {"terminal", "commands.table"},
     # lifelines; model calls never run in a thread: streams belong to one
     "threading": {"worker.main", "session.ab.turnstile"},
     "concurrent": set(),  # for the same reason

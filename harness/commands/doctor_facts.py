@@ -1,4 +1,4 @@
-"""Gathers what `tunebench doctor` judges: from a worker, and without one if it fails."""
+"""Facts that `tunebench doctor` judges, gathered from a worker process and, if that fails, without one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,14 @@ from harness.session import worker_requests
 
 
 def gather(results_dir: Path) -> Facts:
-    """Look at the machine, first of all at what else it is doing: the worker's own work would count."""
+    """Describe the machine. Its load is read first, before the worker adds to it."""
     power = environment.load_and_power()
     failure = None
     try:
-        seen = replace(worker_requests.examine(), power=power)
+        machine = replace(worker_requests.examine(), power=power)
     except HarnessError as error:
         failure = without_home(str(error))
-        seen = Environment(
+        machine = Environment(
             device={},
             os=environment.operating_system(),
             packages=environment.packages(),
@@ -31,7 +31,7 @@ def gather(results_dir: Path) -> Facts:
         )
     meter = energy.open_meter()
     return Facts(
-        environment=seen,
+        environment=machine,
         failure=failure,
         hub_problem=hub.unreachable(),
         energy_parts=tuple(meter.joules()),

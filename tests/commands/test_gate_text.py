@@ -3,7 +3,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from harness.commands import gate_listing
+from harness.commands.gate_text import gate_text
 from harness.gate.verdicts import GateVerdict, Origin, Role
 from tests.support.gate_samples import EVIL, every_kind, interval, result, row, unmeasured
 
@@ -14,7 +14,7 @@ def lines(text):
 
 
 def test_a_gate_lists_the_worst_first_and_ends_with_the_verdict():
-    assert lines(gate_listing.gate(every_kind())) == [
+    assert lines(gate_text(every_kind())) == [
         ["run-b against run-a: runs of their own; policy default"],
         ["warning: the baseline is 40 days old"],
         [""],
@@ -53,8 +53,8 @@ def test_a_gate_lists_the_worst_first_and_ends_with_the_verdict():
 def test_a_gate_that_passes_lists_nothing():
     watched = row(GateVerdict.INCONCLUSIVE, role=Role.WATCHED)
     its = result(row(), watched, row(GateVerdict.REGRESSION))
-    assert "1 watched metric undecided, which the verdict does not need" in gate_listing.gate(its)
-    assert gate_listing.gate(result(row())).splitlines()[1:] == [
+    assert "1 watched metric undecided, which the verdict does not need" in gate_text(its)
+    assert gate_text(result(row())).splitlines()[1:] == [
         "",
         "pass: ttft_s of 1 case; a change of 4.0 % would have shown",
         "",
@@ -66,14 +66,14 @@ def test_a_gate_that_passes_lists_nothing():
 def test_of_one_verdict_the_worst_is_first_and_of_the_improved_the_best():
     worse = [row(GateVerdict.REGRESSION, name, ratio=interval(1, its, 4)) for name, its in (("a", 1.5), ("b", 3.0))]
     better = [row(GateVerdict.IMPROVED, name, ratio=interval(0.1, its, 1)) for name, its in (("c", 0.75), ("d", 0.5))]
-    said = lines(gate_listing.gate(result(*worse, *better)))
+    said = lines(gate_text(result(*worse, *better)))
     assert [line[2] for line in said if line[0] in {"regression", "improved"}] == ["b", "a", "d", "c"]
 
 
 def test_a_long_gate_is_cut_verdict_by_verdict_and_says_so():
     worse = [row(GateVerdict.REGRESSION, f"m{at}") for at in range(32)]
     lost = [unmeasured(metric=f"m{at}", reason=f"{at}") for at in range(31)]
-    said = gate_listing.gate(result(*worse, *lost)).splitlines()
+    said = gate_text(result(*worse, *lost)).splitlines()
     assert [line for line in said if line.startswith("and ")] == [
         "and 2 more; --json FILE has all",
         "and 1 more; --json FILE has all",
@@ -85,7 +85,7 @@ def test_a_long_gate_is_cut_verdict_by_verdict_and_says_so():
 def test_nothing_in_a_gate_steers_the_terminal():
     rows = (row(GateVerdict.REGRESSION, EVIL, case=EVIL), unmeasured(metric=EVIL, case=EVIL, reason=EVIL))
     ignored = row(role=Role.IGNORED, ignored=EVIL)
-    text = gate_listing.gate(result(*rows, ignored, baseline=EVIL, design=EVIL, policy=EVIL, warnings=(EVIL,)))
+    text = gate_text(result(*rows, ignored, baseline=EVIL, design=EVIL, policy=EVIL, warnings=(EVIL,)))
     assert all(character.isprintable() for line in text.split("\n") for character in line)
     assert not any(line.startswith("::") for line in text.split("\n"))
 
@@ -93,7 +93,7 @@ def test_nothing_in_a_gate_steers_the_terminal():
 @pytest.mark.parametrize("columns", [1, 80, 100])
 def test_a_gate_s_rows_stay_within_the_terminal(columns):
     rows = [row(its, reason="word " * 40) for its in (GateVerdict.REGRESSION, GateVerdict.INCONCLUSIVE)]
-    said = gate_listing.gate(result(*rows), columns).splitlines()
+    said = gate_text(result(*rows), columns).splitlines()
     assert max(map(len, said)) <= max(columns, 80)
     at = said.index("inconclusive: inference/tiny/base ttft_s")
     assert said[at + 1].startswith("    25.0 % longer [12.5, 50.0]; detectable ≥ 4.0 %; n 6; word word")
@@ -101,16 +101,16 @@ def test_a_gate_s_rows_stay_within_the_terminal(columns):
 
 def test_watched_regressions_are_a_line_a_case_beside_required_ones():
     watched = [row(GateVerdict.REGRESSION, its, role=Role.WATCHED) for its in "ab"]
-    said = gate_listing.gate(result(row(GateVerdict.REGRESSION), *watched)).splitlines()
+    said = gate_text(result(row(GateVerdict.REGRESSION), *watched)).splitlines()
     assert "inference/tiny/base: 2 watched metrics of it got worse too: a, b" in said
     assert sum(line.startswith("regression ") for line in said) == 1
 
 
 def test_one_reason_of_many_cases_is_one_line():
     lost = [unmeasured(GateVerdict.INCONCLUSIVE, case=f"c{at}", reason="n=1", more=4) for at in range(20)]
-    assert "inconclusive: 20 cases: load_s: n=1; 4 more processes a side" in gate_listing.gate(result(*lost))
+    assert "inconclusive: 20 cases: load_s: n=1; 4 more processes a side" in gate_text(result(*lost))
 
 
 def test_where_both_sides_come_from_is_said():
     a, b = (Origin(run=its, started_at="2026-11-01") for its in ("run-a", "run-b"))
-    assert "\nbaseline: run run-a, measured 2026-11-01, " in gate_listing.gate(result(origins=(a, b)))
+    assert "\nbaseline: run run-a, measured 2026-11-01, " in gate_text(result(origins=(a, b)))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from harness.commands.gate_answers import STDOUT, Places, check, lines, markdown, write
+from harness.commands.gate_files import STDOUT, Destinations, check, markdown, workflow_commands, write
 from harness.errors import BadConfig, Unwritable
 from harness.gate.verdicts import GateVerdict
 from tests.support.gate_samples import EVIL, every_kind, result, row, unmeasured
@@ -17,26 +17,26 @@ def nothing(text):
 
 
 def test_every_file_that_was_asked_for_is_written(tmp_path):
-    places = Places(json=tmp_path / "a/g.json", md=tmp_path / "g.md", junit=tmp_path / "g.xml")
+    places = Destinations(json=tmp_path / "a/g.json", md=tmp_path / "g.md", junit=tmp_path / "g.xml")
     write(every_kind(), places, nothing)
     assert json.loads(places.json.read_text(encoding="utf-8"))["verdict"] == "regression"
     assert places.md.read_text(encoding="utf-8").startswith("<!-- tunebench-gate -->")
     assert "<testsuites>" in places.junit.read_text(encoding="utf-8")
-    assert lines(every_kind(), places) == ""
+    assert workflow_commands(every_kind(), places) == ""
 
 
 @pytest.mark.parametrize("form", ["json", "md", "junit"])
 def test_a_dash_is_standard_output(form):
     said = []
-    places = Places(**{form: STDOUT})
+    places = Destinations(**{form: STDOUT})
     write(every_kind(), places, said.append)
     assert places.on_stdout
     assert said[0].lstrip()[0] in "{<"
-    assert not Places().on_stdout
+    assert not Destinations().on_stdout
 
 
 def test_places_are_refused_before_anything_is_measured_and_no_folder_is_made(tmp_path):
-    places = Places(json=tmp_path / "no/g.json", md=tmp_path, junit=tmp_path / "g.xml")
+    places = Destinations(json=tmp_path / "no/g.json", md=tmp_path, junit=tmp_path / "g.xml")
     with pytest.raises(BadConfig) as refusal:
         check(places)
     assert str(refusal.value).splitlines()[0] == "places of the answer: 2 problems"
@@ -48,31 +48,31 @@ def test_places_are_refused_before_anything_is_measured_and_no_folder_is_made(tm
 def test_standard_output_is_no_file(tmp_path, monkeypatch):
     (tmp_path / "-").mkdir()
     monkeypatch.chdir(tmp_path)
-    check(Places(json=STDOUT))
+    check(Destinations(json=STDOUT))
 
 
 @pytest.mark.parametrize("place", [STDOUT, Path("same.txt")])
 def test_two_answers_do_not_go_to_one_place(place):
     with pytest.raises(BadConfig, match="--json and --md go to one place"):
-        check(Places(json=place, md=place))
-    check(Places(json=place, github={}))
+        check(Destinations(json=place, md=place))
+    check(Destinations(json=place, github={}))
 
 
 def test_a_step_of_github_gets_summary_outputs_and_annotations(tmp_path):
     summary, output = tmp_path / "summary", tmp_path / "output"
     summary.write_text("before\n", encoding="utf-8")
-    places = Places(github={"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)})
+    places = Destinations(github={"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)})
     write(every_kind(), places, nothing)
     assert summary.read_text(encoding="utf-8").startswith("before\n<!-- tunebench-gate -->\n# Gate: regression")
     assert output.read_text(encoding="utf-8") == "verdict=regression\nexit-code=1\nregressions=1\n"
-    assert lines(every_kind(), places).startswith("::error title=")
-    assert "no step summary" not in lines(every_kind(), places)
+    assert workflow_commands(every_kind(), places).startswith("::error title=")
+    assert "no step summary" not in workflow_commands(every_kind(), places)
 
 
 def test_outside_of_github_there_are_annotations_and_no_summary(tmp_path):
-    places = Places(github={})
+    places = Destinations(github={})
     write(every_kind(), places, nothing)
-    *_, notice, last = lines(every_kind(), places).splitlines()
+    *_, notice, last = workflow_commands(every_kind(), places).splitlines()
     assert notice.startswith("::notice")
     assert last == "no step summary: GITHUB_STEP_SUMMARY is not set, as it is in a step of GitHub Actions"
 
@@ -82,14 +82,14 @@ def test_a_summary_that_is_full_is_left_alone_and_said(tmp_path):
     summary = tmp_path / "summary"
     summary.write_bytes(b"x" * 950_000)
     with pytest.raises(Unwritable, match="summary is full"):
-        write(every_kind(), Places(github={"GITHUB_STEP_SUMMARY": str(summary)}), nothing)
+        write(every_kind(), Destinations(github={"GITHUB_STEP_SUMMARY": str(summary)}), nothing)
     assert summary.stat().st_size == 950_000
 
 
 def test_what_a_step_wrote_before_counts_towards_the_summary_s_limit(tmp_path):
     summary = tmp_path / "summary"
     summary.write_bytes(b"x" * 939_000)
-    write(result(*many(600)), Places(github={"GITHUB_STEP_SUMMARY": str(summary)}), nothing)
+    write(result(*many(600)), Destinations(github={"GITHUB_STEP_SUMMARY": str(summary)}), nothing)
     assert 960_000 < summary.stat().st_size <= 1_000_000
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(tmp_path
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
     github = {"GITHUB_OUTPUT": str(blocked / "o"), "GITHUB_STEP_SUMMARY": str(tmp_path / "s")}
-    places = Places(json=blocked / "g.json", junit=tmp_path / "g.xml", github=github)
+    places = Destinations(json=blocked / "g.json", junit=tmp_path / "g.xml", github=github)
     with pytest.raises(Unwritable) as refusal:
         write(every_kind(), places, nothing)
     assert [line.strip().split(": ")[0] for line in str(refusal.value).splitlines()] == [
