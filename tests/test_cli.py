@@ -15,8 +15,8 @@ from harness import __version__
 from harness.cli import main
 from harness.errors import HarnessError
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
-from harness.session.ab.compare import Outcome
-from harness.session.ab.pairs import Plan
+from harness.session.ab.compare import ComparisonOutcome
+from harness.session.ab.pairs import PairPlan
 from tests.support.samples import Page, bundle, environment, failed, full_record, measured, record, small_run, stored
 
 ROOT = Path(__file__).parents[1]
@@ -482,7 +482,7 @@ def comparison(here, monkeypatch):
         row = GateRow(case="c", metric="m", verdict=asked.verdict, reason="because")
         result = GateResult(baseline="a", candidate="b", design="pairs", rows=(row,))
         runs = tuple(results_dir.iterdir()) * 2
-        return Outcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
+        return ComparisonOutcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
 
     monkeypatch.setattr("harness.session.ab.compare.compare", compare)
     return asked
@@ -500,7 +500,7 @@ def test_a_comparison_exits_with_its_verdict_and_says_where_it_is(comparison, ca
     assert captured.out.startswith("pairs: 3 of c; the verdict is clear\nA: results/")
     assert f"\nverdict: {verdict.value} (exit {code}" in captured.out
     assert comparison.arguments == ["suites", "-k", "a", "--", "b"]
-    assert comparison.plan == Plan(pairs=3, budget_s=None, seed=7)
+    assert comparison.plan == PairPlan(pairs=3, budget_s=None, seed=7)
     assert [arm.text for arm in comparison.arms] == ["same", "env:X=1"]
     assert comparison.results_dir == Path("results")
 
