@@ -25,6 +25,7 @@ from tabulate import tabulate
 from harness.gate import decide, policy_file
 from harness.gate.verdicts import GateVerdict
 from harness.results import store
+from harness.results.comparison_entry import ComparisonEntry
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ["suites/inference", "--models", "tinyllama", "--weights", "embedded", "-k", "base"]
@@ -61,13 +62,14 @@ def _found(results: Path) -> Call:
     a, b = (store.read_run(path) for path in sorted(results.iterdir()))
     result = decide.gate(a, b, policy_file.read_gate_policy(), today=a.run.started_at)
     worse = [row.title for row in result.rows if row.verdict is GateVerdict.REGRESSION]
-    entry = b.run.options["ab"]
+    entry = ComparisonEntry.from_options(b.run.options)
+    assert entry is not None, "a side of a comparison says so"
     process_s = statistics.median(sample for sample in _process_s(a))
     return {
         "verdict": result.verdict.value,
         "regressions": worse,
-        "measured_pairs": max(entry["pairs"].values()),
-        "ended": entry["ended"],
+        "measured_pairs": max(entry.pairs.values()),
+        "ended": entry.ended,
         "process_s": process_s,
     }
 

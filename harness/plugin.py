@@ -17,16 +17,17 @@ from harness.results import locate, store
 from harness.results.records import Sample, Status
 from harness.session import settings
 from harness.session.ab import turnstile
-from harness.session.ab.turnstile import Doing, Line
-from harness.session.gate_after_run import Gatekeeper
+from harness.session.ab.remote_turns import RemoteTurns
+from harness.session.ab.turnstile import PreparationStep, TurnstileConnection
+from harness.session.gate_after_run import GateAfterRun
 from harness.session.session import CaseFailed, Session
 from harness.terminal import Terminal
 
 SESSION = pytest.StashKey[Session]()
-GATEKEEPER = pytest.StashKey[Gatekeeper]()
+GATEKEEPER = pytest.StashKey[GateAfterRun]()
 GATED = pytest.StashKey[GateResult | None]()
 TERMINAL = pytest.StashKey[Terminal]()
-LINE = pytest.StashKey[Line]()
+LINE = pytest.StashKey[TurnstileConnection]()
 FAILURE = pytest.StashKey[Failure]()
 _BENCHMARK_FLAG = "--benchmark"
 _HYPOTHESIS = "hypothesispytest"
@@ -107,7 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
     option = config.option
     try:
         resume = None if option.resume is None else _run_to_resume(option.resume, Path(option.results_dir))
-        resolved = settings.resolve(
+        options = settings.SessionOptions(
             models=option.models,
             adapters=option.lora,
             profile=option.profile,
@@ -124,6 +125,7 @@ def pytest_configure(config: pytest.Config) -> None:
             resumed=None if resume is None else store.read_head(resume).run,
             report=not option.no_report,
         )
+        resolved = settings.resolve(options)
         if option.gate is not None:  # first: a run that cannot be judged need not be measured
             config.stash[GATEKEEPER] = _gatekeeper(option.gate, option.gate_policy, Path(option.results_dir))
         if option.turnstile is not None:
@@ -159,14 +161,14 @@ def _run_to_resume(name: str, results_dir: Path) -> Path:
     return path
 
 
-def _gatekeeper(baseline: str, policy: str, results_dir: Path) -> Gatekeeper:
+def _gatekeeper(baseline: str, policy: str, results_dir: Path) -> GateAfterRun:
     """Read the baseline and the policy by which the run will be judged.
 
     Raises:
         HarnessError: if there is no such baseline or policy, or one of them cannot be read.
     """
     path = locate.locate(baseline, results_dir)
-    return Gatekeeper(baseline=store.read_run(path), policy=read_gate_policy(policy), asked=(baseline, path))
+    return GateAfterRun(baseline=store.read_run(path), policy=read_gate_policy(policy), asked=(baseline, path))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -221,7 +223,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
             missing = bench_session.start(selected, terminal.say)
         else:
             with line.watched():
-                missing = bench_session.start(selected, lambda text: line.send(Doing(what=text)))
+                missing = bench_session.start(selected, lambda text: line.send(PreparationStep(what=text)))
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     terminal.session_starts(bench_session.run)
@@ -233,11 +235,11 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     session.items[:] = [item for item in session.items if item not in kept]
 
 
-def _take_turns(session: Session, line: Line) -> None:
+def _take_turns(session: Session, line: TurnstileConnection) -> None:
     """Measure each case when `tunebench ab` permits it, before the tests run; end the session if `ab` has gone."""
     try:
-        turnstile.follow(session, line)
-    except turnstile.Gone as error:
+        turnstile.follow(RemoteTurns(session), line)
+    except turnstile.PeerGone as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
     except HarnessError as error:  # the disk is full, or the directory is gone
         raise pytest.UsageError(str(error)) from error

@@ -14,7 +14,7 @@ import pytest
 from harness import plugin
 from harness.results import store
 from harness.results.records import Status
-from harness.session.ab.turnstile import Doing, Ended, Leave, Line, Ready
+from harness.session.ab.turnstile import Ended, Leave, PreparationStep, Ready, TurnstileConnection
 from harness.session.session import Session
 from tests.support.fakes import FakeWorkers, SlowedWorkers
 
@@ -428,7 +428,7 @@ def test_a_policy_that_does_not_exist_ends_the_session_before_a_case(suites):
 def turnstile_line():
     """The other end of a turnstile, and the option that names the session's."""
     (mine, its_writer), (its_reader, other) = os.pipe(), os.pipe()
-    line = Line.of(mine, other)
+    line = TurnstileConnection.from_descriptors(mine, other)
     yield line, ("--turnstile", f"{its_reader},{its_writer}")
     line.close()
 
@@ -452,7 +452,7 @@ def leading(line, *leaves, leaving=False):
 
 
 def _heard(line, kind):
-    while isinstance(its := line.hear(kind, 60), Doing):
+    while isinstance(its := line.hear(kind, 60), PreparationStep):
         pass
     return its
 

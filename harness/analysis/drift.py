@@ -11,6 +11,7 @@ from statistics import median
 from harness.analysis.judge import TOLERANCE
 from harness.analysis.stats.estimates import Interval, ratio_of_independent
 from harness.results.records import Kind, Record
+from harness.results.turn_id import TurnId
 from harness.units import format_percent
 
 PROBES = {"probe_gemm_flops_per_s": "matrix products", "probe_copy_bytes_per_s": "moving memory"}
@@ -72,10 +73,11 @@ def _comparable(rates: Sequence[tuple[str, float]]) -> list[float]:
 
 def _rate(records: Mapping[str, Record], turn: str, probe: str) -> tuple[str, float] | None:
     """The compute type of one process, and what its probe read; None where it has no reading."""
-    case, _, number = turn.rpartition("#")
+    turn_id = TurnId.parse(turn)
+    case = turn_id.case
     metric = records[case].metrics.get(probe) if case in records else None
     samples = (metric.samples if metric else None) or ()
-    index = int(number) - 1
+    index = turn_id.number - 1
     if index >= len(samples):
         return None
     key = records[case].key

@@ -18,6 +18,7 @@ from harness.gate.multiplicity import Draft, promoted, settled
 from harness.gate.policy import GatePolicy, Subject, Terms, policy_warnings, terms
 from harness.gate.provenance import origin
 from harness.gate.verdicts import Decided, GateResult, GateRow, GateVerdict, Role
+from harness.results.comparison_entry import ComparisonEntry
 from harness.results.metrics import DEFINITIONS
 from harness.results.records import Better, Bundle, Kind, Metric, Record, Status
 from harness.units import format_percent
@@ -93,9 +94,8 @@ def gate(
 
 def _looks(candidate: Bundle) -> int:
     """How often a run that was measured in turns was to be judged while it grew."""
-    entry = candidate.run.options.get("ab")
-    planned = entry.get("looks") if isinstance(entry, dict) else None
-    return max(1, len(planned)) if isinstance(planned, list | tuple) else 1
+    entry = ComparisonEntry.from_options(candidate.run.options)
+    return max(1, len(entry.looks)) if entry else 1
 
 
 def _subjects(bundle: Bundle) -> Iterator[Subject]:

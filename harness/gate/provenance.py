@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.gate.verdicts import GateResult, Origin
+from harness.results.comparison_entry import ComparisonEntry
 from harness.results.records import Bundle
 
 _SHORT_HASH = 7  # characters of a commit, as Git shows it
@@ -19,8 +20,7 @@ _NOT_MEASURED = {
 def origin(bundle: Bundle) -> Origin:
     """What a run says of itself."""
     run, packages = bundle.run, bundle.environment.packages if bundle.environment else {}
-    entry = run.options.get("ab")
-    arm = entry.get("arm") if isinstance(entry, dict) else None
+    entry = ComparisonEntry.from_options(run.options)
     return Origin(
         run=run.id,
         started_at=run.started_at,
@@ -28,7 +28,7 @@ def origin(bundle: Bundle) -> Origin:
         dirty=bool((run.git or {}).get("dirty")),
         mlx=packages.get("mlx"),
         mlx_lm=packages.get("mlx-lm"),
-        arm=arm if isinstance(arm, str) else None,
+        arm=entry.arm if entry else None,
         measures=measured(run.command[1:]),
     )
 

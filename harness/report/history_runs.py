@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.errors import BadResultFile, HarnessError
 from harness.report.build import Run
 from harness.results import baselines, store
+from harness.results.comparison_entry import ComparisonEntry
 from harness.results.metrics import define
 from harness.results.records import RunInfo
 
@@ -58,7 +59,7 @@ def read(results_dir: Path, metric: str, case: str | None = None, *, every: bool
 
 def _for_a_judgement(run: RunInfo) -> bool:
     """Whether it is a side of a comparison, or a gate's second look: neither is the state of the day."""
-    return "ab" in run.options or "again_of" in run.options
+    return ComparisonEntry.from_options(run.options) is not None or "again_of" in run.options
 
 
 def _places(results_dir: Path) -> tuple[list[Path], list[str]]:

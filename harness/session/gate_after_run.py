@@ -1,6 +1,6 @@
-"""A session judged against a baseline when it has ended, with what is suspected measured once again.
+"""Gate after a run: judges a finished session against a baseline and measures suspected cases once more.
 
-Knows sessions, files and the gate; the verdicts are the gate's.
+The verdicts themselves come from `harness.gate`.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,30 +21,31 @@ from harness.results.baselines import number
 from harness.results.records import Bundle
 from harness.session.session import CaseFailed, Session
 
-_AGAIN = "-again"  # after the id of a run: its suspected cases, measured once more
+_AGAIN = "-again"  # suffix of the run that holds the second measurement of the suspected cases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gatekeeper:
-    """What a session is judged by."""
+class GateAfterRun:
+    """Baseline and policy by which a finished session is judged."""
 
     baseline: Bundle
     policy: GatePolicy
-    asked: tuple[str, Path] | None = None  # how the baseline was asked for, and where it was found
+    asked: tuple[str, Path] | None = None  # the baseline as typed, and the path at which it was found
 
     def judge(self, session: Session, cases: Sequence[Case], say: Callable[[str], None]) -> GateResult:
-        """Judge what *session* stored; *cases* are those it may measure again.
+        """Judge the stored run of *session*; measure suspected regressions among *cases* once more and judge again.
 
         Raises:
             HarnessError: if results cannot be read or written.
         """
         first = self._judged(self.baseline, session.directory)
-        wanted = [case for case in cases if case.id in suspected(first)]
-        if not wanted:
+        suspected_cases = [case for case in cases if case.id in suspected(first)]
+        if not suspected_cases:
             return first
-        say(f"suspected: {', '.join(case.id for case in wanted)}; measuring once more in fresh processes")
-        again = self._measured_again(session, wanted, say)
-        return confirmed(first, self._judged(only(self.baseline, [case.id for case in wanted]), again))
+        say(f"suspected: {', '.join(case.id for case in suspected_cases)}; measuring once more in fresh processes")
+        directory = self._measured_again(session, suspected_cases, say)
+        baseline = only(self.baseline, [case.id for case in suspected_cases])
+        return confirmed(first, self._judged(baseline, directory))
 
     def _judged(self, baseline: Bundle, directory: Path) -> GateResult:
         result = gate(baseline, store.read_run(directory), self.policy, today=utc_now())
@@ -59,7 +60,7 @@ class Gatekeeper:
         )
 
     def _measured_again(self, session: Session, cases: Sequence[Case], say: Callable[[str], None]) -> Path:
-        """Run the cases as a run of its own, and give its directory."""
+        """Measure *cases* into a separate run and return its directory."""
         again = Session(
             settings=replace(
                 session.settings,
@@ -77,13 +78,13 @@ class Gatekeeper:
         )
         again.start(cases, say)
         for case in cases:
-            again.close(case, _measured(again, case))
+            again.close(case, _measure_repeats(again, case))
         again.finish()
         return again.directory
 
 
-def _measured(session: Session, case: Case) -> Failure | None:
-    """Measure a case as often as the session is to; how it failed, if it did."""
+def _measure_repeats(session: Session, case: Case) -> Failure | None:
+    """Measure every repeat of *case*; return how it failed, or None."""
     try:
         for _ in range(session.settings.repeats):
             session.measure(case)

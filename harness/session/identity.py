@@ -1,6 +1,7 @@
-"""What a case's readings depend on, part by part. Equal identities: measuring again would tell nothing new.
+"""Identity of a case: everything its readings depend on, part by part.
 
-Each part is a hash or a version, so that a run that is gone on with can say which of them has changed.
+Cases with equal identities need not be measured again. Each part is a hash or a version, so that a resumed run can
+name the parts that have changed.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ _MACHINE = ("processor", "cores", "threads", "cpu_limit_cores", "memory_bytes")
 
 
 def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Environment) -> Identity:
-    """Name everything the readings of *case* depend on.
+    """Return everything the readings of *case* depend on, as one hash or version for each part.
 
     Raises:
         HarnessError: if the dataset of the case, or a prompt set, does not exist or cannot be read.
@@ -49,7 +50,7 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Name the parts that are not what they were."""
+    """Return the names of the parts that differ."""
     return [part for part in new if old.get(part) != new[part]]
 
 

@@ -1,4 +1,4 @@
-"""Going on with a run: what of it still holds, what has to be measured again, and why."""
+"""Resuming a run: which of its records, samples and adapters still hold, and why others do not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ _SURROUNDINGS = ("code", "versions", "device")  # parts of an identity that all 
 
 
 def why_again(record: Record, identity: Identity, repeats: int) -> str | None:
-    """Say why a stored record does not do any more; None if it does."""
+    """Return why the case of a stored record has to be measured again; None if the record still holds."""
     if record.status is not Status.OK:
         return f"it had ended as {record.status.value}"
     if stale := changed(record.identity, identity):
@@ -23,28 +23,30 @@ def why_again(record: Record, identity: Identity, repeats: int) -> str | None:
 
 
 def leftovers(directory: Path, case: str, identity: Identity) -> Sequence[Sample]:
-    """What the first processes of a case without a record measured, as far as it holds and nothing is missing."""
+    """Return the stored samples of a case without a record, up to the first that is missing or no longer holds."""
     samples: list[Sample] = []
-    for its in store.read_processes(directory, case):
-        if its.number == len(samples) + 1 and not changed(its.identity, identity):
-            samples.append(its.sample)
+    for process in store.read_processes(directory, case):
+        if process.number == len(samples) + 1 and not changed(process.identity, identity):
+            samples.append(process.sample)
     return samples
 
 
-def others_of(records: Sequence[Record], today: Identity, wanted: set[str]) -> list[str]:
-    """Warn of cases that the run holds, that nobody asked for now, and that were measured with something else.
+def others_of(records: Sequence[Record], identity: Identity, requested: set[str]) -> list[str]:
+    """Warn of stored cases that are not *requested* now and were measured with other code, versions or device.
 
-    *today* is the identity of any case: what is compared is the same for all of them.
+    *identity* is that of any case of this session: the parts compared are the same for all of them.
     """
-    now = {part: today[part] for part in _SURROUNDINGS}
-    others = [its.case for its in records if its.case not in wanted and changed(its.identity, now)]
+    surroundings = {part: identity[part] for part in _SURROUNDINGS}
+    others = [
+        record.case for record in records if record.case not in requested and changed(record.identity, surroundings)
+    ]
     if not others:
         return []
     return [f"measured with other code, versions or another device, and not asked for again: {', '.join(others)}"]
 
 
 def write_identity(directory: Path, identity: Identity) -> None:
-    """Say of a trained adapter what it depends on.
+    """Store what the trained adapter in *directory* depends on.
 
     Raises:
         Unwritable: if it cannot be written.
@@ -53,7 +55,7 @@ def write_identity(directory: Path, identity: Identity) -> None:
 
 
 def read_identity(directory: Path) -> Identity | None:
-    """What a trained adapter depends on; None where it is not said, as of one whose training did not end."""
+    """Return what the trained adapter in *directory* depends on; None if unknown, as when its training did not end."""
     try:
         return codec.decode((directory / _IDENTITY).read_bytes(), Identity)
     except (OSError, codec.Malformed):

@@ -1,4 +1,4 @@
-"""The head of a run while its session lives: run.json, kept up to date, and the claim on the run's directory."""
+"""Head of a run while its session lives: keeps run.json up to date and holds the lock on the run's directory."""
 
 import secrets
 import shutil
@@ -14,61 +14,63 @@ from harness.machine import environment
 from harness.machine.clock import utc_now
 from harness.paths import without_home
 from harness.results import store
+from harness.results.comparison_entry import without_comparison
 from harness.results.records import Bundle, Environment, Record, RunInfo
 from harness.session.settings import Settings
 
 
 @dataclass(slots=True, kw_only=True)
-class Head:
-    """What a run says of itself. Every change is on disk when the call returns."""
+class RunHead:
+    """Facts about a run as a whole. Every change is on disk when the call returns."""
 
     directory: Path
     run: RunInfo
     lock: FileLock
     environment: Environment | None = None
-    before: Bundle | None = None  # the run as it was found, where it is gone on with
+    stored: Bundle | None = None  # a resumed run as it was found
 
     @property
     def _earlier(self) -> tuple[Environment, ...]:
-        """The machines of the sessions before this one."""
-        if self.before is None:
+        """Machines of the sessions that measured into this run before."""
+        if self.stored is None:
             return ()
-        last = (self.before.environment,) if self.before.environment else ()
-        return (*self.before.earlier_environments, *last)
+        last = (self.stored.environment,) if self.stored.environment else ()
+        return (*self.stored.earlier_environments, *last)
 
     def leave(self) -> None:
-        """Give up the directory, with the run as it was found: nothing had to be measured."""
-        if self.before is not None:
-            store.write_run(self.directory, self.before.run, self.before.environment, self.before.earlier_environments)
+        """Release the directory and restore the resumed run as it was found: nothing had to be measured."""
+        if self.stored is not None:
+            store.write_run(self.directory, self.stored.run, self.stored.environment, self.stored.earlier_environments)
         self.lock.release()
 
     def withdraw(self) -> None:
-        """Leave nothing of a run that cannot begin; one that is gone on with stays as it was found."""
-        if self.before is not None:
+        """Delete a run that cannot begin; restore a resumed run as it was found."""
+        if self.stored is not None:
             self.leave()
             return
         self.lock.release()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def look(self, environment: Environment, memory_limit_bytes: int | None) -> None:
-        """Note the machine as it is before the first case, what is wrong with it, and what a worker may use of it."""
+        """Store the machine as it is before the first case, and the memory limit of workers; warn of its problem."""
         self.environment = environment
         self._change(replace(self.run, options=self.run.options | {"worker_memory_limit_bytes": memory_limit_bytes}))
         problem = environment.blas.get("problem")
         self.warn([problem] if problem else [])
 
     def warn(self, warnings: Iterable[str]) -> None:
-        """Add warnings that are to stand on top of every report, each once."""
-        every = tuple(dict.fromkeys([*self.run.warnings, *map(without_home, warnings)]))
-        if every != self.run.warnings:
-            self._change(replace(self.run, warnings=every))
+        """Add warnings, without duplicates; every report shows them at its top."""
+        merged = tuple(dict.fromkeys([*self.run.warnings, *map(without_home, warnings)]))
+        if merged != self.run.warnings:
+            self._change(replace(self.run, warnings=merged))
 
     def take_turn(self, turn: str) -> None:
-        """Note which process is measured now; one that is measured again has only its last place."""
-        self._change(replace(self.run, order=(*(its for its in self.run.order if its != turn), turn)))
+        """Append *turn*, which is measured now, to the run's order; a repeated turn keeps only its last place."""
+        earlier_turns = (earlier for earlier in self.run.order if earlier != turn)
+        self._change(replace(self.run, order=(*earlier_turns, turn)))
 
     def finish(self, records: Sequence[Record]) -> None:
-        """Note the end, how the machine is now, and whether it changed speed; give up the directory."""
+        """Store the end, the state of the machine and any change of its speed; release the directory."""
         self.warn(
             f"the machine's own speed changed during the session: {drift.words}"
             for drift in drifts(self.run.order, records)
@@ -92,45 +94,45 @@ class Head:
         store.write_run(self.directory, self.run, self.environment, self._earlier)
 
 
-def open_head(settings: Settings, command: Sequence[str], *, order_seed: int | None, stored: Bundle | None) -> Head:
-    """Claim the directory of a new run, or of the *stored* one that is gone on with, and write its head.
+def open_head(settings: Settings, command: Sequence[str], *, order_seed: int | None, stored: Bundle | None) -> RunHead:
+    """Lock the directory of a new run, or of the resumed run *stored*, and write its head.
 
     Raises:
         HarnessError: if there is a run of that id, another session is measuring into it, or it cannot be written.
     """
     run = _new(settings, command, order_seed)
     if stored is not None:
-        run = _gone_on_with(stored.run, run)
+        run = _resumed(stored.run, run)
     directory = settings.resume or settings.results_dir / run.id
     lock = store.claim(directory)
     if stored is None and (directory / store.RUN_FILE).exists():
         lock.release()
-        where = f"there is a run {run.id!r} in {settings.results_dir}"
-        raise HarnessError(f"--run-id: {where}; give another id, or go on with it: --resume {run.id}")
-    head = Head(directory=directory, run=run, lock=lock, before=stored)
+        problem = f"there is a run {run.id!r} in {settings.results_dir}"
+        raise HarnessError(f"--run-id: {problem}; give another id, or go on with it: --resume {run.id}")
+    head = RunHead(directory=directory, run=run, lock=lock, stored=stored)
     head.save()
     return head
 
 
-def _gone_on_with(stored: RunInfo, run: RunInfo) -> RunInfo:
-    """The head of *stored* with what is new in *run*. What was said of the run stays said."""
-    elsewhere = () if stored.git == run.git else ("this run was gone on with at another commit",)
-    names = ("models", "lora")
-    every = {name: list(dict.fromkeys([*stored.options.get(name, []), *run.options[name]])) for name in names}
-    options = {name: its for name, its in stored.options.items() if name != "ab"}
+def _resumed(stored: RunInfo, run: RunInfo) -> RunInfo:
+    """Merge *run*, which resumes *stored*, into it. Warnings, models and adapters of the stored run remain."""
+    other_commit = () if stored.git == run.git else ("this run was gone on with at another commit",)
+    merged = {
+        name: list(dict.fromkeys([*stored.options.get(name, []), *run.options[name]])) for name in ("models", "lora")
+    }
     return replace(
         stored,
         finished_at=None,
         git=run.git,
-        paired_with=None,  # what is measured now has no neighbour
-        options=options | run.options | every,
-        warnings=tuple(dict.fromkeys([*stored.warnings, *elsewhere])),
+        paired_with=None,  # no other side is measured in turns with this session
+        options=without_comparison(stored.options) | run.options | merged,
+        warnings=tuple(dict.fromkeys([*stored.warnings, *other_commit])),
         resumed_at=(*stored.resumed_at, run.started_at),
     )
 
 
 def stamp(now: str) -> str:
-    """A time of day, as `utc_now` gives it, the way a run's id begins with it."""
+    """Return a time from `utc_now` in the form with which the id of a run begins."""
     return now.replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
 
 
@@ -143,7 +145,7 @@ def _new(settings: Settings, command: Sequence[str], order_seed: int | None) -> 
         command=tuple(map(without_home, command)),
         profile=settings.profile.name,
         git=environment.git_state(Path.cwd()),
-        # as they were typed: enough to go on with the run
+        # as they were typed: enough to resume the run
         options={
             "models": [without_home(model.name) for model in settings.models],
             "lora": list(map(without_home, settings.adapter_names)),

@@ -1,8 +1,8 @@
-"""Who is measured when: every case's processes, in the order they run. Pure.
+"""Order of a session's turns: one turn for each process of each case.
 
 The machine drifts while a session runs. Cases that take turns share the drift; cases that are measured
-one after the other each get their own. So with several processes a case, every round measures every
-case once, in an order drawn anew from a seed.
+one after the other each get a drift of their own. So with several processes for each case, every round
+measures every case once, in an order that is drawn anew for each round from one seed.
 """
 
 import random
@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.inputs.plans import Case
+from harness.results.turn_id import TurnId
 
-SEED = 42  # chosen; the order that came of it is stored with the run
+SEED = 42  # chosen; the resulting order is stored with the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,8 @@ class Turn:
 
     @property
     def id(self) -> str:
-        """How a run's order names it."""
-        return f"{self.case.id}#{self.number}"
+        """Name of the turn in a run's order."""
+        return str(TurnId(self.case.id, self.number))
 
 
 def one_by_one(cases: Sequence[Case], repeats: int) -> list[Turn]:
@@ -35,26 +36,27 @@ def one_by_one(cases: Sequence[Case], repeats: int) -> list[Turn]:
 def in_rounds(cases: Sequence[Case], repeats: int, seed: int = SEED) -> list[Turn]:
     """List the turns round by round, shuffled within each round.
 
-    In the first round training comes first, since the others use what it leaves. A single round is not
-    shuffled: there is nothing to interleave, and cases end in the order they were asked for.
+    In the first round the training cases come first, because the others use the adapters they leave. A single
+    round is not shuffled: there is nothing to interleave, and cases end in the order they were asked for.
     """
     if repeats == 1:
         return one_by_one(cases, repeats)
     generator = random.Random(seed)  # noqa: S311 - an order, not a secret
     turns = []
     for number in range(1, repeats + 1):
-        its = list(cases)
-        generator.shuffle(its)
+        shuffled = list(cases)
+        generator.shuffle(shuffled)
         if number == 1:
-            its.sort(key=lambda case: case.suite != "training")
-        turns += [Turn(case=case, number=number) for case in its]
+            shuffled.sort(key=lambda case: case.suite != "training")
+        turns += [Turn(case=case, number=number) for case in shuffled]
     return turns
 
 
 def within_pairs(pairs: int, seed: int, case: str) -> list[str]:
-    """For each pair of *case*, AB or BA: which side is measured first. Of two pairs that follow, it is each side once.
+    """Return AB or BA for each pair of *case*: the order in which the two sides are measured.
 
-    Which of them comes first is drawn, so that no rhythm of the machine meets one side more than the other.
+    Of pairs 1 and 2, 3 and 4, and so on, one is AB and the other BA. Chance decides which of the two comes
+    first, so that no rhythm of the machine favors one side.
     """
     generator = random.Random(f"{seed}/{case}")  # noqa: S311 - an order, not a secret
     blocks = [generator.sample(("AB", "BA"), 2) for _ in range((pairs + 1) // 2)]

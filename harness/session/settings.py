@@ -1,8 +1,8 @@
-"""Options to one frozen Settings. The only place with defaults."""
+"""Settings of a session: its options, checked, with defaults for those that were not given."""
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,12 +22,13 @@ DEFAULT_RESULTS_DIR = "results"
 SOURCES = ("auto", "hub", "embedded", "random")
 QUANTIZE = ("none", "8", "4")
 _Default = TypeVar("_Default", str, None)
+_Value = TypeVar("_Value")
 _SIZES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a session was asked for, checked."""
+    """Options of a session, checked and read."""
 
     models: tuple[ModelConfig, ...]
     adapters: tuple[AdapterConfig, ...]
@@ -37,131 +38,177 @@ class Settings:
     source: str
     repeats: int
     cooldown_s: float
-    memory_limit_bytes: int | None  # None: nearly all the machine has
+    memory_limit_bytes: int | None  # None: nearly all of the machine's
     results_dir: Path
-    options: dict[str, Any]  # those that change what is measured, as they were typed, for going on with the run
+    options: dict[str, Any]  # as typed, those that change what is measured; a run that resumes this one reads them
     run_id: str | None
-    resume: Path | None  # the directory of a run to go on with
+    resume: Path | None  # the directory of a run to resume
     report: bool
 
 
-def resolve(
-    *,
-    models: str | None,
-    adapters: str | None,
-    profile: str | None,
-    source: str | None,
-    quantize: str | None = None,
-    dataset: str | None = None,
-    iters: int | None = None,
-    repeats: int | None,
-    cooldown_s: float | None,
-    memory_limit: str | None,
-    results_dir: str,
-    run_id: str | None,
-    resume: Path | None = None,
-    resumed: RunInfo | None = None,
-    report: bool,
-) -> Settings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """Options as they were typed, unchecked. None stands for an option that was not given."""
+
+    models: str | None
+    adapters: str | None
+    profile: str | None
+    source: str | None
+    quantize: str | None = None
+    dataset: str | None = None
+    iters: int | None = None
+    repeats: int | None
+    cooldown_s: float | None
+    memory_limit: str | None
+    results_dir: str
+    run_id: str | None
+    resume: Path | None = None  # the directory of a run to resume
+    resumed: RunInfo | None = None  # the head of that run
+    report: bool
+
+
+def resolve(options: SessionOptions) -> Settings:
     """Check every option and read the files they name.
 
-    None stands for an option that was not given: it is as it was in the run that is gone on with
-    (*resume*, with its head *resumed*), else the default.
+    An option that was not given is as it was in the resumed run, else the default.
 
     Raises:
         HarnessError: naming what is not known, or not possible, and what is.
     """
-    was = _Was(resumed)
-    plan = read_profile((resumed.profile if resumed else DEFAULT_PROFILE) if profile is None else profile)
-    if resumed is not None and plan.name != resumed.profile:
-        problem = f"the run is of the profile {resumed.profile!r}; measure {plan.name!r} as a run of its own"
-        raise BadConfig("--profile", [problem])
-    source = was.text("weights", DEFAULT_SOURCE) if source is None else source
+    stored = _StoredOptions(options.resumed)
+    profile = _profile(options)
+    source = stored.text("weights", DEFAULT_SOURCE) if options.source is None else options.source
     check_source(source)
-    if repeats is not None and repeats < 1:
-        raise BadConfig("--repeats", [f"{repeats} processes a case; give a whole number of 1 or more"])
-    if run_id is not None:
-        check_name("--run-id", run_id)
-    if run_id is not None and resume is not None:
-        raise BadConfig("--run-id", ["a run that is gone on with keeps its name; leave out --run-id or --resume"])
-    if cooldown_s is not None and not 0 <= cooldown_s < math.inf:
-        raise BadConfig("--cooldown", [f"{cooldown_s} seconds; give a number of 0 or more"])
-    quantize = was.options.get("quantize") if quantize is None else quantize
-    quantised = quantization(quantize)
-    dataset = was.options.get("dataset") if dataset is None else dataset
-    iters = was.options.get("iters") if iters is None else iters
-    over = {"dataset": dataset, "iters": iters}
-    if iters is not None and iters < 1:
-        raise BadConfig("--iters", [f"{iters} iterations; give a whole number of 1 or more"])
-    plan = replace(plan, over={name: value for name, value in over.items() if value is not None})
-    usual_adapters = ",".join(plan.lora) or DEFAULT_ADAPTERS
-    adapter_names = _names("--lora", was.text("lora", usual_adapters) if adapters is None else adapters)
-    configs = [read_adapter(name) for name in adapter_names]
-    models_were_named = was.options.get("models_named", True)
-    models = was.text("models", None) if models is None and models_were_named else models
-    model_names, configs = _pair(models, configs)
-    _check_fit(configs, plan, quantize)
-    _check_data(configs, plan)
-    limit = was.options.get("memory_limit_bytes") if memory_limit is None else _bytes("--memory-limit", memory_limit)
+    _check_run(options)
+    quantize = _given(options.quantize, stored.values.get("quantize"))
+    base_quantization = quantization(quantize)
+    overrides = {
+        "dataset": _given(options.dataset, stored.values.get("dataset")),
+        "iters": _given(options.iters, stored.values.get("iters")),
+    }
+    profile = _overridden(profile, overrides)
+    default_adapters = ",".join(profile.lora) or DEFAULT_ADAPTERS
+    adapter_names = _names("--lora", _given(options.adapters, stored.text("lora", default_adapters)))
+    models_were_named = stored.values.get("models_named", True)
+    models = _given(options.models, stored.text("models", None) if models_were_named else None)
+    model_names, adapters = _pair_with_models(models, [read_adapter(name) for name in adapter_names])
+    _check_fit(adapters, profile, quantize)
+    _check_data(adapters, profile)
+    limit = options.memory_limit
     return Settings(
         models=tuple(read_model(name) for name in model_names),
-        adapters=tuple(configs),
+        adapters=tuple(adapters),
         adapter_names=tuple(adapter_names),
-        quantization=quantised,
-        profile=plan,
+        quantization=base_quantization,
+        profile=profile,
         source=source,
-        repeats=repeats or was.options.get("repeats") or plan.repeats,
-        cooldown_s=was.options.get("cooldown_s", plan.cooldown_s) if cooldown_s is None else cooldown_s,
-        memory_limit_bytes=limit,
-        results_dir=Path(results_dir),
-        options={"models_named": models is not None, "quantize": quantize, **over},
-        run_id=run_id,
-        resume=resume,
-        report=report,
+        repeats=options.repeats or stored.values.get("repeats") or profile.repeats,
+        cooldown_s=_given(options.cooldown_s, stored.values.get("cooldown_s", profile.cooldown_s)),
+        memory_limit_bytes=(
+            stored.values.get("memory_limit_bytes") if limit is None else _bytes("--memory-limit", limit)
+        ),
+        results_dir=Path(options.results_dir),
+        options={"models_named": models is not None, "quantize": quantize, **overrides},
+        run_id=options.run_id,
+        resume=options.resume,
+        report=options.report,
     )
 
 
-class _Was:
-    """The options of a run that is gone on with, as they were typed; without one, there are none."""
+class _StoredOptions:
+    """Options of the resumed run, as they were typed; none if no run is resumed."""
 
     def __init__(self, run: RunInfo | None) -> None:
-        self.options = run.options if run else {}
+        self.values = run.options if run else {}
 
     def text(self, name: str, default: _Default) -> str | _Default:
-        """An option as text; a list as names with commas between."""
-        value = self.options.get(name, default)
+        """Return an option as text; a list as names with commas between."""
+        value = self.values.get(name, default)
         return ",".join(value) if isinstance(value, list) else value
 
 
-def _pair(models: str | None, adapters: list[AdapterConfig]) -> tuple[Sequence[str], list[AdapterConfig]]:
-    """The models to measure, and the configs with those they go with: all of them, where models are named.
+def _given(value: _Value | None, fallback: _Value) -> _Value:
+    return fallback if value is None else value
 
-    Where none are, a config that has models of its own brings them, and goes with them alone.
+
+def _profile(options: SessionOptions) -> Profile:
+    """Read the profile: the one given, else that of the resumed run, else the default.
+
+    Raises:
+        HarnessError: if it cannot be read, or is not that of the resumed run.
+    """
+    resumed = options.resumed
+    stored_name = DEFAULT_PROFILE if resumed is None else resumed.profile
+    profile = read_profile(_given(options.profile, stored_name))
+    if resumed is not None and profile.name != resumed.profile:
+        problem = f"the run is of the profile {resumed.profile!r}; measure {profile.name!r} as a run of its own"
+        raise BadConfig("--profile", [problem])
+    return profile
+
+
+def _check_run(options: SessionOptions) -> None:
+    """Check the options about the run as a whole: its repeats, its name and its pauses.
+
+    Raises:
+        HarnessError: naming the first one that is not possible.
+    """
+    if options.repeats is not None and options.repeats < 1:
+        raise BadConfig("--repeats", [f"{options.repeats} processes a case; give a whole number of 1 or more"])
+    if options.run_id is not None:
+        check_name("--run-id", options.run_id)
+        if options.resume is not None:
+            problem = "a run that is gone on with keeps its name; leave out --run-id or --resume"
+            raise BadConfig("--run-id", [problem])
+    if options.cooldown_s is not None and not 0 <= options.cooldown_s < math.inf:
+        raise BadConfig("--cooldown", [f"{options.cooldown_s} seconds; give a number of 0 or more"])
+
+
+def _overridden(profile: Profile, overrides: Mapping[str, Any]) -> Profile:
+    """Apply *overrides* (None: not given) to every training of *profile*.
+
+    Raises:
+        BadConfig: if there would be no iteration.
+    """
+    iters = overrides["iters"]
+    if iters is not None and iters < 1:
+        raise BadConfig("--iters", [f"{iters} iterations; give a whole number of 1 or more"])
+    return replace(profile, over={name: value for name, value in overrides.items() if value is not None})
+
+
+def _pair_with_models(
+    models: str | None, adapters: Sequence[AdapterConfig]
+) -> tuple[Sequence[str], Sequence[AdapterConfig]]:
+    """Return the models to measure, and the adapter configs with the models that each goes with.
+
+    If *models* are named, every config goes with all of them. Otherwise each config goes with the models it lists
+    itself, else with the default, and all of these are measured.
     """
     if models is not None:
-        return _names("--models", models), [replace(its, models=()) for its in adapters]
-    names = [name for its in adapters for name in its.models or (DEFAULT_MODELS,)]
-    return list(dict.fromkeys(names)), [replace(its, models=its.models or (DEFAULT_MODELS,)) for its in adapters]
+        return _names("--models", models), [replace(adapter, models=()) for adapter in adapters]
+    paired = [replace(adapter, models=adapter.models or (DEFAULT_MODELS,)) for adapter in adapters]
+    return list(dict.fromkeys(name for adapter in paired for name in adapter.models)), paired
 
 
 def _check_fit(adapters: Sequence[AdapterConfig], profile: Profile, quantize: str | None) -> None:
-    """Refuse configs that contradict the options or themselves, before anything is fetched.
+    """Reject configs that contradict the options or themselves, before anything is fetched.
 
     Raises:
         BadConfig: naming all of them.
     """
     problems = []
-    for its in adapters:
-        plan, bits = profile.training_of(its), its.quantization and str(its.quantization.bits)
+    for adapter in adapters:
+        plan, bits = profile.training_of(adapter), adapter.quantization and str(adapter.quantization.bits)
         if quantize is not None and bits is not None and bits != quantize:
-            problems.append(f"{its.name} has a base of {bits} bit, --quantize says {quantize}; leave one of them out")
-        if its.kind == "full" and quantize not in {None, "none"}:
             problems.append(
-                f"{its.name} trains the matrices themselves; quantised ones have no gradient: no --quantize"
+                f"{adapter.name} has a base of {bits} bit, --quantize says {quantize}; leave one of them out"
+            )
+        if adapter.kind == "full" and quantize not in {None, "none"}:
+            problems.append(
+                f"{adapter.name} trains the matrices themselves; quantised ones have no gradient: no --quantize"
             )
         if plan.iters < plan.grad_accumulation_steps:
             problems.append(
-                f"{its.name}: {plan.iters} iterations make no update, as gradients are accumulated over "
+                f"{adapter.name}: {plan.iters} iterations make no update, as gradients are accumulated over "
                 f"{plan.grad_accumulation_steps}; give --iters {plan.grad_accumulation_steps} or more"
             )
     if problems:
@@ -169,7 +216,7 @@ def _check_fit(adapters: Sequence[AdapterConfig], profile: Profile, quantize: st
 
 
 def _check_data(adapters: Sequence[AdapterConfig], profile: Profile) -> None:
-    """Refuse data that cannot be read or do not fit the training, but for those that have to be fetched.
+    """Reject datasets that cannot be read or do not fit the training; those that have to be fetched are checked later.
 
     Raises:
         HarnessError: naming what is wrong with the first dataset that is refused.
@@ -189,7 +236,7 @@ def _bytes(option: str, text: str) -> int:
 
 
 def quantization(text: str | None) -> Quantization | None:
-    """What an option for the bits of a weight means.
+    """Return the quantization that a value of --quantize stands for; None for no quantization.
 
     Raises:
         UnknownName: naming those there are.
@@ -200,7 +247,7 @@ def quantization(text: str | None) -> Quantization | None:
 
 
 def check_source(source: str) -> None:
-    """Refuse a weights source that does not exist.
+    """Reject an unknown source of weights.
 
     Raises:
         UnknownName: naming those that do.

@@ -1,7 +1,7 @@
-"""Runs one job in a worker process of its own: starts it, feeds it, reads it, and survives it.
+"""Runs one job in a worker process of its own and reads the answer.
 
-Whatever becomes of the worker, there is an outcome: its last message, or a failure that says how it
-died. The session never imports MLX.
+However the worker ends, there is an outcome: its last message, or a failure that says how it died. The
+session itself never imports MLX.
 """
 
 import math
@@ -26,11 +26,11 @@ from harness.results.records import Status
 from harness.units import format_value
 
 _CHUNK_BYTES = 1 << 16
-_LOOK_S = 0.25  # between two looks at the worker's memory
-_GRACE_S = 10.0  # from a worker's last message, or its closed line, to its end
+_LOOK_S = 0.25  # between two checks of the worker's memory
+_GRACE_S = 10.0  # from a worker's last message, or its closed pipe, to its end
 _LAST_WORDS = 3  # lines of the log in a crash's reason
 _OOM_COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))  # the machine's, and a container's own
-# What a worker inherits on top of the session's environment.
+# Variables that a worker gets on top of the session's environment.
 ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -48,10 +48,10 @@ def run(
     on_progress: Callable[[Progress], None],
     memory_limit_bytes: int | None = None,
 ) -> Message:
-    """Do *job* in a fresh process; give its result, or the failure that took its place.
+    """Do *job* in a fresh process; return its result, or the failure that took its place.
 
-    A worker that takes longer, or uses more memory than its limit (None: no limit), is killed.
-    The log stays if, and only if, the job failed.
+    A worker that exceeds its time or memory limit (None: no memory limit) is killed. The log remains only if
+    the job failed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     oom_kills = _oom_kills()
@@ -65,7 +65,7 @@ def run(
         os.close(writer)
     try:
         watch = _Watch(worker=worker, timeout_s=timeout_s, memory_limit_bytes=memory_limit_bytes)
-        message = _talk(worker, job, reader, watch, on_progress)
+        message = _exchange(worker, job, reader, watch, on_progress)
     except BaseException:  # Ctrl-C above all: a worker must not outlive its session
         _kill(worker)
         raise
@@ -97,13 +97,13 @@ def _start(writer: int, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _python_path() -> str:
-    """The worker finds this very package, wherever the session was started."""
+    """Return a PYTHONPATH on which the worker finds this package, wherever the session was started."""
     return os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @dataclass(slots=True, kw_only=True)
 class _Watch:
-    """The limits of one worker, from now on."""
+    """Time and memory limits of one worker; the time runs from the creation of this object."""
 
     worker: subprocess.Popen[bytes]
     timeout_s: float
@@ -117,11 +117,11 @@ class _Watch:
         self._next_look_s = math.inf if self.memory_limit_bytes is None else now_s
 
     def left_s(self) -> float:
-        """How long nobody needs to look."""
+        """Return the seconds until a limit has to be checked next."""
         return max(0.0, min(self._deadline_s, self._next_look_s) - monotonic_s())
 
     def excess(self) -> Failure | None:
-        """What the worker has too much of."""
+        """Return the limit that the worker has exceeded, as a failure; None if it has exceeded none."""
         now_s = monotonic_s()
         if now_s >= self._deadline_s:
             reason = f"no result within {self.timeout_s:g} s; the worker was killed"
@@ -136,11 +136,11 @@ class _Watch:
         return Failure(status=Status.OOM, reason=f"the worker used {used}, over the limit of {limit}; it was killed")
 
 
-def _talk(
+def _exchange(
     worker: subprocess.Popen[bytes], job: Job, reader: int, watch: _Watch, on_progress: Callable[[Progress], None]
 ) -> Message | None:
-    """Feed the worker its job and read until its last message; None if it dies without one."""
-    assert worker.stdin is not None, "it was asked for"
+    """Send the worker its job and read until its last message; return None if it dies without one."""
+    assert worker.stdin is not None, "the worker is started with a pipe"
     unsent = codec.encode(job) + b"\n"
     pending = b""
     os.set_blocking(worker.stdin.fileno(), False)
@@ -173,7 +173,7 @@ def _talk(
 
 
 def _send_some(line: IO[bytes], unsent: bytes) -> bytes:
-    """Write what the pipe takes now; give the rest, which is nothing once nobody reads it."""
+    """Write as much as the pipe takes now; return the rest, which is empty once nobody reads the pipe."""
     try:
         return unsent[os.write(line.fileno(), unsent) :]
     except BrokenPipeError:
@@ -185,7 +185,7 @@ def _failed(status: Status, reason: str) -> Message:
 
 
 def _ends(worker: subprocess.Popen[bytes]) -> bool:
-    """Give the worker a little while to end by itself; then make sure. False if it had to be killed."""
+    """Wait a little for the worker to end by itself; return False if it had to be killed."""
     try:
         worker.wait(_GRACE_S)
     except subprocess.TimeoutExpired:
@@ -195,37 +195,40 @@ def _ends(worker: subprocess.Popen[bytes]) -> bool:
 
 
 def _kill(worker: subprocess.Popen[bytes]) -> None:
-    """Kill the worker with everything it started."""
+    """Kill the worker and everything it started."""
     with suppress(ProcessLookupError):
         os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
 
 
 def _oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory; 0 where it does not tell."""
-    return sum(_counted(path, "oom_kill") for path in _OOM_COUNTERS)
+    """Return how many processes the kernel has killed for lack of memory; 0 where it does not say."""
+    return sum(_counter(path, "oom_kill") for path in _OOM_COUNTERS)
 
 
-def _counted(path: Path, name: str) -> int:
+def _counter(path: Path, name: str) -> int:
     lines = (system.text(str(path)) or "").splitlines()
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
 
 
 def _post_mortem(returncode: int, log: Path, *, starved: bool) -> Failure:
-    """How a worker died that nobody here killed. *starved*: the kernel has killed for memory meanwhile."""
+    """Describe the death of a worker that was not killed here.
+
+    *starved* says whether the kernel has killed a process for lack of memory since the worker started.
+    """
     status = Status.CRASHED
     if returncode == -signal.SIGKILL and starved:
         status = Status.OOM
-        how = "the system ran out of memory and killed the worker"
+        cause = "the system ran out of memory and killed the worker"
     elif returncode < 0:
         name = signal.Signals(-returncode).name
         hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
-        how = f"the worker was ended by {name}{hint}"
+        cause = f"the worker was ended by {name}{hint}"
     else:
-        how = f"the worker ended with exit code {returncode} and no result"
+        cause = f"the worker ended with exit code {returncode} and no result"
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     words = " | ".join(lines[-_LAST_WORDS:])
-    return Failure(status=status, reason=without_home(f"{how}{': ' + words if words else ''}"))
+    return Failure(status=status, reason=without_home(f"{cause}{': ' + words if words else ''}"))
 
 
 def _keep_or_drop(log: Path, *, failed: bool) -> None:

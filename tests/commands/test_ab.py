@@ -6,8 +6,8 @@ import pytest
 from harness.cli import main
 from harness.commands.ab import measured_text
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
-from harness.session.ab.compare import Outcome
-from harness.session.ab.pairs import Plan
+from harness.session.ab.compare import ComparisonOutcome
+from harness.session.ab.pairs import PairPlan
 from tests.support.command_line import refusal_of
 
 
@@ -22,7 +22,7 @@ def comparison(working_directory, monkeypatch):
         row = GateRow(case="c", metric="m", verdict=asked.verdict, reason="because")
         result = GateResult(baseline="a", candidate="b", design="pairs", rows=(row,))
         runs = tuple(results_dir.iterdir()) * 2
-        return Outcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
+        return ComparisonOutcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
 
     monkeypatch.setattr("harness.session.ab.compare.compare", compare)
     return asked
@@ -40,7 +40,7 @@ def test_a_comparison_exits_with_its_verdict_and_says_where_it_is(comparison, ca
     assert captured.out.startswith("pairs: 3 of c; the verdict is clear\nA: results/")
     assert f"\nverdict: {verdict.value} (exit {code}" in captured.out
     assert comparison.arguments == ["suites", "-k", "a", "--", "b"]
-    assert comparison.plan == Plan(pairs=3, budget_s=None, seed=7)
+    assert comparison.plan == PairPlan(pairs=3, budget_s=None, seed=7)
     assert [arm.text for arm in comparison.arms] == ["same", "env:X=1"]
     assert comparison.results_dir == Path("results")
 

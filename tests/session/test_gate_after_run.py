@@ -4,7 +4,7 @@ from harness.gate.policy_file import read_gate_policy
 from harness.gate.verdicts import GateVerdict
 from harness.results import store
 from harness.results.records import Status
-from harness.session.gate_after_run import Gatekeeper
+from harness.session.gate_after_run import GateAfterRun
 from harness.session.session import Session
 from tests.session.test_session import case_of, options
 from tests.support.fakes import FakeWorkers, SlowedWorkers
@@ -32,7 +32,7 @@ def judge(tmp_path):
     """Measure a baseline, and a candidate with *workers*; judge it."""
     before, _ = measured(tmp_path, FakeWorkers(), "before")
     stored = store.read_run(before.directory)
-    keeper = Gatekeeper(baseline=stored, policy=read_gate_policy(), asked=("before", before.directory))
+    keeper = GateAfterRun(baseline=stored, policy=read_gate_policy(), asked=("before", before.directory))
 
     def judged(workers):
         session, cases = measured(tmp_path, workers, "after")

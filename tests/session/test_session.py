@@ -10,12 +10,13 @@ from harness.inputs.protocol import Failure
 from harness.results import store
 from harness.results.records import Readings, Status
 from harness.session import settings
+from harness.session.ab.remote_turns import RemoteTurns
 from harness.session.session import CaseFailed, Session
 from tests.support.fakes import FakeWorkers
 
 
 def options(tmp_path, **changed):
-    given = {
+    defaults = {
         "models": "tinyllama",
         "adapters": "qv-r8",
         "profile": "smoke",
@@ -27,7 +28,7 @@ def options(tmp_path, **changed):
         "run_id": "run-1",
         "report": True,
     }
-    return settings.resolve(**given | changed)
+    return settings.resolve(settings.SessionOptions(**defaults | changed))
 
 
 def started(tmp_path, workers, *wanted, **changed):
@@ -172,7 +173,7 @@ def test_evaluation_uses_the_adapter_that_was_just_trained(tmp_path):
 
 def test_a_turn_may_take_its_pause_an_adapter_that_is_trained_ahead_and_itself(tmp_path):
     session = Session(settings=options(tmp_path, cooldown_s=3.0), command=[], on_progress=lambda *_: None)
-    assert session.longest_s == 3.0 + 2 * session.settings.profile.timeout_s
+    assert RemoteTurns(session).longest_s == 3.0 + 2 * session.settings.profile.timeout_s
 
 
 def test_an_adapter_that_is_not_there_is_trained_ahead_and_that_is_noted(tmp_path):
@@ -674,10 +675,12 @@ def test_a_run_that_was_killed_after_its_last_case_is_finished_by_going_on_with_
 def test_turns_can_be_taken_ahead_of_whoever_asks_for_samples(tmp_path):
     session = started(tmp_path, FakeWorkers(), "inference/base", "evaluation/base", repeats=2)
     inference, evaluation = (case_of(session, suite, "base") for suite in ("inference", "evaluation"))
-    assert sorted(session.order) == sorted(f"{case.id}#{n}" for case in (inference, evaluation) for n in (1, 2))
-    assert session.take(f"{inference.id}#1") is None
-    assert session.take(f"{inference.id}#2") is None
-    assert session.order == [f"{evaluation.id}#{n}" for n in (1, 2)]
+    assert sorted(RemoteTurns(session).order) == sorted(
+        f"{case.id}#{n}" for case in (inference, evaluation) for n in (1, 2)
+    )
+    assert RemoteTurns(session).take(f"{inference.id}#1") is None
+    assert RemoteTurns(session).take(f"{inference.id}#2") is None
+    assert RemoteTurns(session).order == [f"{evaluation.id}#{n}" for n in (1, 2)]
     assert session.run.order == (f"{inference.id}#1", f"{inference.id}#2")
 
 
@@ -686,9 +689,9 @@ def test_what_is_kept_is_what_is_asked_for_and_stored(tmp_path):
     case = case_of(session, "inference", "base")
     assert session.repeats(case) == 3
     for number in (1, 2):
-        session.take(f"{case.id}#{number}")
-    session.settle({case.id: 1})
-    assert (session.repeats(case), session.order) == (1, [])
+        RemoteTurns(session).take(f"{case.id}#{number}")
+    RemoteTurns(session).settle({case.id: 1})
+    assert (session.repeats(case), RemoteTurns(session).order) == (1, [])
     session.measure(case)
     session.close(case, None)
     (record,) = store.read_run(session.directory).records
@@ -701,10 +704,10 @@ def test_a_case_that_was_lost_keeps_all_it_has_and_ends_with_its_reason(tmp_path
     workers = FakeWorkers()
     session = started(tmp_path, workers, "inference/base", repeats=3)
     case = case_of(session, "inference", "base")
-    assert session.take(f"{case.id}#1") is None
+    assert RemoteTurns(session).take(f"{case.id}#1") is None
     workers._fail["inference"] = [("oom", "too large")]
-    assert session.take(f"{case.id}#2") == "oom: too large"
-    session.settle({case.id: 1})
+    assert RemoteTurns(session).take(f"{case.id}#2") == "oom: too large"
+    RemoteTurns(session).settle({case.id: 1})
     assert session.repeats(case) == 2
     session.measure(case)
     with pytest.raises(CaseFailed, match="too large"):
@@ -714,8 +717,8 @@ def test_a_case_that_was_lost_keeps_all_it_has_and_ends_with_its_reason(tmp_path
 def test_a_case_of_which_nothing_is_kept_has_a_reason(tmp_path):
     session = started(tmp_path, FakeWorkers(), "inference/base", "evaluation/base", repeats=2)
     inference, evaluation = (case_of(session, suite, "base") for suite in ("inference", "evaluation"))
-    session.take(f"{inference.id}#1")
-    session.settle({inference.id: 0})
+    RemoteTurns(session).take(f"{inference.id}#1")
+    RemoteTurns(session).settle({inference.id: 0})
     for case in (inference, evaluation):
         assert session.repeats(case) == 1
         with pytest.raises(CaseFailed, match="before both sides had measured it") as caught:

@@ -7,7 +7,7 @@ from harness.errors import BadConfig, HarnessError, UnknownName
 from harness.inputs.plans import Quantization
 from harness.results.records import RunInfo
 from harness.session import settings
-from harness.session.settings import resolve
+from harness.session.settings import SessionOptions
 
 GIVEN = {
     "models": "smollm2",
@@ -21,6 +21,10 @@ GIVEN = {
     "run_id": None,
     "report": True,
 }
+
+
+def resolve(**options):
+    return settings.resolve(SessionOptions(**options))
 
 
 def test_the_defaults_are_those_that_users_were_promised():

@@ -1,6 +1,6 @@
-"""The two environments of an A/B comparison, as they are typed: `same`, `pip:…`, `git:…`, `env:…`. Pure.
+"""Arms of an A/B comparison: the two environments, as typed (`same`, `pip:…`, `git:…`, `env:…`) and as prepared.
 
-What a text means is decided here, in full, before anything is made of it; `making` makes it.
+A text is read and checked here in full, before anything is prepared; `prepare` does the preparing.
 """
 
 import re
@@ -20,40 +20,40 @@ _REQUIREMENT = "pip: takes names with versions from the package index, as in pip
 _VARIABLE = "env: takes NAME=VALUE[,NAME=VALUE]; a name is of letters, digits and _, and a value holds no comma"
 _REVISION = "git: takes a branch, a tag or a commit, as in git:HEAD~1"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_GOES_ON = tuple("<>=!~")  # what follows a comma inside one requirement
+_CONTINUES = tuple("<>=!~")  # characters that follow a comma inside one requirement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Same:
-    """The environment here, as it is."""
+    """The current environment, unchanged."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packages:
-    """Versions of packages. *requirements* are normalised and sorted, so that equal wishes are equal."""
+    """Versions of packages. *requirements* are normalized and sorted, so that equal sets compare equal."""
 
     text: str
     requirements: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The packages, without their versions."""
-        return tuple(canonicalize_name(Requirement(its).name) for its in self.requirements)
+        """Names of the packages."""
+        return tuple(canonicalize_name(Requirement(requirement).name) for requirement in self.requirements)
 
     def unmet(self, versions: Mapping[str, str]) -> list[str]:
-        """What of *versions* (by name; without what is not installed) is not as required."""
+        """Return the packages that are missing from *versions* (installed version by name) or not as required there."""
         return [
             f"{name} {versions[name]}" if name in versions else f"no {name}"
-            for name, its in zip(self.names, map(Requirement, self.requirements), strict=True)
-            if name not in versions or not its.specifier.contains(versions[name], prereleases=True)
+            for name, requirement in zip(self.names, map(Requirement, self.requirements), strict=True)
+            if name not in versions or not requirement.specifier.contains(versions[name], prereleases=True)
         ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """The code of a commit of the repository here; *revision* as typed, not looked up yet."""
+    """Code of a commit of the current repository; *revision* is as typed and may not exist."""
 
     text: str
     revision: str
@@ -61,20 +61,20 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variables:
-    """Environment variables on top of those that are set."""
+    """Environment variables on top of those already set."""
 
     text: str
     variables: Mapping[str, str]
 
 
-Spec = Same | Packages | Revision | Variables
+ArmSpec = Same | Packages | Revision | Variables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
+class PreparedArm:
     """An environment that is ready to be measured: `python -m pytest` with *python* in *directory*.
 
-    *variables* come on top of the environment of whoever starts it. *facts* is what a stored run says of it.
+    *variables* are added to the environment of the process that starts it. *facts* are stored with the run.
     """
 
     text: str
@@ -84,16 +84,16 @@ class Arm:
     facts: Mapping[str, Any]
 
 
-def parse(text: str) -> Spec:
-    """Read one environment as it is typed.
+def parse(text: str) -> ArmSpec:
+    """Read one environment as typed.
 
     Raises:
-        BadArm: if it is of no known form, or something in it is not what that form takes.
+        BadArm: if its form is unknown, or it contains something that the form does not accept.
     """
     if text == "same":
         return Same(text=text)
     kind, _, rest = text.partition(":")
-    forms: dict[str, Callable[[str, str], Spec]] = {"pip": _packages, "git": _revision, "env": _variables}
+    forms: dict[str, Callable[[str, str], ArmSpec]] = {"pip": _packages, "git": _revision, "env": _variables}
     if (read := forms.get(kind)) is None:
         raise BadArm(f"environment {text!r}: unknown form; write {_FORMS}")
     if not rest.strip():
@@ -102,43 +102,48 @@ def parse(text: str) -> Spec:
 
 
 def _packages(text: str, rest: str) -> Packages:
-    return Packages(text=text, requirements=tuple(sorted(_requirement(text, its) for its in _split(rest))))
+    return Packages(text=text, requirements=tuple(sorted(_requirement(text, part) for part in _split(rest))))
 
 
 def _split(rest: str) -> Sequence[str]:
-    """The requirements between commas; a comma before an operator or inside brackets belongs to one of them."""
-    whole: list[str] = []
+    """Split at commas, except before an operator and inside brackets, where a comma is part of the requirement."""
+    requirements: list[str] = []
     for piece in map(str.strip, rest.split(",")):
-        if whole and (piece.startswith(_GOES_ON) or whole[-1].count("[") > whole[-1].count("]")):
-            whole[-1] += f",{piece}"
+        in_brackets = requirements and requirements[-1].count("[") > requirements[-1].count("]")
+        if requirements and (in_brackets or piece.startswith(_CONTINUES)):
+            requirements[-1] += f",{piece}"
         else:
-            whole.append(piece)
-    return whole
+            requirements.append(piece)
+    return requirements
 
 
 def _requirement(text: str, written: str) -> str:
-    """One requirement, normalised."""
-    where = f"environment {text!r}: {written!r}"
+    """Normalize one requirement.
+
+    Raises:
+        BadArm: if it is anything but a package with versions.
+    """
+    subject = f"environment {text!r}: {written!r}"
     if written.startswith("-"):
-        raise BadArm(f"{where} is an option of pip; {_REQUIREMENT}; options belong into pip's configuration")
+        raise BadArm(f"{subject} is an option of pip; {_REQUIREMENT}; options belong into pip's configuration")
     try:
         requirement = Requirement(written)
     except InvalidRequirement as error:
         reason = str(error).partition("\n")[0]
-        raise BadArm(f"{where} is no requirement ({reason}); {_REQUIREMENT}") from error
+        raise BadArm(f"{subject} is no requirement ({reason}); {_REQUIREMENT}") from error
     if requirement.url is not None:
-        raise BadArm(f"{where} is a direct reference; {_REQUIREMENT}; for code of a repository write git:REV")
+        raise BadArm(f"{subject} is a direct reference; {_REQUIREMENT}; for code of a repository write git:REV")
     if requirement.marker is not None:
-        raise BadArm(f"{where} has a condition, which pip may drop without a word; {_REQUIREMENT}")
+        raise BadArm(f"{subject} has a condition, which pip may drop without a word; {_REQUIREMENT}")
     name = canonicalize_name(requirement.name)
     if name == "tunebench":
-        raise BadArm(f"{where} is what measures; {_REQUIREMENT}; to compare its own revisions write git:REV")
+        raise BadArm(f"{subject} is what measures; {_REQUIREMENT}; to compare its own revisions write git:REV")
     extras = f"[{','.join(sorted(map(canonicalize_name, requirement.extras)))}]" if requirement.extras else ""
     return f"{name}{extras}{requirement.specifier}"
 
 
 def _revision(text: str, rest: str) -> Revision:
-    if rest.startswith("-") or any(its.isspace() for its in rest):
+    if rest.startswith("-") or any(character.isspace() for character in rest):
         raise BadArm(f"environment {text!r}: {rest!r} is no revision; {_REVISION}")
     return Revision(text=text, revision=rest)
 

@@ -1,4 +1,4 @@
-"""How this very tunebench is installed, so that another environment can be given the same one.
+"""Installation of the running tunebench, described so that pip can repeat it in another environment.
 
 Source: PEP 610 for direct_url.json, which pip leaves beside a package that did not come from an index.
 """
@@ -20,30 +20,31 @@ _CUDA = ("mlx-cuda", "mlx-cuda-12", "mlx-cuda-13")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """What pip is told to install, and the *state* of what it comes from, which that does not say."""
+    """Arguments for pip install, and the *state* of the code they refer to, which may change under equal arguments."""
 
     words: tuple[str, ...]
     state: str
 
 
-def ours() -> Installation:
-    """The installation of the package that is running.
+def current_installation() -> Installation:
+    """Return the installation of the running package.
 
-    A checkout is installed editable, however it was found: what is measured there is then what runs here. With MLX
-    for NVIDIA goes the extra that brings it, or another device would be measured.
+    A checkout is installed as editable, however it was installed here, so that both environments measure with the
+    same code. If MLX for NVIDIA is installed here, the extra that installs it is requested too; otherwise another
+    device would be measured.
 
     Raises:
-        BadArm: if it came from a directory that holds other code by now.
+        BadArm: if the package came from a directory that now holds other code.
     """
     name = f"tunebench{_extra()}"
     root = _PACKAGE.parent
     if (root / "pyproject.toml").is_file():
         return Installation(words=("--editable", f"{root}{_extra()}"), state=_sha256(root / "pyproject.toml"))
-    its = importlib.metadata.distribution("tunebench")
-    written = its.read_text("direct_url.json")
-    if written is None:
-        return Installation(words=(f"{name}=={its.version}",), state="")
-    origin: dict[str, Any] = codec.decode(written.encode(), dict[str, Any])
+    distribution = importlib.metadata.distribution("tunebench")
+    direct_url = distribution.read_text("direct_url.json")
+    if direct_url is None:
+        return Installation(words=(f"{name}=={distribution.version}",), state="")
+    origin: dict[str, Any] = codec.decode(direct_url.encode(), dict[str, Any])
     return Installation(words=(f"{name} @ {_reference(origin)}",), state=_state(origin))
 
 
@@ -53,20 +54,24 @@ def _extra() -> str:
 
 
 def _reference(origin: dict[str, Any]) -> str:
-    """The URL that names the same code once more: of a repository the commit, not the branch."""
+    """Return a URL of the same code; for a repository it names the commit, not the branch."""
     part = f"#subdirectory={origin['subdirectory']}" if "subdirectory" in origin else ""
     if "vcs_info" in origin:
-        its = origin["vcs_info"]
-        return f"{its['vcs']}+{origin['url']}@{its['commit_id']}{part}"
+        repository = origin["vcs_info"]
+        return f"{repository['vcs']}+{origin['url']}@{repository['commit_id']}{part}"
     return f"{origin['url']}{part}"
 
 
 def _state(origin: dict[str, Any]) -> str:
-    """The code, where it came from a directory, which may hold another by now."""
+    """Return a hash of the code if it was installed from a directory, whose contents may change; else nothing.
+
+    Raises:
+        BadArm: if the directory now holds other code.
+    """
     if "dir_info" not in origin:
         return ""
     directory = Path(unquote(urlsplit(origin["url"]).path))
-    if (code := _code(_PACKAGE)) != _code(directory / _PACKAGE.name):
+    if (code := _code_sha256(_PACKAGE)) != _code_sha256(directory / _PACKAGE.name):
         raise BadArm(
             f"pip: tunebench was installed from {directory}, which holds other code by now; both environments are to "
             f"measure with the code that runs here: install it again (python -m pip install {directory})"
@@ -74,8 +79,8 @@ def _state(origin: dict[str, Any]) -> str:
     return code
 
 
-def _code(package: Path) -> str:
-    """SHA-256 over the modules of *package*, without the data that a wheel brings in it."""
+def _code_sha256(package: Path) -> str:
+    """Return a SHA-256 over the modules of *package*, without the data that a wheel bundles."""
     files = sorted(path.relative_to(package) for path in package.rglob("*.py"))
     names = [path for path in files if path.parts[0] != "bundled"]
     listing = "".join(f"{path.as_posix()} {_sha256(package / path)}\n" for path in names)

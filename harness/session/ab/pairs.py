@@ -1,6 +1,6 @@
-"""The order in which two sides are measured, pair by pair, and when it is enough.
+"""Measures two sides pair by pair: decides whose turn it is, keeps count, and stops once the verdict is clear.
 
-Says whose turn it is and keeps count; what the sides measured is read and judged by whoever is asked at a look.
+The samples themselves are read and judged by the caller, through the callback `look`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,25 +10,26 @@ from typing import Protocol
 from harness.gate import looks
 from harness.gate.verdicts import GateResult, GateVerdict
 from harness.machine.clock import monotonic_s
+from harness.results.turn_id import TurnId
 from harness.session import schedule
 
 INTERRUPTED = "interrupted"
 
 
-class Side(Protocol):
-    """What takes turns."""
+class PairSide(Protocol):
+    """One of the two sides that take turns."""
 
     @property
     def name(self) -> str:
-        """A or B."""
+        """Either A or B."""
 
-    def take(self, turn: str) -> str | None:
-        """Measure one process, CASE#NUMBER; give why its case takes no more turns."""
+    def take(self, turn_id: str) -> str | None:
+        """Measure one process, CASE#NUMBER; return why its case ended, or None if it continues."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How much is measured at most: *pairs* of each case, and none begins after *budget_s* seconds (None: no limit)."""
+class PairPlan:
+    """Upper limits of a comparison: *pairs* of each case; none begins after *budget_s* seconds (None: no limit)."""
 
     pairs: int
     budget_s: float | None
@@ -36,19 +37,19 @@ class Plan:
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """After how many pairs the verdict is asked for."""
+        """Numbers of pairs after which a verdict is asked for."""
         return looks.of(self.pairs)
 
 
 @dataclass(slots=True, kw_only=True)
-class Course:
-    """What became of a plan so far, by case."""
+class PairProgress:
+    """Progress of a comparison so far, by case."""
 
-    pairs: dict[str, int] = field(default_factory=dict)  # of which both members were measured
-    orders: dict[str, list[str]] = field(default_factory=dict)  # of every pair that began: AB or BA
-    lost: dict[str, str] = field(default_factory=dict)  # why a case takes no more turns
-    looked: list[int] = field(default_factory=list)  # after how many pairs
-    ended: str = INTERRUPTED  # why: so it stays if nothing else comes first
+    pairs: dict[str, int] = field(default_factory=dict)  # whose two members were both measured
+    orders: dict[str, list[str]] = field(default_factory=dict)  # AB or BA, for every pair that began
+    lost: dict[str, str] = field(default_factory=dict)  # why a case ended early
+    looked: list[int] = field(default_factory=list)  # numbers of pairs after which a verdict was asked for
+    ended: str = INTERRUPTED  # the reason; this one remains if no other is set first
 
     @property
     def measured(self) -> bool:
@@ -57,71 +58,77 @@ class Course:
 
     @property
     def open(self) -> dict[str, int]:
-        """The pairs of the cases that go on."""
+        """Measured pairs of the cases that continue."""
         return {case: pairs for case, pairs in self.pairs.items() if case not in self.lost}
 
 
 def measure(
-    course: Course,
-    plan: Plan,
-    sides: tuple[Side, Side],
+    progress: PairProgress,
+    plan: PairPlan,
+    sides: tuple[PairSide, PairSide],
     turns: Sequence[str],
     *,
     look: Callable[[Mapping[str, int]], GateResult],
     say: Callable[[str], None],
     now_s: Callable[[], float] = monotonic_s,
 ) -> None:
-    """Let the sides take *turns* (CASE#NUMBER, round by round) one after the other; note all of it in *course*.
+    """Have both sides take *turns* (each CASE#NUMBER, round by round); keep *progress* up to date.
+
+    *look* judges the given numbers of pairs by case.
 
     Raises:
-        HarnessError: of a side that cannot go on.
+        HarnessError: if a side cannot continue.
     """
     start_s = now_s()
-    cases = dict.fromkeys(turn.rpartition("#")[0] for turn in turns)
-    course.pairs = dict.fromkeys(cases, 0)
-    course.orders = {case: [] for case in cases}
+    turn_ids = [TurnId.parse(turn) for turn in turns]
+    cases = dict.fromkeys(turn.case for turn in turn_ids)
+    progress.pairs = dict.fromkeys(cases, 0)
+    progress.orders = {case: [] for case in cases}
     orders = {case: schedule.within_pairs(plan.pairs, plan.seed, case) for case in cases}
-    rounds = [[turn for turn in turns if turn.endswith(f"#{number}")] for number in range(1, plan.pairs + 1)]
-    for number, its in enumerate(rounds, start=1):
-        for turn in its:
-            case = turn.rpartition("#")[0]
-            if case in course.lost:
+    for number in range(1, plan.pairs + 1):
+        for turn in turn_ids:
+            case = turn.case
+            if turn.number != number:
+                continue
+            if case in progress.lost:
                 continue
             if plan.budget_s is not None and now_s() - start_s >= plan.budget_s:
-                course.ended = f"the budget of {plan.budget_s:g} s is spent"
+                progress.ended = f"the budget of {plan.budget_s:g} s is spent"
                 return
-            course.orders[case].append(orders[case][number - 1])
-            words = _pair(course, sides, turn, now_s)
-            say(f"pair {number} of {plan.pairs}  {case}  {words}")
-        if not course.open:
-            course.ended = "no case is left"
+            progress.orders[case].append(orders[case][number - 1])
+            durations = _measure_pair(progress, sides, turn, now_s)
+            say(f"pair {number} of {plan.pairs}  {case}  {durations}")
+        if not progress.open:
+            progress.ended = "no case is left"
             return
         if number in plan.looks:
-            result = look(course.open)
-            course.looked.append(number)
-            say(f"look after pair {number}: {_words(result)}")
+            result = look(progress.open)
+            progress.looked.append(number)
+            say(f"look after pair {number}: {_look_summary(result)}")
             if looks.clear(result) and number < plan.pairs:
-                course.ended = "the verdict is clear"
+                progress.ended = "the verdict is clear"
                 return
-    course.ended = f"all {plan.pairs} pairs are measured"
+    progress.ended = f"all {plan.pairs} pairs are measured"
 
 
-def _pair(course: Course, sides: tuple[Side, Side], turn: str, now_s: Callable[[], float]) -> str:
-    """Let both sides take *turn*, unless the first one loses the case over it; say how long each took."""
-    case = turn.rpartition("#")[0]
+def _measure_pair(
+    progress: PairProgress, sides: tuple[PairSide, PairSide], turn: TurnId, now_s: Callable[[], float]
+) -> str:
+    """Have both sides take *turn*, the second only if the first did not lose the case; return their durations."""
+    case = turn.case
     by_name = {side.name: side for side in sides}
-    said = []
-    for name in course.orders[case][-1]:
+    durations = []
+    for name in progress.orders[case][-1]:
         start_s = now_s()
-        lost = by_name[name].take(turn)
-        said.append(f"{name} {now_s() - start_s:.1f} s")
+        lost = by_name[name].take(str(turn))
+        durations.append(f"{name} {now_s() - start_s:.1f} s")
         if lost is not None:
-            course.lost[case] = f"{name}: {lost}"
-            return f"{', '.join(said)}  {lost}"
-    course.pairs[case] += 1
-    return ", ".join(said)
+            progress.lost[case] = f"{name}: {lost}"
+            return f"{', '.join(durations)}  {lost}"
+    progress.pairs[case] += 1
+    return ", ".join(durations)
 
 
-def _words(result: GateResult) -> str:
+def _look_summary(result: GateResult) -> str:
     undecided = sum(row.verdict is GateVerdict.INCONCLUSIVE for row in result.rows)
     return f"{result.verdict.value}, {undecided} of {len(result.rows)} metrics undecided"

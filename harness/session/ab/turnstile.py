@@ -1,9 +1,9 @@
-"""Where a session waits for leave before each process it measures, so that two sessions can take turns.
+"""Turnstile of a session: it waits for permission before each process it measures, so that two sessions can alternate.
 
-Two pipes, a line of JSON each way: the session says once which turns it has to take, then gets leave for one of
-them, says how it ended, and so on, until it is told how much to keep; what takes long before that it says as it begins.
-An end that is gone is told as such: nobody waits for it, and what is done on its behalf is broken off. Knows nothing of
-what is measured, or of why somebody wants to have it in this order.
+The session and its leader talk over two pipes, one JSON value per line. The session first announces each slow step of
+its preparation, then lists its turns. After that the leader permits one turn at a time and the session reports how it
+ended, until the leader says how many samples to keep. If one end disappears, the other does not wait for it, and a turn
+that runs on its behalf is interrupted. Nothing here depends on what is measured, or on the reason for the order.
 """
 
 import os
@@ -22,29 +22,29 @@ from harness.errors import BadConfig, HarnessError
 from harness.results import codec
 
 OPTION = "--turnstile"
-_AGAIN_S = 1.0  # from one interruption to the next, should the first have come too early
+_AGAIN_S = 1.0  # between interruptions, in case the first came too early to have an effect
 
 
-class Gone(HarnessError):
-    """The other end has closed its line, or speaks another language."""
+class PeerGone(HarnessError):
+    """The other end has closed its pipe, or sends anything but the messages below."""
 
 
-class Silent(Gone):
-    """The other end has its line and says nothing."""
+class PeerSilent(PeerGone):
+    """The other end keeps its pipe open and sends nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doing:
-    """Something begins that may take minutes and measures nothing."""
+class PreparationStep:
+    """A step of the preparation begins; it may take minutes."""
 
     what: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The session has its weights and has seen the machine. *order*: its turns, each as CASE#NUMBER.
+    """The session can measure. *order* lists its turns, each as CASE#NUMBER.
 
-    A turn ends within *longest_s* seconds, or what it does is ended.
+    A turn ends within *longest_s* seconds, if necessary because its worker is killed.
     """
 
     order: tuple[str, ...]
@@ -53,7 +53,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leave:
-    """Take this turn; *turn* None: take no more, and keep the first so many processes of each case."""
+    """Permission to take *turn*; None: take no more turns, and of each case keep the first *keep* samples."""
 
     turn: str | None
     keep: dict[str, int] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A turn is over. *lost* says why its case takes no more turns; None if it does."""
+    """A turn is over. *lost* says why its case ended; None if it continues."""
 
     turn: str
     lost: str | None
@@ -71,69 +71,69 @@ _T = TypeVar("_T", Ready, Leave, Ended)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One end of the two pipes. Nothing is read ahead, so whether there is a word to read is seen on the pipe."""
+class TurnstileConnection:
+    """One end of the two pipes. Nothing is read ahead, so `select` sees whether there is a message to read."""
 
     reader: FileIO
     writer: FileIO
 
     @classmethod
-    def of(cls, reader: int, writer: int) -> Self:
+    def from_descriptors(cls, reader: int, writer: int) -> Self:
         """Take over two file descriptors; no other program inherits them."""
         for descriptor in (reader, writer):
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - the system's own call
         return cls(FileIO(reader, "r"), FileIO(writer, "w"))
 
-    def send(self, value: Doing | Ready | Leave | Ended) -> None:
-        """Write one line.
+    def send(self, value: PreparationStep | Ready | Leave | Ended) -> None:
+        """Send one message.
 
         Raises:
-            Gone: if nobody can read it.
+            PeerGone: if nobody can read it.
         """
         try:
             self.writer.write(codec.encode(value) + b"\n")
         except BrokenPipeError:
-            raise Gone("the other end of the turnstile is gone") from None
+            raise PeerGone("the other end of the turnstile is gone") from None
 
-    def hear(self, kind: type[_T], within_s: float) -> _T | Doing:
-        """Wait so long for a word of this *kind*, or for what the other end is doing first.
+    def hear(self, kind: type[_T], within_s: float) -> _T | PreparationStep:
+        """Wait up to *within_s* seconds for a message of type *kind*, or for a step that the other end does first.
 
         Raises:
-            Silent: if none comes.
-            Gone: if none can come any more, or it is neither.
+            PeerSilent: if none comes in time.
+            PeerGone: if none can come any more, or the message is neither.
         """
         if not select.select([self.reader], [], [], within_s)[0]:
-            raise Silent(f"said nothing for {within_s:g} s")
+            raise PeerSilent(f"said nothing for {within_s:g} s")
         line = self._line()
         with suppress(codec.Malformed):
-            return codec.decode(line, Doing)
+            return codec.decode(line, PreparationStep)
         return _read(line, kind)
 
     def receive(self, kind: type[_T]) -> _T:
-        """Wait for one line.
+        """Wait without limit for a message of type *kind*.
 
         Raises:
-            Gone: if none comes any more, or it is not of this *kind*.
+            PeerGone: if none can come any more, or the message is of another type.
         """
         return _read(self._line(), kind)
 
     def _line(self) -> bytes:
         line = self.reader.readline()
         if not line.endswith(b"\n"):
-            raise Gone("the other end of the turnstile is gone")
+            raise PeerGone("the other end of the turnstile is gone")
         return line
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Interrupt what runs inside, as Ctrl-C does, should the other end go, or say anything, meanwhile.
+        """Interrupt the block inside, as Ctrl-C does, if the other end closes its pipe or sends anything.
 
-        It has nothing to say then but that it breaks this off.
+        A message that arrives while a turn runs can only mean that the turn is to be broken off.
         """
         ended, ends = os.pipe()
         main, reader = threading.get_ident(), self.reader.fileno()
 
         def watch() -> None:
-            with suppress(OSError):  # an interrupt in the clearing up below may close what is watched
+            with suppress(OSError):  # an interrupt during the cleanup below may close the watched pipe
                 while ended not in select.select([reader, ended], [], [])[0]:
                     signal.pthread_kill(main, signal.SIGINT)
                     select.select([ended], [], [], _AGAIN_S)
@@ -148,7 +148,7 @@ class Line:
             os.close(ended)
 
     def close(self) -> None:
-        """Let the other end see that this one is gone."""
+        """Close both pipes, which tells the other end that this one is gone."""
         self.reader.close()
         self.writer.close()
 
@@ -157,23 +157,25 @@ def _read(line: bytes, kind: type[_T]) -> _T:
     try:
         return codec.decode(line, kind)
     except codec.Malformed as error:
-        raise Gone(f"the other end of the turnstile said {line[:80]!r}; a {kind.__name__} is due ({error})") from None
+        raise PeerGone(
+            f"the other end of the turnstile said {line[:80]!r}; a {kind.__name__} is due ({error})"
+        ) from None
 
 
-def inherited(text: str) -> Line:
-    """Take over the line that the option names: READER,WRITER, two open pipes.
+def inherited(text: str) -> TurnstileConnection:
+    """Take over the two open pipes that the option names: READER,WRITER.
 
-    Interruptions are heard from then on, also where they were ignored, as in the background of a script: the line is
-    what sends them.
+    SIGINT has an effect from then on, even if it was ignored as in the background of a script, because `watched`
+    sends it.
 
     Raises:
-        BadConfig: if it does not.
+        BadConfig: if *text* does not name two open pipes.
     """
     match = re.fullmatch(r"([0-9]+),([0-9]+)", text)
     if match and _is_pipe(int(match[1])) and _is_pipe(int(match[2])):
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return Line.of(int(match[1]), int(match[2]))
+        return TurnstileConnection.from_descriptors(int(match[1]), int(match[2]))
     raise BadConfig(OPTION, [f"{text!r} are not two pipes; leave it out: only `tunebench ab` has a use for it"])
 
 
@@ -184,47 +186,49 @@ def _is_pipe(descriptor: int) -> bool:
         return False
 
 
-class Measuring(Protocol):
-    """What passes the turnstile."""
+class TurnRunner(Protocol):
+    """Runs the turns of a session when it is told to."""
 
     @property
     def order(self) -> Sequence[str]:
-        """The turns still to be taken."""
+        """Turns that are still to be run, each as CASE#NUMBER."""
 
     @property
     def longest_s(self) -> float:
-        """Seconds after which a turn has ended, one way or another."""
+        """Seconds after which a turn has ended in any case."""
 
-    def take(self, turn: str) -> str | None:
-        """Take one of them; give why its case takes no more."""
+    def take(self, turn_id: str) -> str | None:
+        """Run this turn; return why its case ended, or None if it continues."""
 
     def settle(self, keep: Mapping[str, int]) -> None:
-        """Take no more, and keep so many processes of each case."""
+        """Run no more turns; of each case keep the first *keep* samples."""
 
 
-def follow(session: Measuring, line: Line) -> None:
-    """Take the turns there is leave for, until there is none any more.
+def follow(turns: TurnRunner, connection: TurnstileConnection) -> None:
+    """Run the turns that the other end permits, until it permits no more.
 
     Raises:
-        Gone: if the other end is.
+        PeerGone: if the other end is gone.
     """
-    line.send(Ready(order=tuple(session.order), longest_s=session.longest_s))
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # while it waits there is nothing to break off
+    connection.send(Ready(order=tuple(turns.order), longest_s=turns.longest_s))
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # while it waits there is nothing to break off
     try:
-        while (leave := line.receive(Leave)).turn is not None:
-            with suppress(KeyboardInterrupt):  # the other end has broken this turn off, and says next how much to keep
-                with line.watched():
-                    lost = _breakable(session, leave.turn)
-                line.send(Ended(turn=leave.turn, lost=lost))
+        while (leave := connection.receive(Leave)).turn is not None:
+            with suppress(
+                KeyboardInterrupt
+            ):  # the other end broke this turn off; its next message says how much to keep
+                with connection.watched():
+                    lost = _take_interruptibly(turns, leave.turn)
+                connection.send(Ended(turn=leave.turn, lost=lost))
     finally:
-        signal.signal(signal.SIGINT, before)
-    session.settle(leave.keep)
+        signal.signal(signal.SIGINT, handler)
+    turns.settle(leave.keep)
 
 
-def _breakable(session: Measuring, turn: str) -> str | None:
-    """Take a turn that an interruption breaks off; what is said on the line is not lost over one."""
+def _take_interruptibly(turns: TurnRunner, turn_id: str) -> str | None:
+    """Run a turn during which SIGINT has an effect; outside of it no message on the pipes can be interrupted."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return session.take(turn)
+        return turns.take(turn_id)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

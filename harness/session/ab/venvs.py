@@ -1,6 +1,6 @@
-"""Virtual environments with chosen packages, in the cache: the one door to `venv` and to installing with pip.
+"""Virtual environments with chosen packages, kept in the cache; the only module that runs `venv` and `pip install`.
 
-An environment cannot be moved, so it is made where it stays; it counts once its last file, a mark, is there.
+An environment cannot be moved, so it is made where it stays; a marker file, written last, says that it is complete.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from harness.errors import BadArm, Unwritable
 from harness.machine import programs
 from harness.paths import cache_dir, without_home
 from harness.session.ab.arms import Packages
-from harness.session.ab.installation import Installation, ours
+from harness.session.ab.installation import Installation, current_installation
 
 _COMPLETE = "tunebench-complete"
 _ALWAYS = ("mlx", "mlx-lm")
-# They would have pip put packages elsewhere, or take those elsewhere for installed.
+# They would make pip install packages elsewhere, or count packages elsewhere as installed.
 _UNSET = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
-_ASK = """
+_VERSIONS_SCRIPT = """
 import importlib.metadata, sys
 for name in sys.argv[1:]:
     try:
@@ -36,55 +36,53 @@ for name in sys.argv[1:]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Venv:
-    """A complete environment: its interpreter, and the versions in it of what was asked for and of MLX."""
+    """A complete environment: its interpreter, and the versions of the requested packages and of MLX in it."""
 
     python: Path
     versions: Mapping[str, str]
 
 
-def venv(wanted: Packages, *, say: Callable[[str], None]) -> Venv:
-    """Give an environment with tunebench and *wanted*: one made before for the same wish, or a new one.
+def venv(spec: Packages, *, say: Callable[[str], None]) -> Venv:
+    """Return an environment with tunebench and the packages of *spec*; reuse one made for equal requirements.
 
-    Packages that the wish does not pin are the newest of when it was made.
+    Packages that *spec* does not pin have the newest version of the time when the environment was made.
 
     Raises:
-        BadArm: if pip finds no versions that go together, or others than wanted would be measured.
+        BadArm: if pip finds no compatible versions, or versions that do not satisfy *spec* would be measured.
         Unwritable: if the cache cannot hold it.
     """
-    tunebench = ours()
-    directory = cache_dir().absolute() / "venvs" / _key(wanted.requirements, tunebench)
+    tunebench = current_installation()
+    directory = cache_dir().absolute() / "venvs" / _key(spec.requirements, tunebench)
     python = directory / "bin" / "python"
-    names = sorted({*_ALWAYS, *wanted.names})
+    names = sorted({*_ALWAYS, *spec.names})
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(directory.with_name(f"{directory.name}.lock")):
             versions = _versions(python, names) if (directory / _COMPLETE).is_file() else None
             if versions is None:
-                say(
-                    f"{wanted.text}: making a virtual environment in {without_home(str(directory))}; this takes minutes"
-                )
-                _make(directory, [*tunebench.words, *wanted.requirements], wanted.text)
+                say(f"{spec.text}: making a virtual environment in {without_home(str(directory))}; this takes minutes")
+                _make(directory, [*tunebench.words, *spec.requirements], spec.text)
                 versions = _versions(python, names) or {}
     except OSError as error:
         remedy = "set TUNEBENCH_CACHE to a directory that can be written and has room"
         raise Unwritable(f"{directory}: {error.strerror or error}; {remedy}") from error
-    if unmet := wanted.unmet(versions):
+    if unmet := spec.unmet(versions):
         raise BadArm(
-            f"environment {wanted.text!r}: python -m pytest would measure {', '.join(unmet)}; accepted is what was "
+            f"environment {spec.text!r}: python -m pytest would measure {', '.join(unmet)}; accepted is what was "
             f"asked for: leave other copies out of PYTHONPATH and the current directory, or delete {directory}"
         )
     return Venv(python=python, versions=versions)
 
 
 def _key(requirements: Sequence[str], tunebench: Installation) -> str:
-    """A name for all that decides what is in an environment, but the state of the package index."""
+    """Return a name made of everything that decides an environment's contents, except the state of the index."""
     interpreter = (sys.version, sys.base_prefix, sysconfig.get_platform())
     parts = [*interpreter, *tunebench.words, tunebench.state, *requirements]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _make(directory: Path, words: Sequence[str], text: str) -> None:
-    """Make the environment anew; whatever ends this early leaves nothing behind that looks complete."""
+    """Make the environment from scratch; if this is cut short, nothing remains that looks complete."""
     shutil.rmtree(directory, ignore_errors=True)
     here = Path.cwd()
     try:
@@ -99,22 +97,24 @@ def _make(directory: Path, words: Sequence[str], text: str) -> None:
         installed = programs.run([*pip, "--progress-bar", "off", *words], directory=here, unset=_UNSET)
         if not installed.ok:
             remedy = "ask for versions that exist and that this tunebench accepts"
-            raise BadArm(f"environment {text!r}: pip could not install it; {remedy}. It said:\n  {_why(installed)}")
+            raise BadArm(
+                f"environment {text!r}: pip could not install it; {remedy}. It said:\n  {_pip_error(installed)}"
+            )
         (directory / _COMPLETE).write_text("\n".join(words) + "\n", encoding="utf-8")
     finally:
         if not (directory / _COMPLETE).is_file():
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _why(failed: programs.Done) -> str:
-    """What pip says of its failure; of versions that do not go together also which do not, printed further up."""
+def _pip_error(failed: programs.Done) -> str:
+    """Return pip's error message, with the conflicting requirements that pip prints further up, if any."""
     conflict = re.search(r"^The conflict is caused by:\n((?: .*\n?)+)", failed.output, flags=re.MULTILINE)
     lines = [line.strip() for line in conflict[1].splitlines() if line.strip()] if conflict else []
     return "\n  ".join([*lines, failed.said])
 
 
 def _versions(python: Path, names: Sequence[str]) -> dict[str, str] | None:
-    """The versions that a Python started here finds; None if it does not start."""
-    done = programs.run([str(python), "-c", _ASK, *names], directory=Path.cwd())
+    """Return the installed version of each package that *python* finds; None if *python* does not start."""
+    done = programs.run([str(python), "-c", _VERSIONS_SCRIPT, *names], directory=Path.cwd())
     lines = (line.split(" ") for line in done.output.splitlines())
     return {name: version for name, version in lines} if done.ok else None  # noqa: C416 - pairs, said so

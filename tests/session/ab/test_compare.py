@@ -16,8 +16,8 @@ from harness.gate.verdicts import GateResult, GateRow, GateVerdict
 from harness.results import store
 from harness.results.records import Status
 from harness.session.ab import compare
-from harness.session.ab.arms import Arm
-from harness.session.ab.pairs import Plan
+from harness.session.ab.arms import PreparedArm
+from harness.session.ab.pairs import PairPlan
 from harness.session.ab.side import SideLost
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +27,7 @@ BASE = "inference/tinyllama/base"
 
 def arm(text="same", **variables):
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return Arm(
+    return PreparedArm(
         text=text,
         python=Path(sys.executable),
         directory=ROOT,
@@ -53,7 +53,7 @@ def compared(tmp_path, gate, *arguments, a=None, b=None, pairs=2, say=lambda _: 
     return compare.compare(
         (a or arm(), b or arm()),
         [*ARGUMENTS, *arguments],
-        Plan(pairs=pairs, budget_s=plan.get("budget_s"), seed=3),
+        PairPlan(pairs=pairs, budget_s=plan.get("budget_s"), seed=3),
         results_dir=tmp_path,
         gate=gate,
         say=say,
@@ -85,7 +85,7 @@ def test_both_sides_are_stored_as_runs_that_name_each_other_and_say_how_they_wer
     assert asked[1].run.paired_with == asked[0].run.id  # at a look the records are those of the processes so far
     assert [processes(record) for record in asked[0].records] == [2, 2]
     assert asked[1].records[0].identity == b.records[0].identity
-    assert last == (a, b, len(Plan(pairs=2, budget_s=None, seed=3).looks))
+    assert last == (a, b, len(PairPlan(pairs=2, budget_s=None, seed=3).looks))
     assert said[0].startswith("warning: 2 of 6 pairs that a verdict on speed takes")
     for line in ("A: looking at the machine", "B: preparing tinyllama"):
         assert line in said
@@ -258,8 +258,8 @@ def test_nothing_to_measure_is_refused():
 
 
 def test_a_plan_is_as_asked_for_and_else_of_thirty_pairs():
-    assert compare.plan(None, None, 42) == Plan(pairs=30, budget_s=None, seed=42)
-    assert compare.plan(7, 1.5, 1) == Plan(pairs=7, budget_s=1.5, seed=1)
+    assert compare.plan(None, None, 42) == PairPlan(pairs=30, budget_s=None, seed=42)
+    assert compare.plan(7, 1.5, 1) == PairPlan(pairs=7, budget_s=1.5, seed=1)
 
 
 @pytest.mark.parametrize(("pairs", "budget_s"), [(0, None), (-1, None), (None, 0.0), (None, float("nan"))])

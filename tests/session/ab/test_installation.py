@@ -32,7 +32,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def ours():
-    its = installation.ours()
+    its = installation.current_installation()
     return its.words, its.state
 
 
@@ -69,7 +69,7 @@ def test_from_a_directory_it_is_that_directory_as_long_as_it_holds_the_same_code
     assert len(state) == 64
     (source / "harness" / "a.py").write_text("changed")
     with pytest.raises(BadArm, match=f"installed from {source}, which holds other code by now; .*: install it again"):
-        installation.ours()
+        installation.current_installation()
 
 
 def test_other_code_is_another_state(installed, tmp_path):

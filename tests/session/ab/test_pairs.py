@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
-from harness.session.ab.pairs import INTERRUPTED, Course, Plan, measure
+from harness.session.ab.pairs import INTERRUPTED, PairPlan, PairProgress, measure
 from harness.session.ab.side import SideLost
 
 
 @dataclass
-class Play(Course):
+class Play(PairProgress):
     """A course with what was done, said and asked meanwhile."""
 
     diary: list = field(default_factory=list)
@@ -47,7 +47,7 @@ def played(pairs, *cases, budget_s=None, verdicts=(), a=(), b=()):
 
     measure(
         course,
-        Plan(pairs=pairs, budget_s=budget_s, seed=1),
+        PairPlan(pairs=pairs, budget_s=budget_s, seed=1),
         (Side("A", course.diary, ends=dict(a)), Side("B", course.diary, ends=dict(b))),
         [f"{case}#{number}" for number in range(1, pairs + 1) for case in cases],
         look=look,
@@ -110,13 +110,13 @@ def test_the_second_side_does_not_measure_what_the_first_has_lost():
 
 
 def test_an_interruption_leaves_what_was_measured():
-    course = Course()
+    course = PairProgress()
     diary = []
     sides = (Side("A", diary), Side("B", diary, ends={"x#2": KeyboardInterrupt}))
     with pytest.raises(KeyboardInterrupt):
         measure(
             course,
-            Plan(pairs=3, budget_s=None, seed=1),
+            PairPlan(pairs=3, budget_s=None, seed=1),
             sides,
             ["x#1", "x#2", "x#3"],
             look=lambda _: verdict(GateVerdict.INCONCLUSIVE),
@@ -140,4 +140,4 @@ def test_what_is_going_on_is_told_by_pair_case_and_side():
 
 
 def test_of_nothing_there_is_nothing_to_store():
-    assert not Course().measured
+    assert not PairProgress().measured

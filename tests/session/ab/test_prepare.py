@@ -7,7 +7,7 @@ import pytest
 from harness.errors import BadArm
 from harness.session import worker_process
 from harness.session.ab import prepare
-from harness.session.ab.arms import Arm, parse
+from harness.session.ab.arms import PreparedArm, parse
 from harness.session.ab.venvs import Venv
 from harness.session.ab.worktrees import Worktree
 
@@ -23,14 +23,16 @@ def make(text):
 def test_the_same_environment_is_this_interpreter_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     python = Path(sys.executable)
-    assert make("same") == Arm(text="same", python=python, directory=tmp_path, variables={}, facts={"kind": "same"})
+    assert make("same") == PreparedArm(
+        text="same", python=python, directory=tmp_path, variables={}, facts={"kind": "same"}
+    )
 
 
 def test_variables_are_added_to_it_and_stored_without_the_home_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/homes/me")
     variables = {"MLX_A": "1", "B": "/homes/me/x"}
-    assert make("env:MLX_A=1,B=/homes/me/x") == Arm(
+    assert make("env:MLX_A=1,B=/homes/me/x") == PreparedArm(
         text="env:MLX_A=1,B=/homes/me/x",
         python=Path(sys.executable),
         directory=tmp_path,
@@ -51,7 +53,7 @@ def test_packages_are_a_venv_s_python_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     versions = {"mlx-lm": "0.31.3", "mlx": "0.31"}
     monkeypatch.setattr(prepare, "venv", lambda spec, *, say: Venv(python=Path("/v/bin/python"), versions=versions))
-    assert make("pip:mlx-lm==0.31.3") == Arm(
+    assert make("pip:mlx-lm==0.31.3") == PreparedArm(
         text="pip:mlx-lm==0.31.3",
         python=Path("/v/bin/python"),
         directory=tmp_path,
@@ -68,7 +70,7 @@ def test_a_revision_is_this_interpreter_which_finds_its_code_first(monkeypatch, 
         monkeypatch.setenv("PYTHONPATH", before)
     its = Worktree(root=Path("/w"), directory=Path("/w/inner"), commit="c" * 40)
     monkeypatch.setattr(prepare, "worktree", lambda spec, *, say: its)
-    assert make("git:main") == Arm(
+    assert make("git:main") == PreparedArm(
         text="git:main",
         python=Path(sys.executable),
         directory=Path("/w/inner"),

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.session.ab.arms import Arm
-from harness.session.ab.side import Side, SideLost
+from harness.session.ab.arms import PreparedArm
+from harness.session.ab.side import SideLost, SideSession
 
 HEAD = f"""#!{sys.executable}
 import os, signal, sys
@@ -27,8 +27,8 @@ def start(tmp_path):
         script, said = tmp_path / "python", []
         script.write_text(HEAD + does + FOREVER, encoding="utf-8")
         script.chmod(0o755)
-        arm = Arm(text="same", python=script, directory=Path.cwd(), variables={}, facts={})
-        side = Side.start("B", arm, (), directory=tmp_path / "run", repeats=1, say=said.append)
+        arm = PreparedArm(text="same", python=script, directory=Path.cwd(), variables={}, facts={})
+        side = SideSession.start("B", arm, (), directory=tmp_path / "run", repeats=1, say=said.append)
         started.append(side)
         return side, said
 

@@ -6,17 +6,30 @@ import pytest
 
 from harness.errors import BadConfig
 from harness.session.ab import turnstile
-from harness.session.ab.turnstile import Doing, Ended, Gone, Leave, Line, Ready, Silent, follow, inherited
+from harness.session.ab.turnstile import (
+    Ended,
+    Leave,
+    PeerGone,
+    PeerSilent,
+    PreparationStep,
+    Ready,
+    TurnstileConnection,
+    follow,
+    inherited,
+)
 
 
 @pytest.fixture
 def ends():
     """The two ends of a line."""
-    (one, its_writer), (its_reader, other) = os.pipe(), os.pipe()
-    here, there = Line.of(one, other), Line.of(its_reader, its_writer)
-    yield here, there
-    here.close()
-    there.close()
+    (one, other_writer), (other_reader, other) = os.pipe(), os.pipe()
+    leader, follower = (
+        TurnstileConnection.from_descriptors(one, other),
+        TurnstileConnection.from_descriptors(other_reader, other_writer),
+    )
+    yield leader, follower
+    leader.close()
+    follower.close()
 
 
 class Session:
@@ -40,28 +53,28 @@ class Session:
 
 def followed(ends, session, *leaves):
     """What a session says that is given these *leaves*, each once it has answered the one before."""
-    here, there = ends
-    said = []
+    leader, follower = ends
+    messages = []
 
     def lead():
-        said.append(here.receive(Ready))
+        messages.append(leader.receive(Ready))
         for leave in leaves:
-            here.send(leave)
+            leader.send(leave)
             if leave.turn is not None and leave.turn not in session.broken:
-                said.append(here.receive(Ended))
+                messages.append(leader.receive(Ended))
 
     leading = threading.Thread(target=lead)
     leading.start()
-    follow(session, there)
+    follow(session, follower)
     leading.join()
-    return said
+    return messages
 
 
 def test_a_session_takes_the_turns_it_gets_leave_for_and_no_others(ends):
     session = Session(lost={"y#1": "oom: too large"})
-    said = followed(ends, session, Leave(turn="y#1"), Leave(turn="x#2"), Leave(turn=None, keep={"x": 1}))
+    messages = followed(ends, session, Leave(turn="y#1"), Leave(turn="x#2"), Leave(turn=None, keep={"x": 1}))
     assert session.taken == ["y#1", "x#2"]
-    assert said == [
+    assert messages == [
         Ready(order=("x#1", "y#1", "x#2"), longest_s=7.5),
         Ended(turn="y#1", lost="oom: too large"),
         Ended(turn="x#2", lost=None),
@@ -72,8 +85,8 @@ def test_a_session_takes_the_turns_it_gets_leave_for_and_no_others(ends):
 def test_a_turn_that_is_broken_off_is_not_told_and_what_is_kept_is_still_heard(ends, monkeypatch):
     monkeypatch.setattr(turnstile, "_AGAIN_S", 0.01)
     session = Session(broken=("x#2",))
-    said = followed(ends, session, Leave(turn="x#1"), Leave(turn="x#2"), Leave(turn=None, keep={"x": 1, "y": 0}))
-    assert said[1:] == [Ended(turn="x#1", lost=None)]
+    messages = followed(ends, session, Leave(turn="x#1"), Leave(turn="x#2"), Leave(turn=None, keep={"x": 1, "y": 0}))
+    assert messages[1:] == [Ended(turn="x#1", lost=None)]
     assert session.kept == {"x": 1, "y": 0}
 
 
@@ -87,103 +100,106 @@ def test_only_while_it_measures_can_a_session_be_interrupted(ends):
         def settle(self, keep):
             handlers.append(signal.getsignal(signal.SIGINT))
 
-    before = signal.getsignal(signal.SIGINT)
+    handler = signal.getsignal(signal.SIGINT)
     mine = signal.signal(signal.SIGINT, lambda *_: None) and signal.getsignal(signal.SIGINT)
     try:
         followed(ends, Listening(), Leave(turn="x#1"), Leave(turn=None))
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
     assert handlers == [signal.default_int_handler, mine]
 
 
 def test_without_the_other_end_a_session_neither_waits_nor_settles(ends):
-    here, there = ends
-    here.writer.close()
+    leader, follower = ends
+    leader.writer.close()
     session = Session()
-    with pytest.raises(Gone, match="is gone"):
-        follow(session, there)
+    with pytest.raises(PeerGone, match="is gone"):
+        follow(session, follower)
     assert (session.taken, session.kept) == ([], None)
 
 
 def test_when_the_other_end_goes_in_the_middle_of_a_turn_the_turn_is_broken_off(ends):
-    here, there = ends
+    leader, follower = ends
 
     class Abandoned(Session):
         def take(self, turn):
             self.taken.append(turn)
-            here.close()
+            leader.close()
             while True:  # until it is broken off
                 os.sched_yield()
 
-    here.send(Leave(turn="x#2"))
+    leader.send(Leave(turn="x#2"))
     session = Abandoned()
-    with pytest.raises(Gone, match="is gone"):
-        follow(session, there)
+    with pytest.raises(PeerGone, match="is gone"):
+        follow(session, follower)
     assert (session.taken, session.kept) == (["x#2"], None)
 
 
 def test_who_is_not_stopped_by_the_first_interruption_gets_another(ends, monkeypatch):
     monkeypatch.setattr(turnstile, "_AGAIN_S", 0.0)
-    here, there = ends
+    leader, follower = ends
     interruptions = []
-    before = signal.signal(signal.SIGINT, lambda *_: interruptions.append(1))
+    handler = signal.signal(signal.SIGINT, lambda *_: interruptions.append(1))
     try:
-        with there.watched():
-            here.close()
+        with follower.watched():
+            leader.close()
             while len(interruptions) < 3:
                 os.sched_yield()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
 
 
 def test_what_is_over_is_not_interrupted_any_more(ends):
-    here, there = ends
+    leader, follower = ends
     threads = threading.active_count()
-    with there.watched():
+    with follower.watched():
         pass
-    here.close()
+    leader.close()
     assert threading.active_count() == threads
 
 
 def test_what_takes_long_is_heard_while_a_word_is_waited_for_and_silence_ends(ends):
-    here, there = ends
-    there.send(Doing(what="preparing"))
-    there.send(Ended(turn="x#1", lost=None))
-    assert [here.hear(Ended, 60.0) for _ in range(2)] == [Doing(what="preparing"), Ended(turn="x#1", lost=None)]
-    with pytest.raises(Silent, match="said nothing for 0 s"):
-        here.hear(Ended, 0.0)
+    leader, follower = ends
+    follower.send(PreparationStep(what="preparing"))
+    follower.send(Ended(turn="x#1", lost=None))
+    assert [leader.hear(Ended, 60.0) for _ in range(2)] == [
+        PreparationStep(what="preparing"),
+        Ended(turn="x#1", lost=None),
+    ]
+    with pytest.raises(PeerSilent, match="said nothing for 0 s"):
+        leader.hear(Ended, 0.0)
 
 
 def test_what_nobody_can_read_any_more_is_not_sent(ends):
-    here, there = ends
-    there.close()
-    with pytest.raises(Gone, match="is gone"):
-        here.send(Leave(turn="x#1"))
+    leader, follower = ends
+    follower.close()
+    with pytest.raises(PeerGone, match="is gone"):
+        leader.send(Leave(turn="x#1"))
 
 
 @pytest.mark.parametrize("line", [b"hello\n", b'{"turn":"x#1","lost":null}\n', b'{"order":["x#1"]', b""])
 def test_a_line_that_is_not_what_is_due_or_not_whole_is_no_answer(ends, line):
-    here, there = ends
-    there.writer.write(line)
-    there.writer.close()
-    with pytest.raises(Gone, match="of the turnstile"):
-        here.receive(Ready)
+    leader, follower = ends
+    follower.writer.write(line)
+    follower.writer.close()
+    with pytest.raises(PeerGone, match="of the turnstile"):
+        leader.receive(Ready)
 
 
 def test_a_line_is_taken_over_by_its_two_descriptors_which_nobody_inherits(ends):
-    (reader, its_writer), (its_reader, writer) = os.pipe(), os.pipe()
+    (reader, other_writer), (other_reader, writer) = os.pipe(), os.pipe()
     for descriptor in (reader, writer):
         os.set_inheritable(descriptor, True)
     line = inherited(f"{reader},{writer}")
-    os.write(its_writer, b'{"turn":"x#1"}\n')
+    os.write(other_writer, b'{"turn":"x#1"}\n')
     assert line.receive(Leave) == Leave(turn="x#1")
     line.send(Ended(turn="x#1", lost=None))
-    assert os.read(its_reader, 100) == b'{"turn":"x#1","lost":null}\n'
+    assert os.read(other_reader, 100) == b'{"turn":"x#1","lost":null}\n'
     assert not os.get_inheritable(reader)
     assert not os.get_inheritable(writer)
     line.close()
-    os.close(its_writer)
-    os.close(its_reader)
+    os.close(other_writer)
+    os.close(other_reader)
 
 
 @pytest.mark.parametrize("text", ["", "3", "a,b", "-1,2", "3,4,5", f"{10**30},1", "991,992"])

@@ -41,7 +41,7 @@ class FakePrograms:
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TUNEBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(venvs, "ours", lambda: Installation(words=("--editable", "/here"), state="s"))
+    monkeypatch.setattr(venvs, "current_installation", lambda: Installation(words=("--editable", "/here"), state="s"))
     return tmp_path / "cache" / "venvs"
 
 
@@ -90,9 +90,9 @@ def test_what_was_made_is_used_again_without_a_word(programs):
 def test_another_wish_another_tunebench_and_another_python_have_their_own(programs, monkeypatch):
     programs.versions = "mlx-lm 0.31.3\nmlx 0.31"
     pythons = {have()[0].python, have("pip:mlx-lm")[0].python, have("pip:mlx")[0].python}
-    monkeypatch.setattr(venvs, "ours", lambda: Installation(words=("--editable", "/here"), state="t"))
+    monkeypatch.setattr(venvs, "current_installation", lambda: Installation(words=("--editable", "/here"), state="t"))
     pythons.add(have()[0].python)
-    monkeypatch.setattr(venvs, "ours", lambda: Installation(words=("--editable", "/there"), state="t"))
+    monkeypatch.setattr(venvs, "current_installation", lambda: Installation(words=("--editable", "/there"), state="t"))
     pythons.add(have()[0].python)
     monkeypatch.setattr(sys, "version", "4.0")
     pythons.add(have()[0].python)
@@ -205,7 +205,7 @@ def test_pip_finds_versions_that_go_together(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr(venvs, "ours", lambda: Installation(words=("tunebench==1",), state=""))
+    monkeypatch.setattr(venvs, "current_installation", lambda: Installation(words=("tunebench==1",), state=""))
     its, _ = have("pip:mlx-lm<3")
     assert its.versions == {"mlx-lm": "2"}
     done = run_program([str(its.python), "-c", "import mlx_lm; print(mlx_lm.version)"], directory=tmp_path)
