@@ -15,14 +15,14 @@ from harness.machine.clock import days_between
 from harness.machine.doctor import Examination, Facts, Severity
 from harness.paths import without_home
 from harness.report.headline import headline
-from harness.report.sections.history_text import (
-    counted,
-    left_out_words,
+from harness.report.sections.history_sentences import (
+    change_in_words,
+    change_points_in_words,
+    left_out_in_words,
     newest_change_first,
-    shifted,
+    reasons_not_searched,
+    series_counts,
     summary,
-    told,
-    unlooked,
 )
 from harness.results.baselines import Saved, Shelf
 from harness.results.records import Bundle, Status
@@ -147,21 +147,27 @@ def history(lines: Sequence[Timeline], *, case: str | None = None, left_out: int
             f"the runs of the {len(lines) - len(shown)} series not shown here: --case with a case from above\n"
         )
     if left_out:
-        parts.append(f"{left_out_words(str(left_out))}; --all-runs takes them\n")
+        parts.append(f"{left_out_in_words(str(left_out))}; --all-runs takes them\n")
     return "\n".join(parts)
 
 
 def _overview(lines: Sequence[Timeline]) -> str:
     rows = [
-        (line.case, line.part, str(len(line.points)), format_value(line.points[-1].value, line.unit), shifted(line))
+        (
+            line.case,
+            line.part,
+            str(len(line.points)),
+            format_value(line.points[-1].value, line.unit),
+            change_points_in_words(line),
+        )
         for line in lines
     ]
-    head = "\n".join([counted(lines), *map(plain, unlooked(lines))])
+    head = "\n".join([series_counts(lines), *map(plain, reasons_not_searched(lines))])
     return f"{head}\n\n" + grid(("case", "part", "runs", "newest value", "change points"), rows)
 
 
 def _history(line: Timeline) -> str:
-    marks = {shift.at: told(line, shift) for shift in line.shifts}
+    marks = {shift.at: change_in_words(line, shift) for shift in line.shifts}
     first = max(0, len(line.points) - _MOST_POINTS)
     rows = [
         (

@@ -1,4 +1,4 @@
-"""The course of one training, read once: what the page, its figures and the checklist say all comes from here. Pure."""
+"""A training with its curves, spikes, phases and verdict on overfitting, computed once for the whole report."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from harness.analysis.training.spikes import Spike, find_spikes
 from harness.analysis.training.trends import Overfitting, overfitting
 from harness.analysis.training.wall_time import Clock, reconcile
 from harness.report.cells import Column
-from harness.report.sections.loss_curves import apart, points
+from harness.report.sections.loss_curves import points, x_and_y
 from harness.results.records import Record
 
-_WINDOW = 10  # iterations a report, as mlx-lm prints them; a batch alone says little
-_WINDOWS_FROM = 200  # iterations; a shorter training is read step by step
+_WINDOW = 10  # iterations a report, as mlx-lm prints them; the loss of a single batch is mostly noise
+_WINDOWS_FROM = 200  # iterations; the losses of a shorter training are not averaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """One training. *train* are reports of *window* iterations each, *val* the validations, as (iteration, loss)."""
+class AnalyzedTraining:
+    """One training. *train* and *val* hold (iteration, loss); a point of *train* is the mean of *window* iterations."""
 
     column: Column
     window: int
@@ -33,56 +33,56 @@ class Course:
 
     @property
     def record(self) -> Record:
-        """The record it was read from."""
+        """The stored record of the training."""
         return self.column.record
 
 
-def course_of(column: Column) -> Course:
-    """Read the series of a training's first process."""
+def analyze_training(column: Column) -> AnalyzedTraining:
+    """Analyze the stored series of a training, which come from its first process."""
     series = column.record.series
     steps = points(series.get("train_loss"))
     window = _WINDOW if len(steps) > _WINDOWS_FROM else 1
-    train, val = windows(steps, window), points(series.get("val_loss"))
-    x, y = apart(train)
+    train, val = window_means(steps, window), points(series.get("val_loss"))
+    x, y = x_and_y(train)
     spikes = find_spikes(x, y)
-    return Course(
+    return AnalyzedTraining(
         column=column,
         window=window,
         train=train,
         val=val,
         spikes=spikes,
         phases=find_phases(x, y, spikes),
-        overfitting=overfitting(x, y, *apart(val)),
-        clock=_clock(column.record),
+        overfitting=overfitting(x, y, *x_and_y(val)),
+        clock=_wall_clock(column.record),
     )
 
 
-def windows(steps: Sequence[tuple[float, float]], size: int) -> tuple[tuple[float, float], ...]:
-    """The mean of each *size* steps at the last one's iteration; a shorter rest at the end counts too."""
-    groups = (steps[start : start + size] for start in range(0, len(steps), size))
-    return tuple((group[-1][0], fmean(y for _, y in group)) for group in groups)
+def window_means(steps: Sequence[tuple[float, float]], size: int) -> tuple[tuple[float, float], ...]:
+    """Average each *size* points and place the mean at the last x of the window. A shorter last window counts too."""
+    windows = (steps[start : start + size] for start in range(0, len(steps), size))
+    return tuple((window[-1][0], fmean(y for _, y in window)) for window in windows)
 
 
-def at(found: dict[float, float], x: float) -> float | None:
-    """The value at the last reading up to *x*, of readings in their order; None before the first."""
-    keys = list(found)
-    place = bisect_right(keys, x)
-    return found[keys[place - 1]] if place else None
+def value_at(readings: dict[float, float], x: float) -> float | None:
+    """Return the last reading at or before *x*; None if the first comes later. *readings* are in ascending order."""
+    places = list(readings)
+    count = bisect_right(places, x)
+    return readings[places[count - 1]] if count else None
 
 
 def value_of(record: Record, name: str, label: str | None = None) -> float | None:
-    """The median of a metric's processes; None where it was not measured."""
+    """Median of a metric over the processes; None where it was not measured."""
     metric = record.metrics.get(name)
     samples = metric.parts().get(label) if metric else None
     return median(process_values(samples)) if samples else None
 
 
-def _clock(record: Record) -> Clock | None:
-    """Whether the parts of the wall time add up to it; None where they were not measured."""
+def _wall_clock(record: Record) -> Clock | None:
+    """Compare the wall time with the sum of its measured parts; None where either was not measured."""
     wall_s = value_of(record, "train_wall_s")
     metric = record.metrics.get("wall_part_s")
     parts = metric.parts() if metric else {}
     if not wall_s or wall_s < 0 or not parts:
         return None
-    middles = {str(label): median(process_values(samples)) for label, samples in parts.items() if label != "other"}
-    return reconcile(wall_s, middles)
+    medians_s = {str(label): median(process_values(samples)) for label, samples in parts.items() if label != "other"}
+    return reconcile(wall_s, medians_s)

@@ -8,10 +8,9 @@ import pytest
 
 from harness.report.kinds.comparison import compare
 from harness.results import codec
-from harness.results.records import Published, Status
+from harness.results.records import Status
 from tests.support.samples import (
     POLICY,
-    RUN_ID,
     Page,
     bundle,
     environment,
@@ -28,7 +27,6 @@ from tests.support.samples import (
     row,
     section,
     small_run,
-    titles,
     weights,
 )
 
@@ -55,15 +53,6 @@ def duel(name, left, right, *, left_key=None, right_key=None):
 # --- numbers ---
 
 
-def test_memory_has_a_row_a_phase():
-    case = "training tiny/r8"
-    rows = grid(page(bundle(full_record())), "Memory")
-    assert [list(its.values()) for its in rows] == [
-        [case, "load", "1.500 {1.000; 2.000} KiB (n=2)", "0 {0; 0} B (n=2)", "not measured"],
-        [case, "train", "4.000 {3.000; 5.000} GiB (n=2)", "512 {512; 512} B (n=2)", "not measured"],
-    ]
-
-
 def test_a_label_gets_a_row_of_its_own():
     its = record(
         metrics={WAIT: measured(WAIT, (0.25, 2.0, 0.75), (0.25, 4.0, 0.75), labels=("short", "long", "short"))}
@@ -74,32 +63,6 @@ def test_a_label_gets_a_row_of_its_own():
         ["ttft_s long ↓", "3.000 {2.000; 4.000} s (n=2)"],
         ["ttft_s geometric mean ↓", "1.207 {1.000; 1.414} s (n=2)"],  # of 0.5 and 2, of 0.5 and 4
     ]
-
-
-def test_the_loss_trajectory_has_what_was_read_and_a_dash_where_nothing_was():
-    rows = [list(cells.values()) for cells in grid(page(bundle(full_record())), "Loss trajectory")]
-    assert rows == [["0", "–", "4.000"], ["1", "3.500", "–"], ["10", "2.750", "2.500"]]
-
-
-def test_the_loss_trajectory_runs_forward():
-    """As a set of floats these come out as 1024, 9, 5."""
-    series = {"train_loss": losses((5, 3.0), (1024, 1.0)), "val_loss": losses((5, 3.5), (9, 2.5), (1024, 1.5))}
-    rows = grid(page(bundle(full_record(series=series))), "Loss trajectory")
-    assert [its["iteration"] for its in rows] == ["5", "9", "1,024"]
-
-
-def test_a_setting_of_any_kind_is_words():
-    settings = {"flag": True, "other": False, "none": None, "list": ["a", 1], "table": {"x": 1, "y": 2}, "number": 0.5}
-    report = page(bundle(record(key=key(settings=settings))))
-    shown = {its[""].removeprefix("inference "): its["tiny/base"] for its in grid(report, "Configuration")}
-    assert {name: shown[name] for name in settings} == {
-        "flag": "yes",
-        "other": "no",
-        "none": "none",
-        "list": "a, 1",
-        "table": "x 1, y 2",
-        "number": "0.5",
-    }
 
 
 BASE_UNITS = {
@@ -292,79 +255,6 @@ def test_each_scenario_has_its_own_winner():
     ]
 
 
-def test_a_single_case_has_no_column_for_verdicts():
-    (its,) = grid(page(bundle(record(metrics={SPEED: measured(SPEED, *FAST)}))), "Inference")
-    assert list(its) == ["metric", "tiny/base"]
-
-
-def test_the_headline_counts_cases_and_verdicts():
-    assert page(small_run()).headline == (
-        "2 of 3 cases ended ok.",
-        "Inference: of 2 rows tiny/r8 is better in 1, inconclusive in 1.",
-        "No winner on the whole: none is at least level in every row of ttft_s, decode_tokens_per_s.",
-    )
-
-
-def test_a_winner_on_the_whole_is_level_or_better_in_all_that_a_choice_turns_on():
-    waits = {"left": (1.0,) * 6, "right": (1.0,) * 6}
-    speeds = {"left": SLOW, "right": FAST}
-    cases = [
-        record(
-            f"inference/tiny/{side}",
-            metrics={WAIT: measured(WAIT, *waits[side]), SPEED: measured(SPEED, *speeds[side])},
-        )
-        for side in waits
-    ]
-    assert page(bundle(*cases)).headline[1:] == (
-        "Inference: of 2 rows tiny/right is better in 1, equivalent in 1.",
-        "On the whole tiny/right: in no row of ttft_s, decode_tokens_per_s is another better.",
-    )
-
-
-def test_what_does_not_compare_leaves_the_rest_to_be_judged():
-    """A stand-in stands in the same table as a real base and its adapter: these two are judged."""
-    stand_in = key(weights=weights(source="nano", sha256="f" * 64))
-    cases = [
-        record("inference/real/base", metrics={SPEED: measured(SPEED, *SLOW)}),
-        record("inference/real/r8", metrics={SPEED: measured(SPEED, *FAST)}),
-        record("inference/shrunk/base", key=stand_in, metrics={SPEED: measured(SPEED, *FAST)}),
-    ]
-    its = page(bundle(*cases))
-    verdict = row(its, "Inference", SPEED_ROW)["verdict"]
-    assert verdict.startswith("real: real/r8 is better (ratio ")
-    assert notes(its, "Inference") == [f"the others are not comparable with these; {STAND_IN}"]
-
-
-def test_many_cases_are_rows_and_not_columns():
-    cases = [record(f"inference/m{number}/base", metrics={SPEED: measured(SPEED, *[4.0] * 6)}) for number in range(7)]
-    cases_table, verdicts = section(page(bundle(*cases)), "Inference").tables
-    assert cases_table.columns == ("case", SPEED_ROW)
-    assert [cells[0].text for cells in cases_table.rows] == [f"m{number}/base" for number in range(7)]
-    assert [[cell.text for cell in cells] for cells in verdicts.rows] == [[SPEED_ROW, "equivalent"]]
-
-
-def test_equal_reasons_share_a_footnote_and_others_get_the_next():
-    cases = [
-        record(
-            f"inference/tiny/{name}",
-            metrics={
-                "ttft_s": measured("ttft_s", 1.0),
-                "response_s": measured("response_s", 1.0),
-                "prefill_tokens_per_s": measured("prefill_tokens_per_s", *[10.0] * 6),
-            },
-        )
-        for name in ("a", "b")
-    ]
-    report = page(bundle(*cases))
-    (table,) = section(report, "Inference").tables
-    assert [(cells[-1].text, cells[-1].notes) for cells in table.rows] == [
-        ("not judged", (1,)),
-        ("equivalent", ()),
-        ("not judged", (1,)),
-    ]
-    assert table.notes == ("n=1; a verdict needs 5 processes a case",)
-
-
 @pytest.mark.parametrize(("name", "values"), [("test_loss", (2.0, 4.0)), ("bits_per_byte", (1.0, 2.0))])
 @pytest.mark.parametrize("source", ["nano", "random"])
 def test_weights_that_stand_in_never_get_a_verdict_on_quality(name, values, source):
@@ -403,78 +293,9 @@ def test_a_metric_that_one_case_lacks_is_not_measured_there_and_not_0():
     assert (its["a/base"], its["b/base"]) == ("500.0 ms (n=1)", "not measured")
 
 
-def test_what_no_record_holds_is_listed():
-    listed = page(bundle(record(metrics={SPEED: measured(SPEED, 10.0), WAIT: measured(WAIT, reason="x")}))).not_measured
-    assert WAIT in listed
-    assert "train_tokens_per_s" in listed
-    assert SPEED not in listed
-
-
 def test_a_zero_is_a_number():
     its = record(metrics={WAIT: measured(WAIT, 0.0)})
     assert row(page(bundle(its)), "Inference", WAIT_ROW)["tiny/base"] == "0 s (n=1)"
-
-
-def test_a_skipped_case_is_announced_apart_from_failures():
-    report = page(
-        bundle(failed(status=Status.SKIPPED, reason="its adapter could not be trained"), record("inference/b/base"))
-    )
-    assert report.banners == ("SKIPPED: 1 of 2 cases were not measured.",)
-
-
-def test_a_failed_case_is_listed_with_its_reason_and_announced():
-    report = page(bundle(failed(status=Status.OOM, reason="killed by the system"), record("inference/b/base")))
-    assert [list(its.values()) for its in grid(report, "Cases without a result")] == [
-        ["inference/tiny/base", "oom", "killed by the system"]
-    ]
-    assert report.banners == ("FAILURES: 1 of 2 cases ended without a result.",)
-    assert report.headline == ("1 of 2 cases ended ok.",)
-
-
-def test_a_case_that_failed_before_its_model_was_known_says_so_in_its_column():
-    report = page(bundle(failed(reason="no room")))
-    assert row(report, "Configuration", "inference case") == {"": "inference case", "tiny/base": "failed: no room"}
-
-
-def test_a_run_without_records_is_a_report_that_says_so():
-    report = page(bundle())
-    assert report.title == "no models"
-    assert report.headline == ("0 of 0 cases ended ok.",)
-    assert titles(report) == ["Runs", "Environment"]
-
-
-def test_an_unfinished_run_is_announced():
-    report = page(bundle(record(), finished_at=None))
-    (banner,) = report.banners
-    assert banner.startswith(
-        "RUN INCOMPLETE: a session did not reach its end; the cases it had finished are shown. pytest"
-    )
-    assert report.headline == ("1 of 1 cases ended ok; cases that had not ended are not among them.",)
-    assert row(report, "Runs", RUN_ID)["finished"] == "not finished"
-
-
-def test_a_finished_run_of_full_size_on_real_weights_has_no_banner():
-    assert page(bundle(record())).banners == ()
-
-
-@pytest.mark.parametrize(
-    ("its", "words"),
-    [
-        (bundle(record(key=key(weights=weights(source="nano")))), "STAND-IN WEIGHTS (tiny): "),
-        (bundle(record(), profile="smoke"), "SMOKE SIZE: "),
-        (bundle(record(), environment=environment(device={"name": "cpu", "type": "cpu"})), "CPU BACKEND: "),
-        (bundle(record(), git={"commit": "0" * 40, "dirty": True}), "DIRTY GIT TREE: "),
-        (bundle(record(), warnings=("slow BLAS",)), "Warning: slow BLAS"),
-    ],
-)
-def test_what_a_reader_has_to_know_first_stands_on_top(its, words):
-    (banner,) = page(its).banners
-    assert banner.startswith(words)
-
-
-def test_one_of_two_runs_is_enough_for_a_banner():
-    other = bundle(record(), id="other", profile="smoke")
-    assert [banner.partition(":")[0] for banner in page(bundle(record()), other).banners] == ["SMOKE SIZE"]
 
 
 def test_two_runs_stand_side_by_side_under_their_ids():
@@ -484,40 +305,6 @@ def test_two_runs_stand_side_by_side_under_their_ids():
     assert list(its) == ["metric", "tiny/base (first)", "tiny/base (second)", "verdict"]
     assert its["verdict"].startswith("tiny/base (second) is better")
     assert [run["run"] for run in grid(page(first, second), "Runs")] == ["first", "second"]
-
-
-def test_a_run_without_checkout_or_environment_says_so():
-    report = page(bundle(record(), environment=None, git=None))
-    assert row(report, "Runs", RUN_ID)["commit"] == "not in a checkout"
-    assert "Environment" not in titles(report)
-
-
-def test_a_package_of_one_machine_is_unknown_on_the_other():
-    other = bundle(record(), id="other", environment=environment(packages={}))
-    assert row(page(bundle(record()), other), "Environment", "mlx") == {"": "mlx", RUN_ID: "0.31.0", "other": "unknown"}
-
-
-def test_the_answers_to_a_prompt_stand_one_below_the_other_as_they_came():
-    base = record("evaluation/tiny/base", outputs=(output(text="hi", finish_reason="length"),))
-    tuned = record(
-        "evaluation/tiny/r8", outputs=(output(text="ho"), output(prompt_id="p2", prompt="Again.", text="hu *hu*"))
-    )
-    shown = section(page(bundle(base, tuned)), "Answers").listings
-    assert [(its.title, its.text) for its in shown] == [
-        ("Prompt p1", "Say hi."),
-        ("tiny/base: 1 word, 2 tokens, cut at the token limit", "hi"),
-        ("tiny/r8: 1 word, 2 tokens, ended by itself", "ho"),
-        ("Prompt p2", "Again."),
-        ("tiny/base: not recorded", ""),
-        ("tiny/r8: 2 words, 2 tokens, ended by itself", "hu *hu*"),
-    ]
-
-
-def test_of_many_prompts_the_first_are_shown_and_the_rest_counted():
-    outputs = tuple(output(prompt_id=f"p{number}", prompt=str(number)) for number in range(23))
-    its = section(page(bundle(record("evaluation/tiny/base", outputs=outputs))), "Answers")
-    assert len(its.listings) == 2 * 20
-    assert its.text.endswith("3 more prompts are in the JSON.")
 
 
 STATES = {
@@ -543,19 +330,6 @@ def test_no_state_leaves_a_python_word_or_a_crooked_table(bundles):
     assert all(len({len(cells) for cells in table}) == 1 for table in shown.tables)
 
 
-def test_a_machine_of_which_nothing_is_known_is_unknown_and_not_none():
-    facts = dict.fromkeys(("system", "release", "machine", "python", "processor", "cores", "threads", "memory_bytes"))
-    blank = environment(
-        device={}, os=facts, packages={}, blas={"library": None}, power={"load_average_1min": None}, compiler=None
-    )
-    report = page(bundle(environment=blank))
-    shown = {its[""]: its[RUN_ID] for its in grid(report, "Environment")}
-    for name in ("device", "processor", "memory", "Python", "BLAS", "products against NumPy's"):
-        assert shown[name] == "unknown", name
-    assert shown["C++ compiler"] == "none"
-    assert "None" not in markdown(report)
-
-
 def test_a_metric_measured_in_scenarios_is_nowhere_said_not_to_be():
     silent = record("inference/a/base", metrics={WAIT: measured(WAIT, reason="no clock")})
     both = record("inference/b/base", metrics={WAIT: measured(WAIT, (1.0, 2.0), labels=("short", "long"))})
@@ -564,11 +338,6 @@ def test_a_metric_measured_in_scenarios_is_nowhere_said_not_to_be():
         "2.000 s (n=1)",
         "1.414 s (n=1)",  # the geometric mean
     ]
-
-
-def test_a_validation_loss_alone_is_a_trajectory():
-    its = full_record(series={"val_loss": losses((0, 4.0), (10, 2.5))})
-    assert [cells["tiny/r8 val"] for cells in grid(page(bundle(its)), "Loss trajectory")] == ["4.000", "2.500"]
 
 
 def test_two_runs_of_one_id_are_told_apart():
@@ -583,13 +352,6 @@ def test_two_runs_of_one_id_are_told_apart():
 
 def test_our_own_text_refers_to_no_issue():
     assert not re.search(r"(?<![&\w])#\d", markdown(page(bundle(record()), bundle(record()))))
-
-
-def test_answers_to_different_prompts_do_not_stand_together():
-    base = record("evaluation/tiny/base", outputs=(output(prompt="One?", text="1"),))
-    tuned = record("evaluation/tiny/r8", outputs=(output(prompt="Two?", text="2"),))
-    shown = section(page(bundle(base, tuned)), "Answers").listings
-    assert [its.text for its in shown] == ["One?", "1", "", "Two?", "", "2"]
 
 
 # --- foreign text ---
@@ -710,36 +472,6 @@ def test_no_other_field_of_a_result_file_is_markup_either(its):
     assert "b" not in {tag for tag, _ in Page(markdown(page(its))).tags}
 
 
-def test_what_the_machine_was_doing_is_shown_before_and_after():
-    its = environment(
-        power={"load_average_1min": 0.25, "memory_available_bytes": 2**30, "on_battery": False, "temperature_c": None},
-        power_after={"load_average_1min": 2.5, "memory_available_bytes": 2**29},
-        self_check={"ok": True},
-        code="f" * 64,
-    )
-    shown = {row[""]: row[RUN_ID] for row in grid(page(bundle(environment=its)), "Environment")}
-    assert (shown["load average 1min before"], shown["load average 1min after"]) == ("0.25", "2.5")
-    assert (shown["memory available before"], shown["memory available after"]) == ("1.000 GiB", "512.0 MiB")
-    assert (shown["on battery before"], shown["products against NumPy's"]) == ("no", "equal within tolerance")
-    assert shown["measuring code sha256"] == "f" * 12
-    assert not any("temperature" in name for name in shown)
-
-
-def test_a_device_that_reckons_wrong_is_shouted_about():
-    page_of_it = markdown(page(bundle(environment=environment(self_check={"ok": False}))))
-    assert "NOT EQUAL: these numbers mean nothing" in page_of_it
-
-
-def test_a_drift_of_the_machine_is_shown_with_its_interval():
-    rates = (100.0, 101.0, 99.0, 100.0, 90.0, 91.0, 89.0, 90.0)
-    case = "inference/tiny/base"
-    its = record(case, metrics={"probe_gemm_flops_per_s": measured("probe_gemm_flops_per_s", *rates)})
-    run = bundle(its, order=tuple(f"{case}#{number}" for number in range(1, 9)))
-    shown = {row[""]: row[RUN_ID] for row in grid(page(run), "Environment")}
-    assert shown["drift, matrix products"].startswith("-10.00 % from the first to the second half, ratio in")
-    assert shown["drift, moving memory"] == "0 processes are too few to tell a drift, or a probe read 0"
-
-
 def test_figures_that_cannot_be_true_are_shown_as_such_and_never_judged():
     rates = [
         measured("decode_tokens_per_s", *(scale * rate for rate in (10.0, 11.0, 12.0, 10.5, 11.5))) for scale in (1, 9)
@@ -751,73 +483,3 @@ def test_figures_that_cannot_be_true_are_shown_as_such_and_never_judged():
     (row,) = grid(page(bundle(sane, absurd)), "Inference")
     assert "tiny/r8, invalid" in row
     assert row["verdict"] == "–"
-
-
-def verdict_of(report, metric, title="Inference"):
-    (table,) = section(report, title).tables
-    (cells,) = [cells for cells in table.rows if cells[0].text == metric]
-    return cells[-1]
-
-
-def test_a_winner_on_the_whole_is_of_all_that_a_choice_turns_on():
-    """The speed is decided, and in the time to the first token the tokenizers' models do not compare."""
-    cases = [
-        record("inference/a/base", metrics={SPEED: measured(SPEED, *FAST), "load_s": measured("load_s", *[1.0] * 6)}),
-        record(
-            "inference/b/base",
-            key=key(tokenizer="e" * 64),
-            metrics={SPEED: measured(SPEED, *SLOW), "load_s": measured("load_s", *[2.0] * 6)},
-        ),
-    ]
-    assert page(bundle(*cases)).headline[1:] == ("Inference: of 1 row a/base is better in 1.",)
-
-
-def test_a_case_alone_in_its_group_is_no_sentence_of_the_headline():
-    cases = [
-        record(f"inference/{name}/base", key=key(tokenizer=name * 64), metrics={SPEED: measured(SPEED, *FAST)})
-        for name in "ab"
-    ]
-    assert page(bundle(*cases)).headline[1:] == (
-        "Inference: no two cases compare in any of 1 row; the tables say why.",
-    )
-
-
-def test_what_is_better_nowhere_is_no_winner_of_the_cell():
-    cases = [
-        record("inference/a/base", metrics={WAIT: measured(WAIT, *FAST)}),
-        record("inference/a/r8", metrics={WAIT: measured(WAIT, *SLOW)}),
-        *(
-            record(f"inference/b/{name}", key=key(device="cpu: Two"), metrics={WAIT: measured(WAIT, *[4.0] * 6)})
-            for name in ("base", "r8")
-        ),
-    ]
-    cell = verdict_of(page(bundle(*cases)), WAIT_ROW)
-    assert cell.winners == ("a/r8",)
-    assert cell.text.startswith("a: a/r8 is better (ratio ")
-    assert cell.text.endswith("; b: equivalent")
-
-
-def test_figures_that_were_read_in_a_report_are_never_judged():
-    cases = [
-        record(f"inference/{name}/base", metrics={"disk_bytes": measured("disk_bytes", size)})
-        for name, size in (("a", 1e9), ("b", 2e9))
-    ]
-    read = bundle(*cases, published=Published(source="a paper", date=None))
-    cell = verdict_of(page(read), "disk_bytes ↓")
-    assert (cell.text, cell.winners) == ("not judged", ())
-    assert notes(page(read), "Inference") == ["figures that were read in a report are not judged"]
-    assert verdict_of(page(bundle(*cases)), "disk_bytes ↓").winners == ("a/base",)
-
-
-def test_a_seed_that_nobody_knows_is_no_single_one():
-    assert page(bundle(full_record())).banners == ()
-    (banner,) = page(bundle(full_record(key=key(settings={"seed": 42})))).banners
-    assert banner.startswith("SINGLE SEED")
-
-
-def test_answers_of_random_weights_are_counted_and_not_shown():
-    real = record("evaluation/a/base", outputs=(output(text="hi"),))
-    noise = record("evaluation/b/base", key=key(weights=weights(source="nano")), outputs=(output(text="|||"),))
-    its = section(page(bundle(real, noise)), "Answers")
-    assert [one.text for one in its.listings] == ["Say hi.", "hi"]
-    assert its.text.endswith("Left out as noise of random weights: 1.")

@@ -1,4 +1,4 @@
-from harness.report.sections.disturbances import trust
+from harness.report.sections.disturbances import timings_to_distrust
 from tests.support.samples import bundle, key, measured, record
 
 GEMM, REPEAT = "probe_gemm_flops_per_s", "repeat_decode_tokens_per_s"
@@ -9,7 +9,7 @@ def probed(name, *rates, **others):
 
 
 def said(*records):
-    return [(its.subject, its.rule, its.text) for its in trust([bundle(*records)]).findings]
+    return [(its.subject, its.rule, its.text) for its in timings_to_distrust([bundle(*records)]).findings]
 
 
 def test_a_case_measured_while_the_machine_was_slower_is_named():
@@ -56,8 +56,8 @@ def test_a_page_of_one_suite_names_its_own_cases():
         record(f"{suite}/tiny/base", metrics={GEMM: measured(GEMM, rate)})
         for suite, rate in (("training", 50.0), ("evaluation", 100.0), ("inference", 100.0))
     ]
-    assert [its.subject for its in trust([bundle(*slow)]).findings] == ["training/tiny/base"]
-    assert trust([bundle(*slow)], ("inference",)).empty
+    assert [its.subject for its in timings_to_distrust([bundle(*slow)]).findings] == ["training/tiny/base"]
+    assert timings_to_distrust([bundle(*slow)], ("inference",)).empty
 
 
 def test_a_case_without_a_key_or_a_reading_is_passed_over():

@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from harness.report.figures.draw import draw
-from harness.report.sections.record_charts import loss_curve_detailed, training_analysis
+from harness.report.sections.training_charts import loss_curve_detailed, training_analysis
 from harness.results.records import Series
 from tests.support.samples import losses, measured, record
 
