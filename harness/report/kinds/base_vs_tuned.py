@@ -1,4 +1,4 @@
-"""The base-vs-tuned report: how an adapter changed the quality and speed of its model, as `judge` decides."""
+"""Base-vs-tuned report: how an adapter changed the quality and speed of its model, as `judge` decides."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

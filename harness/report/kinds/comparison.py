@@ -1,4 +1,4 @@
-"""The comparison report: everything that was measured of several cases, side by side."""
+"""Comparison report: everything that was measured of several cases, side by side."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The report of a gate: the verdict first, then regressions, rows that cannot be judged, and the rest folded."""
+"""Gate report: the verdict first, then regressions, rows that cannot be judged, and the rest folded."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""The report of a metric's history over stored runs: all series, change points, charts and every run."""
+"""History report of a metric over stored runs: all series, change points, charts and every run."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The inference report: loading, speed by scenario, latency, long contexts, steadiness and resources."""
+"""Inference report: loading, speed by scenario, latency, long contexts, steadiness and resources."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The training report: how each fine-tune went, which conditions it met, and commands to use its adapter."""
+"""Training report: how each fine-tune went, which conditions it met, and commands to use its adapter."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

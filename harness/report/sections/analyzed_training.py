@@ -33,7 +33,7 @@ class AnalyzedTraining:
 
     @property
     def record(self) -> Record:
-        """The stored record of the training."""
+        """Stored record of the training."""
         return self.column.record
 
 

@@ -54,16 +54,16 @@ def assemble(
     """Assemble a report from *sections*, without those that are empty. Counts and banners are about *suites* alone."""
     records = [record for record in runs.records if record.suite in suites]
     ok = sum(record.status is Status.OK for record in records)
-    shown = tuple(_limited(section) for section in sections if not section.empty)
+    limited = tuple(_limited(section) for section in sections if not section.empty)
     return Report(
         kind=kind,
         title=", ".join(dict.fromkeys(record.case.split("/")[1] for record in records)) or "no models",
         headline=(_ended_in_words(runs, ok, len(records)), *(line for line in headline if line)),
         how_to_read=HOW_TO_READ,
         banners=banners(runs.bundles, records),
-        sections=shown,
+        sections=limited,
         not_measured=_not_measured(runs.records, suites),
-        definitions=_definitions(shown),
+        definitions=_definitions(limited),
         provenance=Provenance(kind=kind, version=__version__),
     )
 

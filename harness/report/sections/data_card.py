@@ -1,4 +1,4 @@
-"""The card of a data set: its rows by split, and their lengths in tokens of each model."""
+"""Card of a data set: its rows by split, and their lengths in tokens of each model."""
 
 from collections.abc import Iterator, Sequence
 

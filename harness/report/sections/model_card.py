@@ -1,4 +1,4 @@
-"""The card of a tuned or base model: details, training procedure, results and license. It states what is not known.
+"""Card of a tuned or base model: details, training procedure, results and license. It states what is not known.
 
 A model measured with stand-in weights gets a warning on top, and no results in the block that the hub reads.
 """

@@ -40,10 +40,10 @@ def page(*bundles):
 
 
 def duel(name, left, right, *, left_key=None, right_key=None):
-    """The one table row and its footnotes of a run with two inference cases, tiny/left and tiny/right."""
+    """Return the only table row, and its footnotes, of a run with two inference cases, tiny/left and tiny/right."""
     cases = [
-        record(f"inference/tiny/{side}", key=its or key(), metrics={name: measured(name, *values)})
-        for side, values, its in (("left", left, left_key), ("right", right, right_key))
+        record(f"inference/tiny/{side}", key=side_key or key(), metrics={name: measured(name, *values)})
+        for side, values, side_key in (("left", left, left_key), ("right", right, right_key))
     ]
     (table,) = section(page(bundle(*cases)), "Inference").tables
     (cells,) = table.rows
@@ -54,10 +54,10 @@ def duel(name, left, right, *, left_key=None, right_key=None):
 
 
 def test_a_label_gets_a_row_of_its_own():
-    its = record(
+    case = record(
         metrics={WAIT: measured(WAIT, (0.25, 2.0, 0.75), (0.25, 4.0, 0.75), labels=("short", "long", "short"))}
     )
-    rows = [list(cells.values()) for cells in grid(page(bundle(its)), "Inference")]
+    rows = [list(cells.values()) for cells in grid(page(bundle(case)), "Inference")]
     assert rows == [
         ["ttft_s short ↓", "500.0 {500.0; 500.0} ms (n=2×2)"],
         ["ttft_s long ↓", "3.000 {2.000; 4.000} s (n=2)"],
@@ -74,15 +74,15 @@ CELL = re.compile(r"([\d.,]+)(?: %)?(?: \{(.*)\})? ?(\S*) \(n=(\d+)(?:×(\d+))?\
 
 def readings_in_json(case):
     """(metric, label) -> a list of readings a process, from the stored text alone."""
-    found = {}
+    readings = {}
     for name, metric in json.loads(codec.encode(case))["metrics"].items():
         for process in metric["samples"] or []:
             by_label = {}
             for label, value in zip(metric["labels"] or [None] * len(process), process, strict=True):
                 by_label.setdefault(label, []).append(value)
             for label, values in by_label.items():
-                found.setdefault((name, label), []).append(values)
-    return found
+                readings.setdefault((name, label), []).append(values)
+    return readings
 
 
 def test_every_number_of_the_report_can_be_found_again_in_the_json():
@@ -90,22 +90,22 @@ def test_every_number_of_the_report_can_be_found_again_in_the_json():
     report = page(bundle(case))
     stored = readings_in_json(case)
     cells = {}
-    for its in grid(report, "Training"):
-        name, *label = its["metric"].rstrip("↑↓ ").replace("`", "").split(" ")
-        cells[name, label[0] if label else None] = its["tiny/r8"]
-    for its in grid(report, "Memory"):
+    for cells_by_head in grid(report, "Training"):
+        name, *label = cells_by_head["metric"].rstrip("↑↓ ").replace("`", "").split(" ")
+        cells[name, label[0] if label else None] = cells_by_head["tiny/r8"]
+    for cells_by_head in grid(report, "Memory"):
         for name in ("peak_active_bytes", "peak_cache_bytes"):
-            cells[name, its["phase"]] = its[name]
-    unmeasured = {where for where, cell in cells.items() if cell.startswith("not measured")}
+            cells[name, cells_by_head["phase"]] = cells_by_head[name]
+    unmeasured = {place for place, cell in cells.items() if cell.startswith("not measured")}
     assert cells.keys() - unmeasured == stored.keys()
-    for where, processes in stored.items():
-        middle, every, unit, processes_shown, each_shown = CELL.fullmatch(cells[where]).groups()
-        factor = BASE_UNITS["%" if "%" in cells[where] else unit]
+    for place, processes in stored.items():
+        middle, process_medians, unit, processes_shown, each_shown = CELL.fullmatch(cells[place]).groups()
+        factor = BASE_UNITS["%" if "%" in cells[place] else unit]
         medians = sorted(median(process) for process in processes)
-        numbers = [middle, *every.split("; ")] if every else [middle]
-        shown = [float(number.removesuffix(" %").replace(",", "")) * factor for number in numbers]
+        numbers = [middle, *process_medians.split("; ")] if process_medians else [middle]
+        numbers_shown = [float(number.removesuffix(" %").replace(",", "")) * factor for number in numbers]
         expected = [median(medians), *(medians if len(medians) > 1 else [])]
-        assert shown == pytest.approx(expected, rel=5e-4), where
+        assert numbers_shown == pytest.approx(expected, rel=5e-4), place
         assert int(processes_shown) == len(processes)
         assert int(each_shown or 1) == len(processes[0])
 
@@ -237,8 +237,8 @@ def test_a_winner_of_three_is_better_than_both_others():
 
 def test_a_metric_that_is_neither_better_up_nor_down_has_no_verdict():
     words = {"response_words": measured("response_words", *[10.0] * 6)}
-    more = {"response_words": measured("response_words", *[20.0] * 6)}
-    report = page(bundle(record("evaluation/a/base", metrics=words), record("evaluation/b/base", metrics=more)))
+    more_words = {"response_words": measured("response_words", *[20.0] * 6)}
+    report = page(bundle(record("evaluation/a/base", metrics=words), record("evaluation/b/base", metrics=more_words)))
     assert row(report, "Evaluation", "response_words")["verdict"] == "–"
 
 
@@ -247,7 +247,7 @@ def test_each_scenario_has_its_own_winner():
         record(f"inference/tiny/{side}", metrics={WAIT: measured(WAIT, *[waits] * 6, labels=("short", "long"))})
         for side, waits in (("left", (1.0, 8.0)), ("right", (2.0, 4.0)))
     ]
-    verdicts = [its["verdict"] for its in grid(page(bundle(*cases)), "Inference")]
+    verdicts = [cells["verdict"] for cells in grid(page(bundle(*cases)), "Inference")]
     assert verdicts == [
         "tiny/left is better (ratio 0.500 [0.500, 0.500])",
         "tiny/right is better (ratio 0.500 [0.500, 0.500])",
@@ -258,9 +258,9 @@ def test_each_scenario_has_its_own_winner():
 @pytest.mark.parametrize(("name", "values"), [("test_loss", (2.0, 4.0)), ("bits_per_byte", (1.0, 2.0))])
 @pytest.mark.parametrize("source", ["nano", "random"])
 def test_weights_that_stand_in_never_get_a_verdict_on_quality(name, values, source):
-    its = key(weights=weights(source=source))
+    stand_in = key(weights=weights(source=source))
     cases = [
-        record(f"evaluation/tiny/{side}", key=its, metrics={name: measured(name, *[value] * 6)})
+        record(f"evaluation/tiny/{side}", key=stand_in, metrics={name: measured(name, *[value] * 6)})
         for side, value in zip(("left", "right"), values, strict=True)
     ]
     report = page(bundle(*cases))
@@ -279,31 +279,31 @@ def test_a_case_that_did_not_end_well_never_wins(status):
 
 
 def test_a_metric_that_was_not_measured_gives_its_reason():
-    its = record(metrics={SPEED: measured(SPEED, 10.0), WAIT: measured(WAIT, reason="the clock stood still")})
-    report = page(bundle(its))
+    case = record(metrics={SPEED: measured(SPEED, 10.0), WAIT: measured(WAIT, reason="the clock stood still")})
+    report = page(bundle(case))
     assert row(report, "Inference", WAIT_ROW)["tiny/base"] == "not measured"
     assert notes(report, "Inference") == ["the clock stood still"]
 
 
 def test_a_metric_that_one_case_lacks_is_not_measured_there_and_not_0():
     both = {SPEED: measured(SPEED, 10.0), WAIT: measured(WAIT, 0.5)}
-    one = {SPEED: measured(SPEED, 10.0)}
-    report = page(bundle(record("inference/a/base", metrics=both), record("inference/b/base", metrics=one)))
-    its = row(report, "Inference", WAIT_ROW)
-    assert (its["a/base"], its["b/base"]) == ("500.0 ms (n=1)", "not measured")
+    speed_alone = {SPEED: measured(SPEED, 10.0)}
+    report = page(bundle(record("inference/a/base", metrics=both), record("inference/b/base", metrics=speed_alone)))
+    cells = row(report, "Inference", WAIT_ROW)
+    assert (cells["a/base"], cells["b/base"]) == ("500.0 ms (n=1)", "not measured")
 
 
 def test_a_zero_is_a_number():
-    its = record(metrics={WAIT: measured(WAIT, 0.0)})
-    assert row(page(bundle(its)), "Inference", WAIT_ROW)["tiny/base"] == "0 s (n=1)"
+    case = record(metrics={WAIT: measured(WAIT, 0.0)})
+    assert row(page(bundle(case)), "Inference", WAIT_ROW)["tiny/base"] == "0 s (n=1)"
 
 
 def test_two_runs_stand_side_by_side_under_their_ids():
     first = bundle(record(metrics={SPEED: measured(SPEED, *SLOW)}), id="first")
     second = bundle(record(metrics={SPEED: measured(SPEED, *FAST)}), id="second")
-    its = row(page(first, second), "Inference", SPEED_ROW)
-    assert list(its) == ["metric", "tiny/base (first)", "tiny/base (second)", "verdict"]
-    assert its["verdict"].startswith("tiny/base (second) is better")
+    cells = row(page(first, second), "Inference", SPEED_ROW)
+    assert list(cells) == ["metric", "tiny/base (first)", "tiny/base (second)", "verdict"]
+    assert cells["verdict"].startswith("tiny/base (second) is better")
     assert [run["run"] for run in grid(page(first, second), "Runs")] == ["first", "second"]
 
 
@@ -325,15 +325,15 @@ STATES = {
 def test_no_state_leaves_a_python_word_or_a_crooked_table(bundles):
     report = markdown(page(*bundles)).rpartition("<!-- tunebench")[0]
     assert re.findall(r"\bNone\b|\bnan\b|\binf\b|\bTrue\b|\bFalse\b|Status\.|object at|\{\}|\[\]", report) == []
-    shown = Page(report)
-    assert shown.tables
-    assert all(len({len(cells) for cells in table}) == 1 for table in shown.tables)
+    parsed = Page(report)
+    assert parsed.tables
+    assert all(len({len(cells) for cells in table}) == 1 for table in parsed.tables)
 
 
 def test_a_metric_measured_in_scenarios_is_nowhere_said_not_to_be():
     silent = record("inference/a/base", metrics={WAIT: measured(WAIT, reason="no clock")})
     both = record("inference/b/base", metrics={WAIT: measured(WAIT, (1.0, 2.0), labels=("short", "long"))})
-    assert [its["b/base"] for its in grid(page(bundle(silent, both)), "Inference")] == [
+    assert [cells["b/base"] for cells in grid(page(bundle(silent, both)), "Inference")] == [
         "1.000 s (n=1)",
         "2.000 s (n=1)",
         "1.414 s (n=1)",  # the geometric mean
@@ -344,10 +344,10 @@ def test_two_runs_of_one_id_are_told_apart():
     slow = bundle(record(metrics={SPEED: measured(SPEED, *SLOW)}))
     fast = bundle(record(metrics={SPEED: measured(SPEED, *FAST)}))
     for bundles, best in (((slow, fast), 1), ((fast, slow), 0)):
-        its = row(page(*bundles), "Inference", SPEED_ROW)
-        _, *names, _ = its
+        cells = row(page(*bundles), "Inference", SPEED_ROW)
+        _, *names, _ = cells
         assert len(set(names)) == 2
-        assert its["verdict"].startswith(f"{names[best]} is better (")
+        assert cells["verdict"].startswith(f"{names[best]} is better (")
 
 
 def test_our_own_text_refers_to_no_issue():
@@ -379,7 +379,7 @@ FENCED = re.compile(r"^(`{3,})[^`\n]*\n.*?^\1$", flags=re.DOTALL | re.MULTILINE)
 def hostile_run(word):
     """A run that holds *word* wherever a user, a model or a machine can put text."""
     name = word.replace("/", "")
-    its = key(
+    hostile_key = key(
         model=word,
         weights=weights(source="nano", repository=word, revision=word, sha256=word, origin_quantization=word),
         tokenizer=word,
@@ -397,10 +397,12 @@ def hostile_run(word):
     }
     words = (output(prompt_id=word, prompt=word, text=word),)
     return bundle(
-        record(f"training/{name}/r8", key=its, series=series, metrics={"step_s": measured("step_s", reason=word)}),
-        record(f"evaluation/{name}/r8", key=its, outputs=words),
-        record(f"inference/{name}/a", key=its, metrics=metrics),
-        record(f"inference/{name}/b", key=its, metrics=metrics),
+        record(
+            f"training/{name}/r8", key=hostile_key, series=series, metrics={"step_s": measured("step_s", reason=word)}
+        ),
+        record(f"evaluation/{name}/r8", key=hostile_key, outputs=words),
+        record(f"inference/{name}/a", key=hostile_key, metrics=metrics),
+        record(f"inference/{name}/b", key=hostile_key, metrics=metrics),
         failed(f"inference/{name}/c", reason=word),
         id=word,
         profile=word,
@@ -421,13 +423,13 @@ def hostile_run(word):
 def test_hostile_text_changes_neither_tables_nor_tags(word):
     report = markdown(page(hostile_run(word)))
     plain = markdown(page(hostile_run("harmless")))
-    shown = Page(report)
-    assert {tag for tag, _ in shown.tags} <= OURS
-    assert all(not set(attributes) - {"style", "class"} for _, attributes in shown.tags)
-    shape = [[len(cells) for cells in table] for table in shown.tables]
+    parsed = Page(report)
+    assert {tag for tag, _ in parsed.tags} <= OURS
+    assert all(not set(attributes) - {"style", "class"} for _, attributes in parsed.tags)
+    shape = [[len(cells) for cells in table] for table in parsed.tables]
     assert shape == [[len(cells) for cells in table] for table in Page(plain).tables]
     for tag in ("h1", "h2", "strong", "blockquote", "hr"):
-        counts = [sum(its == tag for its, _ in one.tags) for one in (shown, Page(plain))]
+        counts = [sum(name == tag for name, _ in html.tags) for html in (parsed, Page(plain))]
         assert counts[0] == counts[1], tag
 
 
@@ -443,18 +445,18 @@ def test_hostile_text_leaves_no_control_character_or_address_in_the_file(word):
 @pytest.mark.parametrize("name", ["html", "jinja", "emphasis", "comment"])
 def test_hostile_text_is_shown_as_it_is(name):
     word = HOSTILE[name]
-    shown = Page(markdown(page(hostile_run(word))))
-    cells = {cell for table in shown.tables for cells in table for cell in cells}
+    parsed = Page(markdown(page(hostile_run(word))))
+    cells = {cell for table in parsed.tables for cells in table for cell in cells}
     assert word in cells  # model, prompt, reason
-    assert shown.text.count(word) > len(cells & {word})  # the answer's listing
-    assert f"Warning: {word}" in shown.text
+    assert parsed.text.count(word) > len(cells & {word})  # the answer's listing
+    assert f"Warning: {word}" in parsed.text
 
 
 ODD = "<b>|</b>"
 
 
 @pytest.mark.parametrize(
-    "its",
+    "run",
     [
         bundle(record(), started_at=ODD),
         bundle(record(), finished_at=ODD),
@@ -468,8 +470,8 @@ ODD = "<b>|</b>"
     ],
     ids=["started_at", "finished_at", "repeats", "setting", "adapter", "dataset", "unit", "package", "load"],
 )
-def test_no_other_field_of_a_result_file_is_markup_either(its):
-    assert "b" not in {tag for tag, _ in Page(markdown(page(its))).tags}
+def test_no_other_field_of_a_result_file_is_markup_either(run):
+    assert "b" not in {tag for tag, _ in Page(markdown(page(run))).tags}
 
 
 def test_figures_that_cannot_be_true_are_shown_as_such_and_never_judged():

@@ -43,7 +43,7 @@ def test_a_skipped_case_is_announced_apart_from_failures():
 
 def test_a_failed_case_is_listed_with_its_reason_and_announced():
     report = page(bundle(failed(status=Status.OOM, reason="killed by the system"), record("inference/b/base")))
-    assert [list(its.values()) for its in grid(report, "Cases without a result")] == [
+    assert [list(cells.values()) for cells in grid(report, "Cases without a result")] == [
         ["inference/tiny/base", "oom", "killed by the system"]
     ]
     assert report.banners == ("FAILURES: 1 of 2 cases ended without a result.",)
@@ -72,7 +72,7 @@ def test_a_finished_run_of_full_size_on_real_weights_has_no_banner():
 
 
 @pytest.mark.parametrize(
-    ("its", "words"),
+    ("run", "words"),
     [
         (bundle(record(key=key(weights=weights(source="nano")))), "STAND-IN WEIGHTS (tiny): "),
         (bundle(record(), profile="smoke"), "SMOKE SIZE: "),
@@ -81,8 +81,8 @@ def test_a_finished_run_of_full_size_on_real_weights_has_no_banner():
         (bundle(record(), warnings=("slow BLAS",)), "Warning: slow BLAS"),
     ],
 )
-def test_what_a_reader_has_to_know_first_stands_on_top(its, words):
-    (banner,) = page(its).banners
+def test_what_a_reader_has_to_know_first_stands_on_top(run, words):
+    (banner,) = page(run).banners
     assert banner.startswith(words)
 
 

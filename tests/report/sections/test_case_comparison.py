@@ -11,7 +11,7 @@ def case(name, waits, suite="inference", **others):
     gib = 2.0**30
     metrics = {
         "ttft_s": measured("ttft_s", *waits),
-        "response_s": measured("response_s", *(10 * its for its in waits)),
+        "response_s": measured("response_s", *(10 * wait for wait in waits)),
         "peak_footprint_bytes": measured("peak_footprint_bytes", *[(gib, gib, 9 * gib)] * 5, labels=labels),
     }
     return record(f"{suite}/{name}/base", metrics=metrics, **others)

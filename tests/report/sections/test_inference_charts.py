@@ -24,16 +24,16 @@ def speeds(*processes, labels=SCENARIOS, metric="decode_tokens_per_s", **changes
 def training(points, tokens=10.0, val=None):
     x = tuple(at for at, _ in points)
     counted = Series(unit="token", x_unit="iteration", x=x, y=(tokens,) * len(x))
-    its = {"train_loss": losses(*points), "real_tokens": counted} | ({"val_loss": losses(*val)} if val else {})
-    return record("training/tiny/qv", series=its)
+    series = {"train_loss": losses(*points), "real_tokens": counted} | ({"val_loss": losses(*val)} if val else {})
+    return record("training/tiny/qv", series=series)
 
 
 def lines_of(chart):
     return {line.label: (line.x, line.y) for line in chart.panels[0].lines}
 
 
-def other_tokenizer(one):
-    return replace(one, key=key(tokenizer="c" * 64))
+def other_tokenizer(case):
+    return replace(case, key=key(tokenizer="c" * 64))
 
 
 def test_each_scenario_has_the_median_and_what_every_process_read():
@@ -86,7 +86,7 @@ def test_memory_is_by_phase_without_those_of_the_measuring():
         [("a", record(metrics={"peak_active_bytes": peaks})), ("b", record(metrics={"peak_active_bytes": other}))]
     )
     assert chart.panels[0].categories == ("load", "train")
-    assert [(its.label, its.heights) for its in chart.panels[0].bars] == [("a", (1.0, 2.0)), ("b", (4.0, None))]
+    assert [(bar.label, bar.heights) for bar in chart.panels[0].bars] == [("a", (1.0, 2.0)), ("b", (4.0, None))]
     assert chart.alt == "a takes most in the phase train, 2.000 GiB. b takes most in the phase load, 4.000 GiB."
     assert "n = 1 to 2 processes" in chart.caption
 

@@ -14,8 +14,8 @@ def page(*bundles):
 def training(points, tokens=10.0, val=None):
     x = tuple(at for at, _ in points)
     counted = Series(unit="token", x_unit="iteration", x=x, y=(tokens,) * len(x))
-    its = {"train_loss": losses(*points), "real_tokens": counted} | ({"val_loss": losses(*val)} if val else {})
-    return record("training/tiny/qv", series=its)
+    series = {"train_loss": losses(*points), "real_tokens": counted} | ({"val_loss": losses(*val)} if val else {})
+    return record("training/tiny/qv", series=series)
 
 
 def lines_of(chart):
@@ -30,8 +30,8 @@ def test_losses_are_over_the_tokens_seen():
         "a, validation": ((0.0, 20.0), (5.5, 3.5)),
         "b, training": ((25.0,), (4.0,)),
     }
-    assert [its.color for its in chart.panels[0].lines] == [0, 0, 1]
-    assert [its.dash is Dash.DASHED for its in chart.panels[0].lines] == [False, True, False]
+    assert [line.color for line in chart.panels[0].lines] == [0, 0, 1]
+    assert [line.dash is Dash.DASHED for line in chart.panels[0].lines] == [False, True, False]
     assert chart.alt == (
         "Training loss of a falls from 5.000 to 3.000, from iteration 1 to 2. Best validation loss of a 3.500. "
         "Training loss of b is 4.000 at iteration 1."
@@ -60,9 +60,9 @@ def test_the_loss_trajectory_runs_forward():
     """As a set of floats these come out as 1024, 9, 5."""
     series = {"train_loss": losses((5, 3.0), (1024, 1.0)), "val_loss": losses((5, 3.5), (9, 2.5), (1024, 1.5))}
     rows = grid(page(bundle(full_record(series=series))), "Loss trajectory")
-    assert [its["iteration"] for its in rows] == ["5", "9", "1,024"]
+    assert [cells["iteration"] for cells in rows] == ["5", "9", "1,024"]
 
 
 def test_a_validation_loss_alone_is_a_trajectory():
-    its = full_record(series={"val_loss": losses((0, 4.0), (10, 2.5))})
-    assert [cells["tiny/r8 val"] for cells in grid(page(bundle(its)), "Loss trajectory")] == ["4.000", "2.500"]
+    case = full_record(series={"val_loss": losses((0, 4.0), (10, 2.5))})
+    assert [cells["tiny/r8 val"] for cells in grid(page(bundle(case)), "Loss trajectory")] == ["4.000", "2.500"]

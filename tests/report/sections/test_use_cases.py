@@ -11,7 +11,7 @@ def case(name, waits, suite="inference", **others):
     gib = 2.0**30
     metrics = {
         "ttft_s": measured("ttft_s", *waits),
-        "response_s": measured("response_s", *(10 * its for its in waits)),
+        "response_s": measured("response_s", *(10 * wait for wait in waits)),
         "peak_footprint_bytes": measured("peak_footprint_bytes", *[(gib, gib, 9 * gib)] * 5, labels=labels),
     }
     return record(f"{suite}/{name}/base", metrics=metrics, **others)
@@ -27,26 +27,26 @@ def answers(*records):
 
 
 def test_the_fastest_within_the_limits_is_named():
-    found = answers(case("a", FAST), leaks("a", 0.0), case("b", SLOW), leaks("b", 0.0))
-    assert found["real-time-chat"]["answer"] == "a/base"
+    answered = answers(case("a", FAST), leaks("a", 0.0), case("b", SLOW), leaks("b", 0.0))
+    assert answered["real-time-chat"]["answer"] == "a/base"
 
 
 def test_one_that_breaks_a_limit_is_not():
     """b is faster, and writes markup."""
-    found = answers(case("a", SLOW), leaks("a", 0.0), case("b", FAST), leaks("b", 0.5))
-    assert found["real-time-chat"]["answer"] == "a/base"
+    answered = answers(case("a", SLOW), leaks("a", 0.0), case("b", FAST), leaks("b", 0.5))
+    assert answered["real-time-chat"]["answer"] == "a/base"
 
 
 def test_a_stand_in_is_never_recommended():
     nano = key(weights=weights(source="nano"))
-    found = answers(case("a", FAST, key=nano), leaks("a", 0.0, key=nano))
-    assert found["real-time-chat"]["answer"] == "insufficient evidence"
+    answered = answers(case("a", FAST, key=nano), leaks("a", 0.0, key=nano))
+    assert answered["real-time-chat"]["answer"] == "insufficient evidence"
 
 
 def test_a_limit_is_written_in_a_person_s_units():
-    found = answers(case("a", FAST), leaks("a", 0.0))
-    assert "ttft_s p95 at most 300.0 ms" in found["real-time-chat"]["limits"]
-    assert "peak_footprint_bytes in inference highest at most 4.000 GiB" in found["real-time-chat"]["limits"]
+    answered = answers(case("a", FAST), leaks("a", 0.0))
+    assert "ttft_s p95 at most 300.0 ms" in answered["real-time-chat"]["limits"]
+    assert "peak_footprint_bytes in inference highest at most 4.000 GiB" in answered["real-time-chat"]["limits"]
 
 
 def test_the_policy_is_called_what_it_is():

@@ -38,8 +38,8 @@ def verdict_of(report, metric, title="Inference"):
 
 
 def test_a_single_case_has_no_column_for_verdicts():
-    (its,) = grid(page(bundle(record(metrics={SPEED: measured(SPEED, *FAST)}))), "Inference")
-    assert list(its) == ["metric", "tiny/base"]
+    (cells,) = grid(page(bundle(record(metrics={SPEED: measured(SPEED, *FAST)}))), "Inference")
+    assert list(cells) == ["metric", "tiny/base"]
 
 
 def test_what_does_not_compare_leaves_the_rest_to_be_judged():
@@ -50,10 +50,10 @@ def test_what_does_not_compare_leaves_the_rest_to_be_judged():
         record("inference/real/r8", metrics={SPEED: measured(SPEED, *FAST)}),
         record("inference/shrunk/base", key=stand_in, metrics={SPEED: measured(SPEED, *FAST)}),
     ]
-    its = page(bundle(*cases))
-    verdict = row(its, "Inference", SPEED_ROW)["verdict"]
+    report = page(bundle(*cases))
+    verdict = row(report, "Inference", SPEED_ROW)["verdict"]
     assert verdict.startswith("real: real/r8 is better (ratio ")
-    assert notes(its, "Inference") == [f"the others are not comparable with these; {STAND_IN}"]
+    assert notes(report, "Inference") == [f"the others are not comparable with these; {STAND_IN}"]
 
 
 def test_many_cases_are_rows_and_not_columns():
