@@ -15,7 +15,7 @@ from harness.report.page import Section
 from harness.results.records import Bundle, Record
 from harness.units import format_percent
 
-_SLOWER = 0.85  # of the median probe; chosen: lower than the probe ever gets on a quiet machine
+_SLOWER = 0.85  # of the median probe; chosen: farther below than the probe varies on a quiet machine
 _UNSTEADY = 0.10  # within a process; source: rule R20, "low" steadiness from 10 % on
 _FEWEST_ANSWERS = 5  # as in the profile for verdicts; the spread of two says little
 _FEWEST_CASES = 3  # of two, the median cannot tell which one is slow
@@ -39,7 +39,7 @@ def timings_to_distrust(bundles: Sequence[Bundle], suites: Sequence[str] = SUITE
 
 
 def _slow_probes(bundle: Bundle) -> Iterator[Finding]:
-    """Report cases whose slowest process ran a probe slower than the median case of the same dtype (rule R2)."""
+    """Report cases that ran a probe clearly slower than the median case of the same dtype (rule R2)."""
     for probe, probe_name in PROBES.items():
         by_dtype: dict[str, list[tuple[Record, float]]] = {}
         for record in bundle.records:

@@ -6,11 +6,10 @@ from statistics import median
 
 import pytest
 
-from harness.report.kinds.comparison import compare
 from harness.results import codec
 from harness.results.records import Status
+from tests.support.comparisons import page
 from tests.support.samples import (
-    POLICY,
     Page,
     bundle,
     environment,
@@ -33,10 +32,6 @@ from tests.support.samples import (
 STAND_IN = "stand-in weights compare with nothing here"
 SPEED, WAIT = "decode_tokens_per_s", "ttft_s"
 SPEED_ROW, WAIT_ROW = "decode_tokens_per_s ↑", "ttft_s ↓"
-
-
-def page(*bundles):
-    return compare(bundles, POLICY)
 
 
 def duel(name, left, right, *, left_key=None, right_key=None):

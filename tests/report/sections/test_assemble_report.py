@@ -2,10 +2,9 @@
 
 import pytest
 
-from harness.report.kinds.comparison import compare
 from harness.results.records import Status
+from tests.support.comparisons import page
 from tests.support.samples import (
-    POLICY,
     RUN_ID,
     bundle,
     environment,
@@ -21,10 +20,6 @@ from tests.support.samples import (
 )
 
 SPEED, WAIT = "decode_tokens_per_s", "ttft_s"
-
-
-def page(*bundles):
-    return compare(bundles, POLICY)
 
 
 def test_what_no_record_holds_is_listed():

@@ -1,20 +1,10 @@
 """Cases set against each other, as the comparison shows them."""
 
 from harness.report.kinds.comparison import compare
-from tests.support.samples import POLICY, bundle, grid, key, measured, record, titles
+from tests.support.comparisons import case
+from tests.support.samples import POLICY, bundle, grid, key, titles
 
 FAST, SLOW = (0.1,) * 5, (0.2,) * 5
-
-
-def case(name, waits, suite="inference", **others):
-    labels = ("load", "generate", "process")
-    gib = 2.0**30
-    metrics = {
-        "ttft_s": measured("ttft_s", *waits),
-        "response_s": measured("response_s", *(10 * wait for wait in waits)),
-        "peak_footprint_bytes": measured("peak_footprint_bytes", *[(gib, gib, 9 * gib)] * 5, labels=labels),
-    }
-    return record(f"{suite}/{name}/base", metrics=metrics, **others)
 
 
 def test_what_keeps_cases_apart_is_listed_by_field():

@@ -1,8 +1,7 @@
 """Details of cases, as the comparison shows them."""
 
-from harness.report.kinds.comparison import compare
+from tests.support.comparisons import page
 from tests.support.samples import (
-    POLICY,
     bundle,
     full_record,
     grid,
@@ -12,10 +11,6 @@ from tests.support.samples import (
     section,
     weights,
 )
-
-
-def page(*bundles):
-    return compare(bundles, POLICY)
 
 
 def test_memory_has_a_row_a_phase():

@@ -10,8 +10,8 @@ from harness.report.sections.inference_charts import (
     speed_by_scenario,
 )
 from harness.report.sections.training_losses import losses_over_tokens
-from harness.results.records import Series
-from tests.support.samples import key, losses, measured, record, weights
+from tests.support.comparisons import lines_of, training
+from tests.support.samples import key, measured, record, weights
 
 GIB = 2.0**30
 SCENARIOS = ("short", "long")
@@ -19,17 +19,6 @@ SCENARIOS = ("short", "long")
 
 def speeds(*processes, labels=SCENARIOS, metric="decode_tokens_per_s", **changes):
     return record(metrics={metric: measured(metric, *processes, labels=labels)}, **changes)
-
-
-def training(points, tokens=10.0, val=None):
-    x = tuple(at for at, _ in points)
-    counted = Series(unit="token", x_unit="iteration", x=x, y=(tokens,) * len(x))
-    series = {"train_loss": losses(*points), "real_tokens": counted} | ({"val_loss": losses(*val)} if val else {})
-    return record("training/tiny/qv", series=series)
-
-
-def lines_of(chart):
-    return {line.label: (line.x, line.y) for line in chart.panels[0].lines}
 
 
 def other_tokenizer(case):

@@ -1,8 +1,7 @@
 """Runs, settings and machines, as the comparison shows them."""
 
-from harness.report.kinds.comparison import compare
+from tests.support.comparisons import page
 from tests.support.samples import (
-    POLICY,
     RUN_ID,
     bundle,
     environment,
@@ -15,10 +14,6 @@ from tests.support.samples import (
     row,
     titles,
 )
-
-
-def page(*bundles):
-    return compare(bundles, POLICY)
 
 
 def test_a_setting_of_any_kind_is_words():

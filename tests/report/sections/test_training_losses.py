@@ -1,25 +1,9 @@
 """Losses of several trainings, in the chart and as the comparison shows them."""
 
 from harness.report.figures.charts import Dash
-from harness.report.kinds.comparison import compare
 from harness.report.sections.training_losses import losses_over_tokens
-from harness.results.records import Series
-from tests.support.samples import POLICY, bundle, full_record, grid, losses, record
-
-
-def page(*bundles):
-    return compare(bundles, POLICY)
-
-
-def training(points, tokens=10.0, val=None):
-    x = tuple(at for at, _ in points)
-    counted = Series(unit="token", x_unit="iteration", x=x, y=(tokens,) * len(x))
-    series = {"train_loss": losses(*points), "real_tokens": counted} | ({"val_loss": losses(*val)} if val else {})
-    return record("training/tiny/qv", series=series)
-
-
-def lines_of(chart):
-    return {line.label: (line.x, line.y) for line in chart.panels[0].lines}
+from tests.support.comparisons import lines_of, page, training
+from tests.support.samples import bundle, full_record, grid, losses, record
 
 
 def test_losses_are_over_the_tokens_seen():

@@ -1,8 +1,7 @@
 """Headlines about the verdicts, as the comparison shows them."""
 
-from harness.report.kinds.comparison import compare
+from tests.support.comparisons import page
 from tests.support.samples import (
-    POLICY,
     bundle,
     key,
     measured,
@@ -11,10 +10,6 @@ from tests.support.samples import (
 )
 
 SPEED, WAIT = "decode_tokens_per_s", "ttft_s"
-
-
-def page(*bundles):
-    return compare(bundles, POLICY)
 
 
 FAST, SLOW = (40.0, 41.0, 42.0, 43.0, 44.0, 45.0), (20.0, 21.0, 22.0, 23.0, 24.0, 25.0)
