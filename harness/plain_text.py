@@ -14,3 +14,8 @@ def visible(text: str) -> str:
 def _visible(found: re.Match[str]) -> str:
     hidden = unicodedata.category(found[0]) in {"Cc", "Cf", "Cs", "Co", "Cn"}
     return f"U+{ord(found[0]):04X}" if hidden else found[0]
+
+
+def cut_short(text: str, longest: int) -> str:
+    """Return *text*, or its beginning and an ellipsis where it has more than *longest* characters."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -71,3 +71,8 @@ def format_percent(share: float) -> str:
 def _symbol(unit: str) -> str:
     bare = dict.fromkeys(("1", "share", "parameter", "iteration", "update"), "")
     return {**bare, "bit/byte": "bit/B", "word": "words", "point": "points", "percent": "%"}.get(unit, unit)
+
+
+def count_of(count: int, noun: str, plural: str | None = None) -> str:
+    """Write a count with its noun: "1 row", "2 rows". Give *plural* where it is not the noun and an s."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.units import format_number, format_percent, format_value, scale_of
+from harness.units import count_of, format_number, format_percent, format_value, scale_of
 
 SIZES = {"h": 3600.0, "min": 60, "s": 1, "ms": 1e-3, "µs": 1e-6, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
 
@@ -91,3 +91,12 @@ def test_what_is_written_reads_back_as_the_value(unit, value):
     number, symbol = format_value(value, unit).split(" ")
     read = float(number.replace(",", "")) * SIZES[symbol]
     assert math.isclose(read, value, rel_tol=0.0005)
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1000, "1000 rows")])
+def test_a_count_has_its_noun_in_the_singular_for_one_alone(count, text):
+    assert count_of(count, "row") == text
+
+
+def test_an_irregular_plural_is_given():
+    assert [count_of(count, "process", "processes") for count in (1, 2)] == ["1 process", "2 processes"]

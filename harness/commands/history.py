@@ -50,40 +50,46 @@ def history_text(lines: Sequence["Timeline"], *, case: str | None = None, left_o
 
     *left_out* is the number of runs that were not read because they are sides of a comparison or a second measurement.
     """
-    from harness.report.sections import history_text as wording
+    from harness.report.sections import history_sentences
 
-    ordered = wording.newest_change_first(lines)
+    ordered = history_sentences.newest_change_first(lines)
     show_all = len(lines) == 1 or (case is not None and len({line.case for line in lines}) == 1)
     with_table = [line for line in ordered if show_all or line.shifts]
     parts = [_overview(ordered)] if len(lines) > 1 else []
     for line in with_table:
-        title = wording.summary(line) if len(lines) == 1 or line.shifts else line.name
+        title = history_sentences.summary(line) if len(lines) == 1 or line.shifts else line.name
         parts.append(f"{plain(title)}\n{_points_table(line)}")
     if len(with_table) < len(lines):
         parts.append(
             f"the runs of the {len(lines) - len(with_table)} series not shown here: --case with a case from above\n"
         )
     if left_out:
-        parts.append(f"{wording.left_out_words(str(left_out))}; --all-runs takes them\n")
+        parts.append(f"{history_sentences.left_out_in_words(str(left_out))}; --all-runs takes them\n")
     return "\n".join(parts)
 
 
 def _overview(lines: Sequence["Timeline"]) -> str:
-    from harness.report.sections.history_text import counted, shifted, unlooked
+    from harness.report.sections.history_sentences import change_points_in_words, reasons_not_searched, series_counts
 
     rows = [
-        (line.case, line.part, str(len(line.points)), format_value(line.points[-1].value, line.unit), shifted(line))
+        (
+            line.case,
+            line.part,
+            str(len(line.points)),
+            format_value(line.points[-1].value, line.unit),
+            change_points_in_words(line),
+        )
         for line in lines
     ]
-    sentences = "\n".join([counted(lines), *map(plain, unlooked(lines))])
+    sentences = "\n".join([series_counts(lines), *map(plain, reasons_not_searched(lines))])
     return f"{sentences}\n\n" + grid(("case", "part", "runs", "newest value", "change points"), rows)
 
 
 def _points_table(line: "Timeline") -> str:
     """Return the newest points of a series and every change point, one line each."""
-    from harness.report.sections.history_text import told
+    from harness.report.sections.history_sentences import change_in_words
 
-    change_texts = {shift.at: told(line, shift) for shift in line.shifts}
+    change_texts = {shift.at: change_in_words(line, shift) for shift in line.shifts}
     first = max(0, len(line.points) - _MAX_POINTS)
     rows = [
         (

@@ -1,1 +1,1 @@
-"""The kinds of report: each turns stored runs into one page."""
+"""Report kinds: each module turns stored runs into one kind of report."""

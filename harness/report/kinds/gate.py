@@ -1,4 +1,4 @@
-"""A gate's answer as a page: the verdict, then what got worse, what cannot be judged, and the rest folded. Pure."""
+"""Gate report: the verdict first, then regressions, rows that cannot be judged, and the rest folded."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,7 @@ from harness.analysis.judge import Verdict
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
 from harness.gate.wording import summary, terms
 from harness.gate.wording.change_text import NOTHING, change
+from harness.plain_text import cut_short
 from harness.report.cells import code as name_cell
 from harness.report.cells import none, text
 from harness.report.page import Cell, Provenance, Report, Section, State, Table
@@ -19,7 +20,7 @@ HOW_TO_READ = (
     "improved; 1: a regression; 3: cannot judge, which is no pass."
 )
 _HEADS = ("verdict", "case", "metric", "change", "baseline", "candidate", "detectable", "n", "remark")
-_LONGEST = 300  # characters of a text in a page that ends at 65,536: the JSON has the whole
+_LONGEST = 300  # characters of a text: a comment on GitHub ends at 65,536, and the JSON has the whole text
 _SYMBOLS = {
     GateVerdict.REGRESSION: Verdict.WORSE,
     GateVerdict.INVALID: Verdict.NOT_JUDGED,
@@ -32,17 +33,17 @@ _SYMBOLS = {
 
 
 def gate_report(result: GateResult) -> Report:
-    """The page of a gate's answer, the worst first."""
+    """Build the report of a gate's answer, with the worst rows first."""
     rows, paired = result.rows, terms.in_pairs(result)
-    open_, allowed = terms.undecided(result)
+    undecided, allowed = terms.undecided(result)
     regressions, folded = summary.regressions(result)
     better = terms.best_first(terms.counting(rows, GateVerdict.IMPROVED))
     passed = terms.counting(rows, GateVerdict.PASS)
     sections = (
         _section("regressions", "Regressions", _figures(regressions, paired=paired)),
         _section("worse", f"Watched, and worse too: {len(folded)}", _figures(folded, paired=paired), detail=True),
-        _section("unjudged", "What cannot be judged", _folded(result, paired=paired)),
-        _section("inconclusive", "Inconclusive", _figures(terms.measured(open_), paired=paired)),
+        _section("unjudged", "What cannot be judged", _unjudged(result, paired=paired)),
+        _section("inconclusive", "Inconclusive", _figures(terms.measured(undecided), paired=paired)),
         _section("improved", "Improved", _figures(better, paired=paired)),
         _section(
             "watched",
@@ -66,7 +67,7 @@ def gate_report(result: GateResult) -> Report:
         ),
         how_to_read=HOW_TO_READ,
         banners=tuple(map(_brief, result.warnings)),
-        sections=tuple(its for its in sections if not its.empty),
+        sections=tuple(section for section in sections if not section.empty),
         not_measured=(),
         definitions=Table(columns=(), rows=()),
         provenance=Provenance(kind=KIND, version=__version__),
@@ -102,7 +103,7 @@ def _verdict(row: GateRow) -> Cell:
 def _change(row: GateRow) -> Cell:
     if row.ratio is None:
         return Cell(text=change(row), state=State.COMPUTED)
-    point, low, high = (its - 1 for its in (row.ratio.point, row.ratio.low, row.ratio.high))
+    point, low, high = (ratio - 1 for ratio in (row.ratio.point, row.ratio.low, row.ratio.high))
     return Cell(text=change(row), state=State.COMPUTED, value=point, low=low, high=high, unit="share")
 
 
@@ -112,27 +113,27 @@ def _side(value: float | None, unit: str | None) -> Cell:
     return Cell(text=terms.value(value, unit), state=State.MEASURED, value=value, unit=unit)
 
 
-def _brief(words_: str) -> str:
-    return words_ if len(words_) <= _LONGEST else f"{words_[: _LONGEST - 1]}…"
+def _brief(words: str) -> str:
+    return cut_short(words, _LONGEST)
 
 
-def _text(words_: str) -> Cell:
-    return text(_brief(words_))
+def _text(words: str) -> Cell:
+    return text(_brief(words))
 
 
-def _name(words_: str, otherwise: str = NOTHING) -> Cell:
-    return name_cell(_brief(words_)) if words_ else text(otherwise)
+def _name(name: str, otherwise: str = NOTHING) -> Cell:
+    return name_cell(_brief(name)) if name else text(otherwise)
 
 
-def _folded(result: GateResult, *, paired: bool) -> Table:
+def _unjudged(result: GateResult, *, paired: bool) -> Table:
     cells = tuple(
         (
-            _verdict(its.row),
-            _name(its.row.case, its.where) if len(its.cases) == 1 else _text(its.where),
-            _text(terms.names(its.titles)),
-            _text(terms.why(its.row, paired=paired)),
+            _verdict(group.row),
+            _name(group.row.case, group.where) if len(group.cases) == 1 else _text(group.where),
+            _text(terms.names(group.titles)),
+            _text(terms.why(group.row, paired=paired)),
         )
-        for its in terms.unjudged(result)
+        for group in terms.unjudged(result)
     )
     return Table(columns=("verdict", "case", "metrics", "reason"), rows=cells)
 

@@ -1,4 +1,4 @@
-"""The history of one metric over stored runs: all series in a table, change points, figures, and every run. Pure."""
+"""History report of a metric over stored runs: all series, change points, charts and every run."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,16 +10,16 @@ from harness.analysis.stats.change_points import Shift
 from harness.report.cells import change, code, plain, text, texts
 from harness.report.figures.charts import Chart, Dash, Line, Mark, Panel, Span
 from harness.report.page import Cell, Provenance, Report, Section, State, Table
-from harness.report.sections import page_frame
-from harness.report.sections.history_text import (
+from harness.report.sections import assemble_report
+from harness.report.sections.history_sentences import (
     DIRECTION,
-    counted,
-    left_out_words,
+    change_in_words,
+    change_points_in_words,
+    left_out_in_words,
     newest_change_first,
-    shifted,
+    reasons_not_searched,
+    series_counts,
     summary,
-    told,
-    unlooked,
 )
 from harness.results.metrics import define
 from harness.results.records import Bundle
@@ -32,29 +32,32 @@ HOW_TO_READ = (
     "nothing, with at least three runs after it; who it was that changed it, the runs do not say."
 )
 _MOST_FIGURES = 12
-_MOST_SAID = 5  # changed series in the headline; the table of change points has all
-_MOST_STRETCHES = 8  # of library versions in a figure
+_MOST_SUMMARIES = 5  # changed series in the headline; the table of change points has all
+_MOST_SPANS = 8  # of library versions in a chart
 
 
 def history(bundles: Sequence[Bundle], metric: str, case: str | None = None, left_out: str = "") -> Report:
-    """Turn runs, trimmed to what holds *metric*, into a report. *left_out* is how many hold it and are not among them.
+    """Build the report of the runs, which hold *metric* alone.
 
-    It is a text, as all options are that a report is made again with.
+    *left_out* is the number of runs with the metric that are not among *bundles*. It is a text, like every option that
+    is stored so that the report can be made again.
     """
-    lines = newest_change_first(timelines(bundles, metric))
-    its = define(metric)
+    series = newest_change_first(timelines(bundles, metric))
+    definition = define(metric)
     options = {"metric": metric, "case": case, "left_out": left_out}
     return Report(
         kind=KIND,
         title=metric + (f", {case}" if case else ""),
-        headline=(*_headline(lines), *([f"{left_out_words(left_out)}."] if left_out else [])),
+        headline=(*_headline(series), *([f"{left_out_in_words(left_out)}."] if left_out else [])),
         how_to_read=HOW_TO_READ,
-        banners=tuple(page_frame.substitutes(bundles, [record for bundle in bundles for record in bundle.records])),
-        sections=tuple(its for its in _sections(lines) if not its.empty),
+        banners=tuple(
+            assemble_report.stand_in_banners(bundles, [record for bundle in bundles for record in bundle.records])
+        ),
+        sections=tuple(section for section in _sections(series) if not section.empty),
         not_measured=(),
         definitions=Table(
             columns=("metric", "unit", "definition"),
-            rows=((code(its.name), text(its.unit), text(its.definition)),),
+            rows=((code(definition.name), text(definition.unit), text(definition.definition)),),
             caption="What the metrics mean",
         ),
         provenance=Provenance(
@@ -67,16 +70,16 @@ def _headline(lines: Sequence[Timeline]) -> list[str]:
     if len(lines) == 1:
         return [summary(lines[0])]
     return [
-        f"{counted(lines)}.",
-        *unlooked(lines),
-        *(summary(line) for line in lines[:_MOST_SAID] if line.shifts),
+        f"{series_counts(lines)}.",
+        *reasons_not_searched(lines),
+        *(summary(line) for line in lines[:_MOST_SUMMARIES] if line.shifts),
     ]
 
 
 def _sections(lines: Sequence[Timeline]) -> list[Section]:
     if len(lines) == 1:
-        return [_changes(lines), _alone(lines[0])]
-    return [_overview(lines), _changes(lines), _figures(lines), _runs(lines)]
+        return [_changes(lines), _only_series(lines[0])]
+    return [_overview(lines), _changes(lines), _figures(lines), _all_runs(lines)]
 
 
 def _overview(lines: Sequence[Timeline]) -> Section:
@@ -85,7 +88,7 @@ def _overview(lines: Sequence[Timeline]) -> Section:
         (
             *texts((line.case, line.part, len(line.points))),
             _measured(line.points[-1], line.unit),
-            text(shifted(line)),
+            text(change_points_in_words(line)),
         )
         for line in lines
     )
@@ -97,16 +100,16 @@ def _measured(point: Point, unit: str) -> Cell:
 
 
 def versions(point: Point) -> str:
-    """The libraries a run was made with."""
+    """List the libraries of a run with their versions."""
     return ", ".join(f"{name} {version or 'unknown'}" for name, version in point.versions.items())
 
 
 def _changes(lines: Sequence[Timeline]) -> Section:
-    """Every change point, the newest first, with the runs between which it lies."""
-    found = [(line, shift) for line in lines for shift in line.shifts]
-    found.sort(key=lambda its: its[0].points[its[1].at].started_at, reverse=True)
+    """Section with every change point, the newest first, and the runs before and after it."""
+    changes = [(line, shift) for line in lines for shift in line.shifts]
+    changes.sort(key=lambda change: change[0].points[change[1].at].started_at, reverse=True)
     columns = ("series", "from", "run", "commit", "versions", "last run before", "commit before", "before", "after")
-    rows = tuple(_change_row(line, shift) for line, shift in found)
+    rows = tuple(_change_row(line, shift) for line, shift in changes)
     return Section(
         name="changes",
         title="Change points",
@@ -125,8 +128,8 @@ def _change_row(line: Timeline, shift: Shift) -> tuple[Cell, ...]:
     )
 
 
-def _alone(line: Timeline) -> Section:
-    """The only series there is."""
+def _only_series(line: Timeline) -> Section:
+    """Section about the only series of the history."""
     figures = (_chart(0, line),) if len(line.points) > 1 else ()
     return Section(name="series-1", title=line.name, text=summary(line), figures=figures, tables=(_table(line),))
 
@@ -134,30 +137,33 @@ def _alone(line: Timeline) -> Section:
 def _figures(lines: Sequence[Timeline]) -> Section:
     drawable = [line for line in lines if len(line.points) > 1]
     drawn = drawable[:_MOST_FIGURES]
-    some = f"{len(drawn)} of {len(drawable)} series are drawn, those with the newest change points first; --case "
+    note = (
+        f"{len(drawn)} of {len(drawable)} series are drawn, those with the newest change points first; "
+        "--case makes a page of the others."
+    )
     return Section(
         name="figures",
         title="Figures",
-        text=f"{some}makes a page of the others." if len(drawn) < len(drawable) else "",
+        text=note if len(drawn) < len(drawable) else "",
         figures=tuple(map(_chart, range(len(drawn)), drawn)),
     )
 
 
-def _runs(lines: Sequence[Timeline]) -> Section:
+def _all_runs(lines: Sequence[Timeline]) -> Section:
     tables = tuple(replace(_table(line), caption=line.name) for line in lines)
     return Section(name="runs", title="Every run", tables=tables, detail=True)
 
 
 def _table(line: Timeline) -> Table:
-    marks = {shift.at: told(line, shift) for shift in line.shifts}
+    marks = {shift.at: change_in_words(line, shift) for shift in line.shifts}
     rows = tuple(
         (
             *texts((point.started_at, point.run, point.commit, versions(point))),
             _measured(point, line.unit),
             text(point.processes),
-            text(marks.get(at, "")),
+            text(marks.get(place, "")),
         )
-        for at, point in enumerate(line.points)
+        for place, point in enumerate(line.points)
     )
     columns = ("started", "run", "commit", "versions", "value", "processes", "change point")
     return Table(columns=columns, rows=rows)
@@ -168,14 +174,16 @@ def _chart(place: int, line: Timeline) -> Chart:
     y = tuple(point.value / factor for point in line.points)
     x = tuple(float(number) for number in range(1, len(y) + 1))
     values = Line(label="runs", x=x, y=y, marker=True)
-    spans = tuple(_versions(line))
+    spans = tuple(_version_spans(line))
     panel = Panel(
         title="",
         x_label="run, oldest first",
         y_label=symbol,
         lines=(values, *_levels(line, factor)),
         spans=spans,
-        marks=tuple(Mark(text=told(line, its), x=x[its.at], y=its.after / factor) for its in line.shifts),
+        marks=tuple(
+            Mark(text=change_in_words(line, shift), x=x[shift.at], y=shift.after / factor) for shift in line.shifts
+        ),
     )
     return Chart(
         name=f"history-{place + 1}",
@@ -189,7 +197,7 @@ def _chart(place: int, line: Timeline) -> Chart:
 
 
 def _levels(line: Timeline, factor: float) -> list[Line]:
-    """The level of each stretch between change points, as lines of their own."""
+    """Horizontal lines at the level between each two change points."""
     if not line.shifts:
         return []
     limits = [0, *(shift.at for shift in line.shifts), len(line.points)]
@@ -206,14 +214,15 @@ def _levels(line: Timeline, factor: float) -> list[Line]:
     ]
 
 
-def _versions(line: Timeline) -> list[Span]:
-    """The stretches of runs with the same libraries; [] where all have the same, or they are too many to be told."""
-    stretches = [
-        (words, list(its)) for words, its in groupby(enumerate(map(versions, line.points)), lambda its: its[1])
+def _version_spans(line: Timeline) -> list[Span]:
+    """Spans of successive runs with the same libraries; [] where all are the same, or there are too many."""
+    runs_by_versions = [
+        (label, [place for place, _ in runs])
+        for label, runs in groupby(enumerate(map(versions, line.points)), lambda run: run[1])
     ]
-    if not 1 < len(stretches) <= _MOST_STRETCHES:
+    if not 1 < len(runs_by_versions) <= _MOST_SPANS:
         return []
     return [
-        Span(label=words, start=its[0][0] + 0.5, end=its[-1][0] + 1.5, color=number % 2)
-        for number, (words, its) in enumerate(stretches)
+        Span(label=label, start=places[0] + 0.5, end=places[-1] + 1.5, color=number % 2)
+        for number, (label, places) in enumerate(runs_by_versions)
     ]

@@ -1,19 +1,20 @@
-"""The training report: how a fine-tune went, step by step, and what to do with it. Pure."""
+"""Training report: how each fine-tune went, which conditions it met, and commands to use its adapter."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.analysis.finding import Finding
 from harness.analysis.judge import STAND_INS
-from harness.analysis.training.checklist import Training
-from harness.analysis.training.high_water import last_rise
-from harness.analysis.training.trends import Divergence, best_point, loss_reduction, thirds, time_to_target
-from harness.report.cells import change, computed, none, plain, text
-from harness.report.page import Cell, Listing, Report, Section, Table
-from harness.report.sections import choices, outputs, page_frame, record_charts, run_facts, training_charts
-from harness.report.sections.disturbances import trust
-from harness.report.sections.loss_curves import apart, points, tokens_at
-from harness.report.sections.training_course import Course, at, course_of, value_of
+from harness.analysis.training.checklist import Outcome, Training, checklist
+from harness.analysis.training.trends import Divergence, best_point
+from harness.report.cells import text
+from harness.report.kinds.training_tables import key_figures, phase_table, spike_table, stage_table, trajectory_table
+from harness.report.page import Cell, Listing, Report, Section, State, Table
+from harness.report.sections import assemble_report, case_details, run_description, training_charts
+from harness.report.sections.analyzed_training import AnalyzedTraining, analyze_training, value_of
+from harness.report.sections.disturbances import timings_to_distrust
+from harness.report.sections.loss_curves import x_and_y
+from harness.report.sections.training_losses import losses_in_order, losses_over_tokens
 from harness.report.sections.verdict_rows import headline, judge_suite
 from harness.report.sections.verdict_tables import metric_section
 from harness.results.records import Bundle, Record, Status, number_in
@@ -21,197 +22,134 @@ from harness.units import format_number, format_percent
 
 KIND = "training"
 _SUITE = ("training",)
-_MOST_COURSES = 6  # told one by one; of more, the tables above have all
-_MOST_MARKS = 40
+_MOST_TRAININGS = 6  # with a section each; the tables of all metrics hold the others too
 _HAS_OVERFITTED = {Divergence.OVERFITTING: True, Divergence.NOT_DETECTED: False, Divergence.UNKNOWN: None}
 _FEWEST_REPORTS = 20  # to say that there was no spike; source: rule R11, which asks for as many
+_OUTCOMES = {Outcome.PASS: "✓ pass", Outcome.FAIL: "✗ fail", Outcome.UNKNOWN: "? unknown"}
 
 
 def training(bundles: Sequence[Bundle]) -> Report:
-    """Turn one or more runs into a report of their trainings."""
-    runs = page_frame.runs_of(bundles)
+    """Build the report of the trainings in one or more runs."""
+    runs = assemble_report.runs_of(bundles)
     columns = runs.columns["training"]
-    courses = [course_of(column) for column in columns if "train_loss" in column.record.series][:_MOST_COURSES]
+    records = [column.record for column in columns]
+    with_curves = [column for column in columns if "train_loss" in column.record.series]
+    trainings = [analyze_training(column) for column in with_curves][:_MOST_TRAININGS]
+    several = len(trainings) > 1
     judged = judge_suite("training", columns)
-    chart = (
-        record_charts.losses_over_tokens([(its.column.name, its.record) for its in courses])
-        if len(courses) > 1
-        else None
-    )
+    chart = losses_over_tokens([(analyzed.column.name, analyzed.record) for analyzed in trainings]) if several else None
     over_tokens = Section(
         name="losses",
         title="Losses over tokens",
         text="Losses per token compare only within one tokenizer.",
         figures=(chart,) if chart else (),
     )
-    limits = {bundle.run.id: _memory_limit(bundle) for bundle in bundles}
-    tested = {its.name: its.record for its in runs.columns["evaluation"]}
+    limits_bytes = {bundle.run.id: _memory_limit(bundle) for bundle in bundles}
+    evaluations = {column.name: column.record for column in runs.columns["evaluation"]}
     sections = [
-        run_facts.runs(bundles),
-        run_facts.not_ok([column.record for column in columns]),
-        run_facts.contradictions(bundles),
-        trust(bundles, _SUITE),
+        run_description.runs(bundles),
+        run_description.not_ok(records),
+        run_description.contradictions(bundles),
+        timings_to_distrust(bundles, _SUITE),
         *(
-            _told(number, its, limits[its.column.run], tested.get(its.column.name), several=len(courses) > 1)
-            for number, its in enumerate(courses, start=1)
+            _training_section(
+                analyzed,
+                limit_bytes=limits_bytes[analyzed.column.run],
+                evaluation=evaluations.get(analyzed.column.name),
+                number=number,
+                several=several,
+            )
+            for number, analyzed in enumerate(trainings, start=1)
         ),
         over_tokens,
-        outputs.in_order(columns),
+        losses_in_order(columns),
         metric_section(judged, title="All metrics", name="metrics"),
-        run_facts.configuration({"training": columns}),
-        outputs.memory(runs.columns, suites=_SUITE),
-        outputs.artifacts([column.record for column in columns]),
-        run_facts.notes_of([column.record for column in columns]),
-        run_facts.environments(bundles),
+        run_description.configuration({"training": columns}),
+        case_details.memory(runs.columns, suites=_SUITE),
+        case_details.artifacts(records),
+        run_description.notes_of(records),
+        run_description.environments(bundles),
     ]
-    lines = [*(_sentence(its) for its in courses), *headline(judged)]
-    return page_frame.report(KIND, runs, sections, headline=lines, suites=_SUITE)
+    lines = [*map(_losses_in_words, trainings), *headline(judged)]
+    return assemble_report.assemble(KIND, runs, sections, headline=lines, suites=_SUITE)
 
 
 def _memory_limit(bundle: Bundle) -> float | None:
-    """What the machine has, where it is known."""
+    """Return the memory of the run's machine in bytes; None where it was not recorded."""
     return number_in(bundle.environment and bundle.environment.os, "memory_bytes")
 
 
-def _told(number: int, course: Course, limit_bytes: float | None, tested: Record | None, *, several: bool) -> Section:
-    """One training: figures, tables, findings."""
-    suffix = f"-{number}-{course.column.name}" if several else ""
-    name, record = course.column.name, course.record
+def _training_section(
+    analyzed: AnalyzedTraining, *, limit_bytes: float | None, evaluation: Record | None, number: int, several: bool
+) -> Section:
+    """Section about one training: charts, tables, findings and commands."""
+    name, record = analyzed.column.name, analyzed.record
+    suffix = f"-{number}-{name}" if several else ""
     charts = (
-        training_charts.training_analysis(name, record, course.spikes, course.phases, limit_bytes),
-        training_charts.loss_curve_detailed(name, record, course.spikes, course.phases),
+        training_charts.training_analysis(name, record, analyzed.spikes, analyzed.phases, limit_bytes),
+        training_charts.loss_curve_detailed(name, record, analyzed.spikes, analyzed.phases),
     )
     tables = (
-        _key_figures(course, limit_bytes),
-        choices.checked(_conditions(course, limit_bytes, tested), name),
-        _phases(course),
-        _spikes(course),
-        _thirds(course),
-        _trajectory(course),
+        key_figures(analyzed, limit_bytes),
+        _checklist_table(_conditions(analyzed, limit_bytes, evaluation), name),
+        phase_table(analyzed),
+        spike_table(analyzed),
+        stage_table(analyzed),
+        trajectory_table(analyzed),
     )
-    reports = f"Train loss in windows of {course.window} iterations. " if course.window > 1 else ""
+    windows = f"Train loss in windows of {analyzed.window} iterations. " if analyzed.window > 1 else ""
     return Section(
         name=f"training-{number}",
         title=f"Training {name}",
-        text=f"{reports}Losses in nat/token over real targets, of the first process.",
-        findings=tuple(_findings(course)),
+        text=f"{windows}Losses in nat/token over real targets, of the first process.",
+        findings=tuple(_findings(analyzed)),
         figures=tuple(replace(chart, name=f"{chart.name}{suffix}") for chart in charts if chart),
         tables=tuple(table for table in tables if table.rows),
         listings=tuple(_next_steps(record)),
     )
 
 
-def _sentence(course: Course) -> str:
-    """What became of the losses, in one line."""
-    its = course.val or course.train
-    kind = "validation" if course.val else "training"
-    lowest = best_point(*apart(its))
-    assert lowest is not None, "a course has at least one loss"
+def _losses_in_words(analyzed: AnalyzedTraining) -> str:
+    """State the first, best and last validation loss in a sentence; the training loss if nothing was validated."""
+    curve = analyzed.val or analyzed.train
+    kind = "validation" if analyzed.val else "training"
+    lowest = best_point(*x_and_y(curve))
+    assert lowest is not None, "a training with a curve has at least one loss"
     return (
-        f"{course.column.name}: {kind} loss {format_number(its[0][1])} at first, {format_number(lowest.y)} at best "
-        f"(iteration {format_number(lowest.x, whole=True)}), {format_number(its[-1][1])} in the end."
+        f"{analyzed.column.name}: {kind} loss {format_number(curve[0][1])} at first, {format_number(lowest.y)} at best "
+        f"(iteration {format_number(lowest.x, whole=True)}), {format_number(curve[-1][1])} in the end."
     )
 
 
-def _key_figures(course: Course, limit_bytes: float | None) -> Table:
-    rows = [row for row in (*_losses(course), *_work(course), *_size(course, limit_bytes)) if row[1].value is not None]
-    if course.column.published:  # what our words say of a figure holds of ours
-        rows = [(name, value, text("as printed, or from what is printed")) for name, value, _ in rows]
-    return Table(columns=("figure", "value", "of"), rows=tuple(rows), caption=f"Key figures of {course.column.name}")
-
-
-_Row = tuple[Cell, Cell, Cell]
-
-
-def _losses(course: Course) -> Iterator[_Row]:
-    for what, its in (("train loss", course.train), ("validation loss", course.val)):
-        lowest = best_point(*apart(its))
-        if lowest is not None:
-            yield _row(f"{what}, first", its[0][1], "nat/token", f"iteration {its[0][0]:,.0f}")
-            yield _row(f"{what}, best", lowest.y, "nat/token", f"iteration {lowest.x:,.0f}")
-            yield _row(f"{what}, final", its[-1][1], "nat/token", f"iteration {its[-1][0]:,.0f}")
-            yield _row(
-                f"{what}, reduction", loss_reduction(its[0][1], its[-1][1]), "share", "first to final, one split"
-            )
-    if course.val:
-        target = time_to_target(*apart(course.val))
-        yield _row("time to target, iterations", target, "iteration", "validation within 2 % of its best")
-
-
-def _work(course: Course) -> Iterator[_Row]:
-    record = course.record
+def _conditions(analyzed: AnalyzedTraining, limit_bytes: float | None, evaluation: Record | None) -> Training:
+    """Collect the facts that the checklist tests."""
+    record = analyzed.record
     settings = record.key.settings if record.key else {}
-    iterations = value_of(record, "train_iterations")
-    rows = number_in(record.key and record.key.dataset, "rows", "train")
-    batch = number_in(settings, "batch_size")
-    yield _row("iterations", iterations, "iteration", "batches seen")
-    yield _row("updates", value_of(record, "train_updates"), "update", "of the optimizer")
-    if iterations and rows and batch:
-        yield _row("epochs", iterations * batch / rows, "", f"{rows:,.0f} rows, batches of {batch:,.0f}")
-    seen = next(iter(tokens_at(record, [course.train[-1][0]]) or ()), None)
-    yield _row("tokens", seen, "token", "real, unpadded")
-    yield _row("throughput", value_of(record, "train_tokens_per_s"), "token/s", "steady steps; validation apart")
-    for label in ("lowest", "highest"):  # all that a published report may print
-        yield _row(f"throughput, {label}", value_of(record, "train_tokens_per_s", label), "token/s", "as printed")
-    wall_s = value_of(record, "train_wall_s")
-    yield _row("throughput end to end", seen / wall_s if seen and wall_s else None, "token/s", "tokens over wall time")
-    yield _row("iterations a second", value_of(record, "train_steps_per_s"), "step/s", "steady steps")
-    yield _row("wall time", wall_s, "s", "first step to last, validation and saving included")
-    if course.clock is not None:
-        yield _row("wall time accounted for", course.clock.accounted_s, "s", "sum of its measured parts")
-
-
-def _size(course: Course, limit_bytes: float | None) -> Iterator[_Row]:
-    record = course.record
-    trainable, total = (value_of(record, f"{which}_parameters") for which in ("trainable", "total"))
-    yield _row("trainable parameters", trainable, "parameter", "counted")
-    if trainable and total:
-        yield _row("trainable share", trainable / total, "share", f"of {total:,.0f}")
-    yield _row("adapter", value_of(record, "adapter_bytes"), "byte", "saved file")
-    peak, load = (value_of(record, "peak_active_bytes", label) for label in ("train", "load"))
-    yield _row("peak memory", peak, "byte", "live arrays while training")
-    if peak and load:
-        yield _row("training on top of the loaded model", peak - load, "byte", "peak less what loading peaked at")
-    footprint = value_of(record, "peak_footprint_bytes", "train")
-    if (footprint or peak) and limit_bytes:
-        which = "process footprint" if footprint else "live arrays alone"
-        used = (footprint or peak or 0.0) / limit_bytes
-        yield _row("memory headroom", 1 - used, "share", f"of the machine's memory, by the {which}")
-    rise = last_rise(*apart(points(record.series.get("active_bytes"))))
-    yield _row("high-water mark of memory last rose", rise, "iteration", "live arrays; a maximum cannot fall")
-
-
-def _row(name: str, value: float | None, unit: str, of: str) -> _Row:
-    return text(name), computed(value, unit), text(of)
-
-
-def _conditions(course: Course, limit_bytes: float | None, tested: Record | None) -> Training:
-    """What the checklist goes by."""
-    record = course.record
-    settings = record.key.settings if record.key else {}
-    test_rows, copies = (number_in(tested and tested.data, "test", name) for name in ("rows", "rows_in_training"))
+    test_rows, copies = (
+        number_in(evaluation and evaluation.data, "test", name) for name in ("rows", "rows_in_training")
+    )
     done, planned = value_of(record, "train_iterations"), number_in(settings, "iters")
-    peak = value_of(record, "peak_footprint_bytes", "train") or value_of(record, "peak_active_bytes", "train")
-    lowest = best_point(*apart(course.val))
-    enough = len(course.train) >= _FEWEST_REPORTS
-    learns = record.key is None or record.key.weights.source not in STAND_INS  # losses of the others say nothing
+    peak_bytes = value_of(record, "peak_footprint_bytes", "train") or value_of(record, "peak_active_bytes", "train")
+    lowest = best_point(*x_and_y(analyzed.val))
+    enough = len(analyzed.train) >= _FEWEST_REPORTS
+    learns = record.key is None or record.key.weights.source not in STAND_INS  # losses of stand-ins mean nothing
     return Training(
         iterations_done=None if done is None else int(done),
         iterations_planned=None if planned is None else int(planned),
-        losses=None if course.column.published else len(record.series["train_loss"].x),
+        losses=None if analyzed.column.published else len(record.series["train_loss"].x),
         diverged=record.reason if record.status is Status.DIVERGED else None,
-        val_loss_first=course.val[0][1] if learns and course.val else None,
-        val_loss_final=course.val[-1][1] if learns and course.val else None,
+        val_loss_first=analyzed.val[0][1] if learns and analyzed.val else None,
+        val_loss_final=analyzed.val[-1][1] if learns and analyzed.val else None,
         best_iteration=None if lowest is None else int(lowest.x),
-        final_iteration=int(course.val[-1][0]) if course.val else None,
-        overfitting=_HAS_OVERFITTED[course.overfitting.verdict] if learns else None,
-        overfitting_words=course.overfitting.reason,
-        spikes=len(course.spikes) if enough else None,
-        spikes_recovered=sum(its.recovered is not None for its in course.spikes) if enough else None,
-        peak_bytes=peak or value_of(record, "peak_active_bytes"),
+        final_iteration=int(analyzed.val[-1][0]) if analyzed.val else None,
+        overfitting=_HAS_OVERFITTED[analyzed.overfitting.verdict] if learns else None,
+        overfitting_words=analyzed.overfitting.reason,
+        spikes=len(analyzed.spikes) if enough else None,
+        spikes_recovered=sum(spike.recovered is not None for spike in analyzed.spikes) if enough else None,
+        peak_bytes=peak_bytes or value_of(record, "peak_active_bytes"),
         limit_bytes=limit_bytes,
         swap_growth_bytes=value_of(record, "swap_growth_bytes"),
-        clock_off_share=course.clock.share_off if course.clock else None,
+        clock_off_share=analyzed.clock.share_off if analyzed.clock else None,
         test_rows=None if test_rows is None else int(test_rows),
         overlapping_rows=None if copies is None else int(copies),
         checked_rows=None if test_rows is None else int(test_rows),
@@ -219,107 +157,46 @@ def _conditions(course: Course, limit_bytes: float | None, tested: Record | None
     )
 
 
-def _phases(course: Course) -> Table:
+def _checklist_table(conditions: Training, name: str) -> Table:
+    """Table of the conditions that a training met or missed, shown in place of a grade (rule R20)."""
     rows = [
         (
-            text(its.name),
-            text(f"{its.start:,.0f} – {its.end:,.0f}"),
-            computed(its.first, "nat/token"),
-            computed(its.last, "nat/token"),
-            change(its.change),
+            text(item.name),
+            Cell(text=_OUTCOMES[item.outcome], state=State.VERDICT),
+            text(item.numbers),
+            text(item.rule),
         )
-        for its in course.phases
+        for item in checklist(conditions)
     ]
-    heads = ("phase", "iterations", "train loss, beginning", "end", "change")
-    return Table(columns=heads, rows=tuple(rows), caption=f"Phases of {course.column.name}, by rule R11")
+    heads = ("condition", "outcome", "numbers", "rule")
+    return Table(columns=heads, rows=tuple(rows), caption=f"Checklist of {name}")
 
 
-def _spikes(course: Course) -> Table:
-    rows = [
-        (
-            text(f"Spike {number}"),
-            *(computed(x, "iteration") for x in (its.onset, its.peak)),
-            computed(its.peak_value, "nat/token"),
-            computed(its.baseline, "nat/token"),
-            none() if its.ratio is None else text(f"{format_number(its.ratio)} times"),
-            computed(its.half_recovered, "iteration"),
-            text("not by the end") if its.recovered is None else computed(its.recovered, "iteration"),
-        )
-        for number, its in enumerate(course.spikes, start=1)
-    ]
-    heads = ("spike", "onset", "peak", "loss at peak", "level before", "peak over level", "half recovered", "recovered")
-    return Table(columns=heads, rows=tuple(rows), caption=f"Spikes of {course.column.name}, by rules R9 and R10")
-
-
-def _thirds(course: Course) -> Table:
-    rows = [
-        (
-            text(name),
-            text(f"{its.start:,.0f} – {its.end:,.0f}"),
-            change(its.change),
-            text(its.pace.value),
-        )
-        for name, its in zip(("early", "middle", "late"), thirds(*apart(course.train)), strict=False)
-    ]
-    heads = ("stage", "iterations", "change of train loss", "in words")
-    caption = f"Stages of {course.column.name}, by rule R12: 20 % or more is rapid, 5 % or more steady"
-    return Table(columns=heads, rows=tuple(rows), caption=caption)
-
-
-def _trajectory(course: Course) -> Table:
-    """First and last, every validation (thinned), and each peak, recovery and best."""
-    train, val = dict(course.train), dict(course.val)
-    memory = dict(points(course.record.series.get("active_bytes") or course.record.series.get("peak_bytes")))
-    marks = sorted(val) if len(train) > _MOST_MARKS else sorted({*train, *val})
-    kept = set(marks[:: -(-len(marks) // _MOST_MARKS)] if marks else ())
-    speed = dict(points(course.record.series.get("train_tokens_per_s")))
-    kept |= {
-        x for its in course.spikes for x in (its.onset, its.peak, its.half_recovered, its.recovered) if x is not None
-    }
-    for curve in (train, val):
-        if curve:
-            kept |= {min(curve), max(curve), min(curve, key=lambda x: (curve[x], x))}
-    iterations = sorted(kept)
-    tokens: Sequence[float | None] = tokens_at(course.record, iterations) or [None] * len(iterations)
-    rows = [
-        (
-            plain(x, "iteration"),
-            plain(train.get(x), "nat/token"),
-            plain(val.get(x), "nat/token"),
-            plain(seen, "token"),
-            computed(at(memory, x), "byte"),
-            *((plain(speed.get(x), "token/s"),) if speed else ()),
-        )
-        for x, seen in zip(iterations, tokens, strict=True)
-    ]
-    heads = ["iteration", "train loss, nat/token", "validation loss, nat/token", "tokens", "memory"]
-    heads += ["token/s"] if speed else []
-    return Table(columns=tuple(heads), rows=tuple(rows), caption=f"Trajectory of {course.column.name}")
-
-
-def _findings(course: Course) -> Iterator[Finding]:
-    subject, its = course.record.case, course.overfitting
-    numbers = {"since": its.since, "val_best": its.val_best, "val_final": its.val_final}
-    level = "warning" if its.verdict is Divergence.OVERFITTING else "note"
-    verdict = "overfitting cannot be told" if its.verdict is Divergence.UNKNOWN else its.verdict.value
-    yield Finding(rule="R8", level=level, subject=subject, text=f"{verdict}: {its.reason}", numbers=numbers)
-    if course.clock is not None and not course.clock.reconciled:
-        off = format_percent(abs(course.clock.share_off))
+def _findings(analyzed: AnalyzedTraining) -> Iterator[Finding]:
+    """Report overfitting, a wall time that does not match its parts, and an end that is not ok."""
+    subject, overfitting = analyzed.record.case, analyzed.overfitting
+    numbers = {"since": overfitting.since, "val_best": overfitting.val_best, "val_final": overfitting.val_final}
+    level = "warning" if overfitting.verdict is Divergence.OVERFITTING else "note"
+    unknown = overfitting.verdict is Divergence.UNKNOWN
+    verdict = "overfitting cannot be told" if unknown else overfitting.verdict.value
+    yield Finding(rule="R8", level=level, subject=subject, text=f"{verdict}: {overfitting.reason}", numbers=numbers)
+    if analyzed.clock is not None and not analyzed.clock.reconciled:
+        off = format_percent(abs(analyzed.clock.share_off))
         words = (
             f"{off} of the wall time is not in any measured part"
-            if course.clock.share_off > 0
+            if analyzed.clock.share_off > 0
             else f"the measured parts add up to {off} more than the wall time"
         )
         yield Finding(rule="R14", level="warning", subject=subject, text=words)
-    if course.record.status is not Status.OK:
-        words = f"ended {course.record.status.value}: {course.record.reason}"
+    if analyzed.record.status is not Status.OK:
+        words = f"ended {analyzed.record.status.value}: {analyzed.record.reason}"
         yield Finding(rule="R20", level="warning", subject=subject, text=words)
 
 
 def _next_steps(record: Record) -> Iterator[Listing]:
-    """Commands that use what the training left, with the paths as they are, from the run's directory."""
+    """List commands that try or fuse the trained adapter, with paths relative to the run's directory."""
     adapters = sorted(
-        {its.path.rpartition("/")[0] for its in record.artifacts if its.path.endswith("adapters.safetensors")}
+        {file.path.rpartition("/")[0] for file in record.artifacts if file.path.endswith("adapters.safetensors")}
     )
     repository = record.key.weights.repository if record.key else None
     if adapters and repository and record.key and record.key.weights.source in {"hub", "pypi"}:

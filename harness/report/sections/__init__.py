@@ -1,1 +1,1 @@
-"""The sections that report kinds are assembled from."""
+"""Sections and charts that the report kinds are assembled from."""

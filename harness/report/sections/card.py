@@ -1,4 +1,4 @@
-"""What a card is: a YAML block for the hub and parts for people, as one file in Markdown. Pure."""
+"""A card as one Markdown file: a YAML block that the hub reads, and parts that people read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ NOT_PROVIDED = "Not provided by the author."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A heading with words or a table under it. The words are plain text, in paragraphs."""
+    """A heading with words or a table under it. The words are plain text; an empty line separates paragraphs."""
 
     title: str
     words: str = ""
@@ -21,7 +21,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A card with its file: *text* is the whole of it, the rest what it was made of."""
+    """A card and the content of its file, *text*, which is made of the other fields."""
 
     name: str
     kind: str  # "model" or "data"
@@ -35,7 +35,7 @@ class Card:
 def compose(
     *, name: str, kind: str, file_name: str, facts: Mapping[str, Fact], banner: str | None, parts: Sequence[Part]
 ) -> Card:
-    """Write a card. What is in no fact and no part is not in it."""
+    """Write a card from *facts*, for the YAML block, an optional banner, and *parts*."""
     front = front_matter(facts)
     lines = [front, f"# {inert(name)}", "", *_banner(banner)]
     for part in parts:
@@ -52,7 +52,7 @@ def _banner(banner: str | None) -> list[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    """A table with its footnotes below."""
+    """Write a table in Markdown, with its footnotes below."""
     yield _row([in_cell(head) for head in table.columns])
     yield _row(["---"] * len(table.columns))
     yield from (_row(map(_cell, row)) for row in table.rows)

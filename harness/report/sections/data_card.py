@@ -1,4 +1,4 @@
-"""A data card: the rows of a data set by split, and how long they are as a model's tokens. Pure."""
+"""Card of a data set: its rows by split, and their lengths in tokens of each model."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,10 +24,11 @@ _SHORT_HASH = 12
 
 
 def data_card(records: Sequence[Record], *, file_name: str) -> Card:
-    """The card of one data set, from every record that used it."""
+    """Write the card of one data set from all *records* that used it."""
     facts = next(record.key.dataset for record in records if record.key and record.key.dataset)
     name, rows = str(facts.get("name", "unnamed")), facts.get("rows")
-    by_split = {str(split): its for split, its in rows.items() if type(its) is int} if isinstance(rows, dict) else {}
+    counts = rows.items() if isinstance(rows, dict) else ()
+    by_split = {str(split): count for split, count in counts if type(count) is int}
     parts = [
         Part(title="Details", table=_details(facts)),
         Part(title="Rows", table=_rows(by_split)) if by_split else Part(title="Rows", words="Not recorded."),
@@ -49,12 +50,11 @@ def _front(name: str, rows: dict[str, int]) -> Iterator[tuple[str, Fact]]:
 
 
 def _details(facts: dict[str, object]) -> Table:
-    shown = {name: its for name, its in facts.items() if name != "rows"}
-    rows = [texts((name, _words(its))) for name, its in shown.items()]
+    rows = [texts((name, _in_words(value))) for name, value in facts.items() if name != "rows"]
     return Table(columns=("fact", "value"), rows=tuple(rows), caption="Details")
 
 
-def _words(value: object) -> str:
+def _in_words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
@@ -64,7 +64,7 @@ def _rows(by_split: dict[str, int]) -> Table:
 
 
 def _as_tokens(records: Sequence[Record]) -> Iterator[Part]:
-    """One row a split and tokenizer: the same rows are longer for one model than for another."""
+    """Part with the token counts of each split and tokenizer. The same rows have other lengths for another model."""
     rows: dict[tuple[str, ...], tuple[Cell, ...]] = {}
     for record in records:
         if record.key and record.data:
@@ -81,7 +81,7 @@ def _as_tokens(records: Sequence[Record]) -> Iterator[Part]:
 
 
 def _count(value: object, unit: str) -> Cell:
-    """A count under a head that says of what."""
+    """Cell with a count, without its unit, which the head of the column names."""
     if not isinstance(value, int | float):
         return none()
     return Cell(text=format_number(value, whole=True), state=State.COMPUTED, value=value, unit=unit)

@@ -1,7 +1,7 @@
-"""Which cases' timings to distrust: those measured while the machine was slower, or unsteady. Pure.
+"""Cases whose timings are to be distrusted, because the machine was slower or unsteady while they were measured.
 
-Every measured process also measures the machine, with the same two probes. A case whose probes ran slower than those of
-the other cases was disturbed, and what it measured may have been disturbed with it.
+Every measured process also measures the machine, with the same two probes. If the probes of a case ran slower than
+those of the other cases, the machine was disturbed, and the timings of the case may be disturbed too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,20 @@ from harness.report.page import Section
 from harness.results.records import Bundle, Record
 from harness.units import format_percent
 
-_SLOWER = 0.85  # of the median probe; chosen: beyond what the probe varies by itself on a quiet machine
+_SLOWER = 0.85  # of the median probe; chosen: farther below than the probe varies on a quiet machine
 _UNSTEADY = 0.10  # within a process; source: rule R20, "low" steadiness from 10 % on
-_FEWEST_ANSWERS = 5  # as the profile for verdicts has them; of two a spread says little
-_FEWEST = 3  # cases, for a median to tell which one is odd
+_FEWEST_ANSWERS = 5  # as in the profile for verdicts; the spread of two says little
+_FEWEST_CASES = 3  # of two, the median cannot tell which one is slow
 
 
-def trust(bundles: Sequence[Bundle], suites: Sequence[str] = SUITES) -> Section:
-    """A finding a case of these suites and reason."""
-    every = (its for bundle in bundles for its in (*_disturbed(bundle), *_unsteady(bundle.records)))
-    findings = tuple(its for its in every if its.subject.partition("/")[0] in suites)
+def timings_to_distrust(bundles: Sequence[Bundle], suites: Sequence[str] = SUITES) -> Section:
+    """Section with a finding for each case of *suites* and reason to distrust its timings."""
+    findings = tuple(
+        finding
+        for bundle in bundles
+        for finding in (*_slow_probes(bundle), *_unsteady_decoding(bundle.records))
+        if finding.subject.partition("/")[0] in suites
+    )
     return Section(
         name="distrust",
         title="Timings to distrust",
@@ -34,8 +38,9 @@ def trust(bundles: Sequence[Bundle], suites: Sequence[str] = SUITES) -> Section:
     )
 
 
-def _disturbed(bundle: Bundle) -> Iterator[Finding]:
-    for probe, what in PROBES.items():
+def _slow_probes(bundle: Bundle) -> Iterator[Finding]:
+    """Report cases that ran a probe clearly slower than the median case of the same dtype (rule R2)."""
+    for probe, probe_name in PROBES.items():
         by_dtype: dict[str, list[tuple[Record, float]]] = {}
         for record in bundle.records:
             metric = record.metrics.get(probe)
@@ -43,19 +48,21 @@ def _disturbed(bundle: Bundle) -> Iterator[Finding]:
                 slowest = min(process_values(metric.samples))
                 by_dtype.setdefault(record.key.dtype, []).append((record, slowest))
         for rates in by_dtype.values():
-            middle = median(rate for _, rate in rates)
-            for record, rate in rates if len(rates) >= _FEWEST and middle > 0 else ():
-                if rate < _SLOWER * middle:
+            median_rate = median(rate for _, rate in rates)
+            for record, rate in rates if len(rates) >= _FEWEST_CASES and median_rate > 0 else ():
+                if rate < _SLOWER * median_rate:
+                    share = format_percent(rate / median_rate)
                     yield Finding(
                         rule="R2",
                         level="warning",
                         subject=record.case,
-                        text=f"the machine's own {what} ran at {format_percent(rate / middle)} of the median case's",
-                        numbers={"probe": probe, "rate": rate, "median": middle},
+                        text=f"the machine's own {probe_name} ran at {share} of the median case's",
+                        numbers={"probe": probe, "rate": rate, "median": median_rate},
                     )
 
 
-def _unsteady(records: Sequence[Record]) -> Iterator[Finding]:
+def _unsteady_decoding(records: Sequence[Record]) -> Iterator[Finding]:
+    """Report cases that answered the same prompt at varying speeds (rule R5)."""
     for record in records:
         metric = record.metrics.get("repeat_decode_tokens_per_s")
         for process in (metric.samples if metric else None) or ():

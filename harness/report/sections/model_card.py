@@ -1,6 +1,6 @@
-"""A model card: what was trained or measured, how, with which results; where nothing is known, that it is not. Pure.
+"""Card of a tuned or base model: details, training procedure, results and license. It states what is not known.
 
-Weights that stand in for others get no results in the block that the hub reads, and a sentence on top that says so.
+A model measured with stand-in weights gets a warning on top, and no results in the block that the hub reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,18 +14,18 @@ from harness.report.cells import HOW_TO_READ, Footnotes, code, metric_cell, text
 from harness.report.page import Table
 from harness.report.render.yaml_block import Fact
 from harness.report.sections.card import NOT_PROVIDED, Card, Part, compose
-from harness.report.sections.run_facts import case_facts
+from harness.report.sections.run_description import case_facts
 from harness.results.metrics import NO_WORK
 from harness.results.records import Bundle, Key, Metric, Record, Status
 
-# The hub's names of licences. Source: huggingface.co/docs/hub/repositories-licenses.
+# The hub's identifiers of licenses. Source: huggingface.co/docs/hub/repositories-licenses.
 _LICENSES = {
     "apache-2.0": "apache-2.0",
     "mit": "mit",
     "gemma terms of use": "gemma",
     "llama 3.2 community": "llama3.2",
 }
-# Of the evaluation's metrics, what the hub calls them.
+# The hub's names of the metrics of an evaluation.
 _INDEXED = {"test_loss": "loss", "test_perplexity": "perplexity", "bits_per_byte": "bits_per_byte"}
 _SHOWN = {
     "evaluation": ("test_loss", "test_perplexity", "bits_per_byte", "eos_rate", "leak_rate"),
@@ -42,9 +42,9 @@ _SIGNIFICANT = 6  # figures of a value that the hub shows as it stands
 
 
 def model_card(
-    entry: Entry, bundle: Bundle, *, file_name: str, base_license: str | None, said: CardText
+    entry: Entry, bundle: Bundle, *, file_name: str, base_license: str | None, author_text: CardText
 ) -> Card | None:
-    """The card of a model with an adapter, or bare; None where no case of it got far enough to be identified."""
+    """Write the card of a tuned or base model; None where no case ran far enough for its model to be identified."""
     keys = [record.key for record in entry.records.values() if record.key]
     if not keys:
         return None
@@ -55,18 +55,18 @@ def model_card(
         if stand_in or bundle.run.profile == "smoke" or bundle.run.published
         else tuple(_indexed(entry.records.get("evaluation")))
     )
-    facts = dict(_front(entry, keys[0], index, license_name=said.license or base_license))
+    facts = dict(_front(entry, keys[0], index, license_name=author_text.license or base_license))
     parts = [
         Part(title="Details", table=_details(entry)),
         *_procedure(entry.records.get("training")),
         *_results(entry, bundle),
-        Part(title="Intended use", words=said.intended_use or NOT_PROVIDED),
-        Part(title="Limitations", words=said.limitations or NOT_PROVIDED),
-        Part(title="Ethical considerations", words=said.ethics or NOT_PROVIDED),
+        Part(title="Intended use", words=author_text.intended_use or NOT_PROVIDED),
+        Part(title="Limitations", words=author_text.limitations or NOT_PROVIDED),
+        Part(title="Ethical considerations", words=author_text.ethics or NOT_PROVIDED),
         Part(
             title="Licence",
             words=f"Of the base model: {base_license or 'not known'}. Of what is published with this card: "
-            f"{said.license or NOT_PROVIDED}",
+            f"{author_text.license or NOT_PROVIDED}",
         ),
         Part(title="How this card was made", table=_origin(bundle)),
     ]
@@ -74,7 +74,7 @@ def model_card(
 
 
 def _banner(keys: Sequence[Key]) -> str | None:
-    key = next((its for its in keys if its.weights.source in STAND_INS), None)
+    key = next((key for key in keys if key.weights.source in STAND_INS), None)
     if key is None:
         return None
     return (
@@ -84,7 +84,7 @@ def _banner(keys: Sequence[Key]) -> str | None:
 
 
 def _cautions(bundle: Bundle) -> Iterator[str]:
-    """What a reader of the figures has to know."""
+    """Warn of circumstances that limit the figures."""
     if bundle.run.profile == "smoke":
         yield "SMOKE SIZE: measured to see that everything runs; too little to go by, so no result is given to the hub."
     if bundle.environment is not None and bundle.environment.device.get("type") == "cpu":
@@ -94,7 +94,7 @@ def _cautions(bundle: Bundle) -> Iterator[str]:
 def _front(
     entry: Entry, key: Key, results: Sequence[Mapping[str, Fact]], *, license_name: str | None
 ) -> Iterator[tuple[str, Fact]]:
-    """What the hub reads. A key of which nothing is known is left out."""
+    """Yield the keys of the YAML block that the hub reads, without keys whose value is not known."""
     if key.weights.repository:
         yield "base_model", key.weights.repository
     yield "library_name", "mlx"
@@ -116,35 +116,39 @@ def _front(
 
 
 def _license(name: str) -> Iterator[tuple[str, Fact]]:
-    known = _LICENSES.get(name.lower())
-    yield "license", known or "other"
-    if known is None:
+    identifier = _LICENSES.get(name.lower())
+    yield "license", identifier or "other"
+    if identifier is None:
         yield "license_name", name
 
 
 def repository(name: str) -> str:
-    """A dataset as the hub names it: without the door it came through, and without a revision."""
+    """Return the hub's name of a data set: without the prefix "hf:" and without a revision."""
     return name.removeprefix("hf:").partition("@")[0]
 
 
 def _dataset(entry: Entry) -> dict[str, Any]:
-    """Of the first case that has one; {} where none has."""
-    found = (record.key.dataset for record in entry.records.values() if record.key and record.key.dataset)
-    return next(found, {})
+    """Return the data set of the first case that has one; {} where no case has."""
+    datasets = (record.key.dataset for record in entry.records.values() if record.key and record.key.dataset)
+    return next(datasets, {})
 
 
 def _indexed(record: Record | None) -> Iterator[Mapping[str, Fact]]:
-    """The metrics of an evaluation that ended ok: medians, with what a point alone does not say among the arguments."""
+    """Yield the metrics of a successful evaluation: the median, with its interval and process count as arguments."""
     if record is None or record.status is not Status.OK:
         return
     for name, hub_name in _INDEXED.items():
         metric = record.metrics.get(name)
         if metric is not None and metric.samples is not None and metric.labels is None:
             summary, interval = summarise(metric.samples), median_interval(process_values(metric.samples))
-            how: dict[str, Fact] = {"statistic": "median", "processes": summary.processes, "unit": metric.unit}
+            arguments: dict[str, Fact] = {"statistic": "median", "processes": summary.processes, "unit": metric.unit}
             if interval is not None:
-                how |= {"low": _point(interval.low), "high": _point(interval.high), "confidence": interval.confidence}
-            yield {"type": hub_name, "name": name, "value": _point(summary.median), "args": how}
+                arguments |= {
+                    "low": _point(interval.low),
+                    "high": _point(interval.high),
+                    "confidence": interval.confidence,
+                }
+            yield {"type": hub_name, "name": name, "value": _point(summary.median), "args": arguments}
 
 
 def _point(value: float) -> float:
@@ -152,19 +156,21 @@ def _point(value: float) -> float:
 
 
 def _details(entry: Entry) -> Table:
-    """Everything the keys say, except of settings."""
+    """Table of all facts that the keys of the records hold, except settings."""
     facts: dict[str, str] = {}
     for suite, record in entry.records.items():
-        facts |= {name: its for name, its in case_facts(record).items() if not name.startswith(f"{suite} ")}
+        facts |= {name: value for name, value in case_facts(record).items() if not name.startswith(f"{suite} ")}
     return Table(columns=("fact", "value"), rows=tuple(map(texts, facts.items())), caption="Details")
 
 
 def _procedure(record: Record | None) -> Iterator[Part]:
     if record is None:
         return
-    start = f"{record.suite} "
+    prefix = f"{record.suite} "
     rows = [
-        texts((name.removeprefix(start), its)) for name, its in case_facts(record).items() if name.startswith(start)
+        texts((name.removeprefix(prefix), value))
+        for name, value in case_facts(record).items()
+        if name.startswith(prefix)
     ]
     table = Table(columns=("setting", "value"), rows=tuple(rows), caption="Training procedure")
     yield Part(title="Training procedure", words="" if rows else "Not recorded.", table=table if rows else None)
@@ -184,14 +190,14 @@ def _results(entry: Entry, bundle: Bundle) -> Iterator[Part]:
             rows += [(code(name), text(label or "–"), metric_cell(metric, label, notes)) for label in _labels(metric)]
     device = next((record.key.device for record in entry.records.values() if record.key), "an unknown device")
     source = bundle.run.published.source if bundle.run.published else None
-    where = f"Read in {source}, and not measured by this program." if source else f"Measured on {device}."
-    words = f"{where} {HOW_TO_READ}" if rows else "Nothing was measured."
+    origin = f"Read in {source}, and not measured by this program." if source else f"Measured on {device}."
+    words = f"{origin} {HOW_TO_READ}" if rows else "Nothing was measured."
     table = Table(columns=("metric", "of", "value"), rows=tuple(rows), notes=tuple(notes.texts), caption="Results")
     yield Part(title="Results", words=words, table=table if rows else None)
 
 
 def _labels(metric: Metric | None) -> list[str | None]:
-    """The labels of a metric that are the work's; None alone where it has no reading, so that the reason is shown."""
+    """List the labels that name work; [None] for a metric without readings, so that its reason is shown."""
     if metric is None:
         return []
     return [label for label in metric.parts() if label not in NO_WORK] if metric.samples else [None]

@@ -1,6 +1,6 @@
-"""The two figures of one training: its analysis in four panels, and its loss with every phase and spike named.
+"""Charts of one training: an analysis in four panels, and its loss with every phase and spike named.
 
-Values, made of the series of a case's first process.
+Both are returned as values, without drawing them, and are made of the series of the first process.
 """
 
 from collections.abc import Sequence
@@ -10,23 +10,15 @@ from statistics import median
 from harness.analysis.training.phases import Phase
 from harness.analysis.training.spikes import Spike
 from harness.report.figures.charts import Chart, Dash, Line, Mark, Panel, Rule, Span
-from harness.report.sections.loss_curves import (
-    best,
-    gap,
-    iteration,
-    level_near,
-    running_median,
-    sentences,
-    told,
-    window_of,
-)
+from harness.report.sections.chart_captions import iteration, loss_in_words, sentences
+from harness.report.sections.loss_curves import best, gap, level_near, points, running_median, window_of
 from harness.results.records import Record, Series
 from harness.units import format_number, format_value
 
 _GIB = 2.0**30
-_TRAIN, _VAL, _THIRD, _OTHER, _GREY = range(5)  # colours
-_MOST_TOLD = 3  # spikes with words of their own
-_PHASES = {"Spike": _VAL, "Recovery": _OTHER, "Plateau": _GREY, "Steady": _THIRD, "Drift": _VAL}
+_TRAIN, _VAL, _THIRD, _OTHER, _GREY = range(5)  # colors
+_MOST_DESCRIBED = 3  # spikes
+_PHASE_COLORS = {"Spike": _VAL, "Recovery": _OTHER, "Plateau": _GREY, "Steady": _THIRD, "Drift": _VAL}
 
 
 def training_analysis(
@@ -36,9 +28,9 @@ def training_analysis(
     phases: Sequence[Phase],
     memory_limit_bytes: float | None,
 ) -> Chart | None:
-    """One training in four panels: losses, validation and gap, speed, memory."""
+    """Draw one training in four panels: losses, validation and gap, speed, memory."""
     panels = (_losses(record, spikes), _gap(record, spikes), _speed(record), _memory(record, memory_limit_bytes))
-    if not any(its.lines for its in panels):
+    if not any(panel.lines for panel in panels):
         return None
     return Chart(
         name="training_analysis",
@@ -47,23 +39,24 @@ def training_analysis(
             "Losses in nat/token on a logarithmic axis; validation and gap on an even one. The gap is the validation "
             "loss minus the median of the five nearest training losses; inside a spike none is given. Rates are of "
             "steps, validation apart, relative to their median; of more than 200 steps, running medians of a 50th of "
-            f"them. Memory in GiB (2^30 bytes) after each step. {_which(record)}"
+            f"them. Memory in GiB (2^30 bytes) after each step. {_process_in_words(record)}"
         ),
-        alt=sentences([*_courses(record), *map(_spike, spikes), _phases_told(phases)]),
+        alt=_description(record, spikes, phases),
         panels=panels,
         columns=2,
     )
 
 
 def loss_curve_detailed(name: str, record: Record, spikes: Sequence[Spike], phases: Sequence[Phase]) -> Chart | None:
-    """The loss of one training with its phases, spikes and best validation named, and the learning rate below."""
-    train, val, rate = (record.series.get(its) for its in ("train_loss", "val_loss", "learning_rate"))
+    """Draw the loss of one training with its phases, spikes and best validation named, and the learning rate below."""
+    train, val, rate = (record.series.get(series_name) for series_name in ("train_loss", "val_loss", "learning_rate"))
     if not (train or val):
         return None
-    highest = sorted(range(len(spikes)), key=lambda i: -(spikes[i].ratio or 0))[:_MOST_TOLD]
-    marks = [mark for i in sorted(highest) for mark in _ways(spikes[i], i + 1, len(spikes), train)]
-    bands = [Span(label=its.name, start=its.start, end=its.end, color=_shade(its.name)) for its in phases]
-    left_out = f"Of {len(spikes)} spikes the {_MOST_TOLD} highest are described. " if len(spikes) > _MOST_TOLD else ""
+    highest = sorted(range(len(spikes)), key=lambda i: -(spikes[i].ratio or 0))[:_MOST_DESCRIBED]
+    marks = [mark for i in sorted(highest) for mark in _spike_marks(spikes[i], i + 1, len(spikes), train)]
+    bands = [Span(label=phase.name, start=phase.start, end=phase.end, color=_color(phase.name)) for phase in phases]
+    count = f"Of {len(spikes)} spikes the {_MOST_DESCRIBED} highest are described. "
+    left_out = count if len(spikes) > _MOST_DESCRIBED else ""
     panels = (
         Panel(
             title="Loss",
@@ -86,8 +79,8 @@ def loss_curve_detailed(name: str, record: Record, spikes: Sequence[Spike], phas
     return Chart(
         name="loss_curve_detailed",
         title=f"Loss of {name}",
-        caption=f"nat/token, logarithmic; one point a step. {left_out}{_which(record)}",
-        alt=sentences([*_courses(record), *map(_spike, spikes), _phases_told(phases)]),
+        caption=f"nat/token, logarithmic; one point a step. {left_out}{_process_in_words(record)}",
+        alt=_description(record, spikes, phases),
         panels=panels,
     )
 
@@ -112,10 +105,10 @@ def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
     if val:
         lines.append(_line("validation", val, _VAL))
     if train and val:
-        points = zip(val.x, gap(train, val), strict=True)
-        for calm, its in groupby(points, lambda point: not any(s.onset <= point[0] <= s.end for s in spikes)):
+        gaps = zip(val.x, gap(train, val), strict=True)
+        for calm, stretch in groupby(gaps, lambda point: not any(s.onset <= point[0] <= s.end for s in spikes)):
             if calm:
-                x, y = zip(*its, strict=True)
+                x, y = zip(*stretch, strict=True)
                 label = "gap to training" if len(lines) == 1 else ""
                 lines.append(Line(label=label, x=x, y=y, color=_THIRD, marker=True))
     return Panel(
@@ -128,14 +121,14 @@ def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
 
 
 def _speed(record: Record) -> Panel:
-    steps, tokens = (record.series.get(its) for its in ("step_s", "real_tokens"))
+    steps, tokens = record.series.get("step_s"), record.series.get("real_tokens")
     lines: list[Line] = []
     if steps and tokens:
-        by_iteration = dict(zip(tokens.x, tokens.y, strict=True))
-        rates = [(x, by_iteration[x] / s) for x, s in zip(steps.x, steps.y, strict=True) if s > 0 and x in by_iteration]
+        by_iteration = dict(points(tokens))
+        rates = [(x, by_iteration[x] / step_s) for x, step_s in points(steps) if step_s > 0 and x in by_iteration]
         lines += _relative("token/s", rates, _TRAIN)
     if steps:
-        rates = [(x, 1 / s) for x, s in zip(steps.x, steps.y, strict=True) if s > 0]
+        rates = [(x, 1 / step_s) for x, step_s in points(steps) if step_s > 0]
         lines += _relative("it/s", rates, _THIRD)
     return Panel(
         title="Speed",
@@ -147,21 +140,21 @@ def _speed(record: Record) -> Panel:
 
 
 def _relative(label: str, rates: Sequence[tuple[float, float]], color: int) -> list[Line]:
-    """Rates over their median, which the label names: two units fit one axis."""
-    middle = median([rate for _, rate in rates]) if rates else 0.0
-    if middle <= 0:
+    """Line of rates divided by their median, so that two units fit one axis. The label states the median."""
+    center = median([rate for _, rate in rates]) if rates else 0.0
+    if center <= 0:
         return []
-    x = tuple(at for at, _ in rates)
-    y = tuple(running_median([rate / middle for _, rate in rates], window_of(len(rates))))
-    return [Line(label=f"{label} (median {format_number(middle)})", x=x, y=y, color=color)]
+    x = tuple(number for number, _ in rates)
+    y = tuple(running_median([rate / center for _, rate in rates], window_of(len(rates))))
+    return [Line(label=f"{label} (median {format_number(center)})", x=x, y=y, color=color)]
 
 
 def _memory(record: Record, limit_bytes: float | None) -> Panel:
     kinds = (("active_bytes", "arrays in use", _TRAIN), ("footprint_bytes", "process", _OTHER))
     lines = tuple(
-        Line(label=label, x=its.x, y=tuple(value / _GIB for value in its.y), color=color)
+        Line(label=label, x=series.x, y=tuple(size_bytes / _GIB for size_bytes in series.y), color=color)
         for name, label, color in kinds
-        if (its := record.series.get(name))
+        if (series := record.series.get(name))
     )
     limit = (Rule(text=f"limit {format_value(limit_bytes, 'byte')}", y=limit_bytes / _GIB),) if limit_bytes else ()
     return Panel(
@@ -186,50 +179,54 @@ def _line(label: str, series: Series, color: int) -> Line:
 def _best(val: Series | None) -> tuple[Mark, ...]:
     if not val:
         return ()
-    at, loss = best(val)
-    return (Mark(text=f"best validation {format_number(loss)} at {format_number(at, whole=True)}", x=at, y=loss),)
+    x, loss = best(val)
+    return (Mark(text=f"best validation {format_number(loss)} at {format_number(x, whole=True)}", x=x, y=loss),)
 
 
 def _spans(spikes: Sequence[Spike]) -> tuple[Span, ...]:
     return tuple(
-        Span(label=_called(number, len(spikes)).capitalize(), start=its.onset, end=its.end, color=_VAL)
-        for number, its in enumerate(spikes, 1)
+        Span(label=_spike_name(number, len(spikes)).capitalize(), start=spike.onset, end=spike.end, color=_VAL)
+        for number, spike in enumerate(spikes, 1)
     )
 
 
-def _ways(spike: Spike, number: int, count: int, train: Series | None) -> list[Mark]:
-    """Where a spike begins, is highest, is half over and over."""
+def _spike_marks(spike: Spike, number: int, count: int, train: Series | None) -> list[Mark]:
+    """Mark the onset, the peak, the half recovery and the recovery of a spike."""
     if train is None:
         return []
-    which = f"{_called(number, count)} " if count > 1 else ""
-    marks = [("onset", spike.onset, level_near(train, spike.onset))]
+    prefix = f"{_spike_name(number, count)} " if count > 1 else ""
+    events = [("onset", spike.onset, level_near(train, spike.onset))]
     if spike.peak_value is not None:
-        marks.append((f"peak {format_number(spike.peak_value)}", spike.peak, spike.peak_value))
-    for word, at in (("half recovered", spike.half_recovered), ("recovered", spike.recovered)):
-        if at is not None:
-            marks.append((word, at, level_near(train, at)))
-    return [Mark(text=f"{which}{word} at {format_number(at, whole=True)}", x=at, y=y) for word, at, y in marks]
+        events.append((f"peak {format_number(spike.peak_value)}", spike.peak, spike.peak_value))
+    for word, x in (("half recovered", spike.half_recovered), ("recovered", spike.recovered)):
+        if x is not None:
+            events.append((word, x, level_near(train, x)))
+    return [Mark(text=f"{prefix}{word} at {format_number(x, whole=True)}", x=x, y=y) for word, x, y in events]
 
 
-def _called(number: int, count: int) -> str:
+def _spike_name(number: int, count: int) -> str:
     return f"spike {number}" if count > 1 else "spike"
 
 
-def _shade(phase: str) -> int:
-    return _PHASES.get(phase.partition(" ")[0], _TRAIN)
+def _color(phase: str) -> int:
+    return _PHASE_COLORS.get(phase.partition(" ")[0], _TRAIN)
 
 
-def _courses(record: Record) -> list[str]:
-    """What the losses did, in numbers."""
+def _description(record: Record, spikes: Sequence[Spike], phases: Sequence[Phase]) -> str:
+    return sentences([*_losses_in_words(record), *map(_spike_in_words, spikes), _phases_in_words(phases)])
+
+
+def _losses_in_words(record: Record) -> list[str]:
+    """State how the training loss moved and where the validation loss was lowest."""
     train, val = record.series.get("train_loss"), record.series.get("val_loss")
-    said = [told("Training loss", train)] if train else []
+    clauses = [loss_in_words("Training loss", train)] if train else []
     if val:
-        at, loss = best(val)
-        said.append(f"Best validation loss {format_number(loss)} at {iteration(at)}")
-    return said
+        x, loss = best(val)
+        clauses.append(f"Best validation loss {format_number(loss)} at {iteration(x)}")
+    return clauses
 
 
-def _spike(spike: Spike) -> str:
+def _spike_in_words(spike: Spike) -> str:
     if spike.peak_value is None or spike.ratio is None:
         return f"A spike begins at {iteration(spike.onset)}"
     back = "not recovered by the end" if spike.recovered is None else f"recovered at {iteration(spike.recovered)}"
@@ -237,12 +234,13 @@ def _spike(spike: Spike) -> str:
     return f"A spike begins at {iteration(spike.onset)} and peaks at {iteration(spike.peak)} with {height}; {back}"
 
 
-def _phases_told(phases: Sequence[Phase]) -> str:
+def _phases_in_words(phases: Sequence[Phase]) -> str:
     ranges = (
-        f"{its.name} ({format_number(its.start, whole=True)} to {format_number(its.end, whole=True)})" for its in phases
+        f"{phase.name} ({format_number(phase.start, whole=True)} to {format_number(phase.end, whole=True)})"
+        for phase in phases
     )
     return f"Phases: {', '.join(ranges)}" if phases else ""
 
 
-def _which(record: Record) -> str:
+def _process_in_words(record: Record) -> str:
     return f"Process 1 of {record.processes}." if record.processes > 1 else "n = 1 process."

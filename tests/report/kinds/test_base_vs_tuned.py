@@ -16,23 +16,23 @@ def pair(base=SLOW, adapted=FAST, **adapted_key):
 
 
 def test_the_change_is_tuned_over_base_and_the_verdict_on_tuned():
-    its = row(tuned([bundle(*pair())]), "tiny/r8 against base", f"{SPEED} ↑")
-    assert its["base"].startswith("10.50 [")
-    assert its["tuned"].startswith("21.00 [")
-    assert its["change against base"] == "+100.0 % [+81.8 %, +120.0 %]"
-    assert its["verdict on tuned"] == "better"
+    cells = row(tuned([bundle(*pair())]), "tiny/r8 against base", f"{SPEED} ↑")
+    assert cells["base"].startswith("10.50 [")
+    assert cells["tuned"].startswith("21.00 [")
+    assert cells["change against base"] == "+100.0 % [+81.8 %, +120.0 %]"
+    assert cells["verdict on tuned"] == "better"
 
 
 def test_the_other_way_round_the_verdict_is_mirrored():
-    its = row(tuned([bundle(*pair(FAST, SLOW))]), "tiny/r8 against base", f"{SPEED} ↑")
-    assert its["change against base"] == "−50.0 % [−54.5 %, −45.0 %]"
-    assert its["verdict on tuned"] == "worse"
+    cells = row(tuned([bundle(*pair(FAST, SLOW))]), "tiny/r8 against base", f"{SPEED} ↑")
+    assert cells["change against base"] == "−50.0 % [−54.5 %, −45.0 %]"
+    assert cells["verdict on tuned"] == "worse"
 
 
 def test_few_processes_have_a_change_and_no_verdict():
     report = tuned([bundle(*pair((10.0,), (15.0,)))])
-    its = row(report, "tiny/r8 against base", f"{SPEED} ↑")
-    assert (its["change against base"], its["verdict on tuned"]) == ("+50.0 % (no interval: n=1)", "not judged")
+    cells = row(report, "tiny/r8 against base", f"{SPEED} ↑")
+    assert (cells["change against base"], cells["verdict on tuned"]) == ("+50.0 % (no interval: n=1)", "not judged")
     assert notes(report, "tiny/r8 against base") == ["n=1; a verdict needs 5 processes a case"]
 
 
@@ -41,10 +41,10 @@ def test_a_base_of_other_conditions_is_no_base():
     eight = {"bits": 8}
     base8 = record("inference/tiny/base-8bit", key=key(quantization=eight), metrics={SPEED: measured(SPEED, *FAST)})
     report = tuned([bundle(*pair(quantization=eight), base8)])
-    (title,) = [its for its in titles(report) if "against" in its]
+    (title,) = [title for title in titles(report) if "against" in title]
     assert title == "tiny/r8 against base-8bit"
     alone = tuned([bundle(*pair(quantization=eight))])
-    assert not [its for its in titles(alone) if "against" in its]
+    assert not [title for title in titles(alone) if "against" in title]
     assert "Without a base measured under the same conditions: tiny/r8." in alone.headline
 
 
@@ -52,8 +52,8 @@ def test_each_run_has_its_own_base():
     first, second = (bundle(*pair(), id=name) for name in ("one", "two"))
     report = tuned([first, bundle(*pair((20.0,) * 6, (20.0,) * 6), id="two")])
     assert row(report, "tiny/r8 (two) against base", f"{SPEED} ↑")["verdict on tuned"] == "equivalent"
-    found = [its for its in titles(tuned([first, second])) if "against" in its]
-    assert found == ["tiny/r8 (one) against base", "tiny/r8 (two) against base"]
+    pair_titles = [title for title in titles(tuned([first, second])) if "against" in title]
+    assert pair_titles == ["tiny/r8 (one) against base", "tiny/r8 (two) against base"]
 
 
 def test_scenarios_are_one_row_by_their_geometric_mean():
@@ -62,9 +62,12 @@ def test_scenarios_are_one_row_by_their_geometric_mean():
     adapted = replace(
         base, case="inference/tiny/r8", metrics={SPEED: measured(SPEED, *[(20.0, 80.0)] * 5, labels=labels)}
     )
-    (its,) = grid(tuned([bundle(base, adapted)]), "tiny/r8 against base")
-    assert its["metric"] == f"{SPEED} geometric mean ↑"
-    assert (its["base"], its["tuned"]) == ("20.00 [20.00, 20.00] token/s (n=5)", "40.00 [40.00, 40.00] token/s (n=5)")
+    (cells,) = grid(tuned([bundle(base, adapted)]), "tiny/r8 against base")
+    assert cells["metric"] == f"{SPEED} geometric mean ↑"
+    assert (cells["base"], cells["tuned"]) == (
+        "20.00 [20.00, 20.00] token/s (n=5)",
+        "40.00 [40.00, 40.00] token/s (n=5)",
+    )
 
 
 def test_losses_of_stand_ins_are_not_compared():
@@ -72,10 +75,10 @@ def test_losses_of_stand_ins_are_not_compared():
     cases = [
         record(
             f"evaluation/tiny/{name}",
-            key=key(weights=stand_in, adapter=its),
+            key=key(weights=stand_in, adapter=adapter),
             metrics={LOSS: measured(LOSS, *[2.0] * 5)},
         )
-        for name, its in (("base", None), ("r8", R8))
+        for name, adapter in (("base", None), ("r8", R8))
     ]
     report = tuned([bundle(*cases)])
     assert row(report, "tiny/r8 against base", f"{LOSS} ↓")["verdict on tuned"] == "not comparable"
@@ -86,7 +89,7 @@ def test_a_case_that_failed_is_shown_and_not_judged():
     base, _ = pair()
     lost = failed("inference/tiny/r8", key=key(adapter=R8), metrics={SPEED: measured(SPEED, *FAST)})
     report = tuned([bundle(base, lost)])
-    (title,) = [its for its in titles(report) if "against" in its]
-    (its,) = grid(report, title)
-    assert its["verdict on tuned"] == "not judged"
+    (title,) = [title for title in titles(report) if "against" in title]
+    (cells,) = grid(report, title)
+    assert cells["verdict on tuned"] == "not judged"
     assert section(report, title).tables[0].notes == ("tiny/r8, failed ended failed",)

@@ -29,21 +29,21 @@ def evaluated(case="evaluation/tiny/r8", *, adapter=ADAPTER, **changes):
         "bits_per_byte": measured("bits_per_byte", 1.25),
         "test_perplexity": measured("test_perplexity", reason="no rows"),
     }
-    its_key = key(adapter=adapter, dataset=DATASET, settings={"prompts": 5})
-    return record(case, **{"metrics": metrics, "key": its_key, "data": {"test": COUNTS}, **changes})
+    hostile_key = key(adapter=adapter, dataset=DATASET, settings={"prompts": 5})
+    return record(case, **{"metrics": metrics, "key": hostile_key, "data": {"test": COUNTS}, **changes})
 
 
 def trained(case="training/tiny/r8", **changes):
-    its_key = key(adapter=ADAPTER, dataset=DATASET, settings={"iters": 20, "max_seq_length": 512})
+    hostile_key = key(adapter=ADAPTER, dataset=DATASET, settings={"iters": 20, "max_seq_length": 512})
     metrics = {"train_wall_s": measured("train_wall_s", 90.0), "peak_active_bytes": PEAKS}
-    return record(case, **{"metrics": metrics, "key": its_key, "data": {"train": COUNTS}, **changes})
+    return record(case, **{"metrics": metrics, "key": hostile_key, "data": {"train": COUNTS}, **changes})
 
 
 PEAKS = measured("peak_active_bytes", (1.0, 2.0), labels=("train", "probe"))
 
 
-def made(*records, licenses=None, said=CardText(), **run):  # noqa: B008 - it is frozen
-    return cards([bundle(*records, **run)], licenses or {}, said)
+def made(*records, licenses=None, author_text=CardText(), **run):  # noqa: B008 - it is frozen
+    return cards([bundle(*records, **run)], licenses or {}, author_text)
 
 
 def model(*records, **others):
@@ -59,7 +59,7 @@ def read(card):
 
 
 def part(card, title):
-    return next(its for its in card.parts if its.title == title)
+    return next(part for part in card.parts if part.title == title)
 
 
 def cells(table):
@@ -70,9 +70,9 @@ def cells(table):
 
 
 def test_the_hub_reads_base_model_library_licence_data_and_tags():
-    its = read(model(trained(), evaluated(), licenses={"tiny": "Apache-2.0"})).to_dict()
+    front = read(model(trained(), evaluated(), licenses={"tiny": "Apache-2.0"})).to_dict()
     assert {
-        name: its[name] for name in ("base_model", "library_name", "pipeline_tag", "license", "datasets", "tags")
+        name: front[name] for name in ("base_model", "library_name", "pipeline_tag", "license", "datasets", "tags")
     } == {
         "base_model": "org/tiny",
         "library_name": "mlx",
@@ -84,7 +84,7 @@ def test_the_hub_reads_base_model_library_licence_data_and_tags():
 
 
 def test_the_hub_reads_each_loss_that_was_measured_with_its_interval_among_the_arguments():
-    results = {its.metric_name: its for its in read(model(trained(), evaluated())).eval_results}
+    results = {result.metric_name: result for result in read(model(trained(), evaluated())).eval_results}
     assert list(results) == ["test_loss", "bits_per_byte"]
     loss = results["test_loss"]
     assert (loss.metric_type, loss.metric_value, loss.task_type) == ("loss", 2.2, "text-generation")
@@ -104,13 +104,13 @@ def test_the_hub_reads_each_loss_that_was_measured_with_its_interval_among_the_a
 def test_nothing_is_ever_called_verified():
     card = model(trained(), evaluated())
     assert "verif" not in card.text.lower()
-    assert {its.verified for its in read(card).eval_results} == {None}
+    assert {result.verified for result in read(card).eval_results} == {None}
 
 
 @pytest.mark.parametrize("source", ["nano", "random"])
 def test_stand_in_weights_get_no_results_on_the_hub_and_say_so_on_top(source):
-    its_key = key(weights=weights(source=source), dataset=DATASET)
-    card = model(trained(), evaluated(key=its_key))
+    hostile_key = key(weights=weights(source=source), dataset=DATASET)
+    card = model(trained(), evaluated(key=hostile_key))
     assert "model-index" not in card.text
     assert card.banner.startswith(f"STAND-IN WEIGHTS ({source}): not those of tiny")
     assert card.text.index("> STAND-IN WEIGHTS") < card.text.index("## Details")
@@ -131,7 +131,7 @@ def test_an_evaluation_that_failed_has_no_results_and_says_how_it_ended():
 
 
 @pytest.mark.parametrize(
-    ("base", "own", "license_id", "name"),
+    ("base", "authors", "license_id", "name"),
     [
         ("MIT", None, "mit", None),
         ("Gemma Terms of Use", None, "gemma", None),
@@ -141,19 +141,19 @@ def test_an_evaluation_that_failed_has_no_results_and_says_how_it_ended():
         (None, None, None, None),
     ],
 )
-def test_the_licence_is_the_authors_or_else_the_base_models(base, own, license_id, name):
-    card = model(trained(), licenses={"tiny": base}, said=CardText(license=own))
-    its = read(card).to_dict()
-    assert (its.get("license"), its.get("license_name")) == (license_id, name)
+def test_the_licence_is_the_authors_or_else_the_base_models(base, authors, license_id, name):
+    card = model(trained(), licenses={"tiny": base}, author_text=CardText(license=authors))
+    front = read(card).to_dict()
+    assert (front.get("license"), front.get("license_name")) == (license_id, name)
     words = part(card, "Licence").words
     assert words == f"Of the base model: {base or 'not known'}. Of what is published with this card: " + (
-        own or "Not provided by the author."
+        authors or "Not provided by the author."
     )
 
 
 def test_what_is_not_known_is_left_out_of_the_head():
-    its_key = key(weights=weights(source="path", repository=None), dataset={"name": "aphorisms"})
-    front = model(trained(key=its_key)).front
+    hostile_key = key(weights=weights(source="path", repository=None), dataset={"name": "aphorisms"})
+    front = model(trained(key=hostile_key)).front
     assert "base_model" not in front
     assert "license" not in front
     assert "datasets" not in front  # not on the hub
@@ -163,8 +163,8 @@ def test_what_is_not_known_is_left_out_of_the_head():
 
 
 def test_an_author_is_quoted_and_never_guessed():
-    said = CardText(intended_use="Aphorisms.", limitations="English alone.\n\nShort.", ethics=None)
-    card = model(trained(), said=said)
+    author_text = CardText(intended_use="Aphorisms.", limitations="English alone.\n\nShort.", ethics=None)
+    card = model(trained(), author_text=author_text)
     assert "## Intended use\n\nAphorisms.\n" in card.text
     assert "## Limitations\n\nEnglish alone.\n\nShort.\n" in card.text
     assert "## Ethical considerations\n\nNot provided by the author.\n" in card.text
@@ -188,7 +188,7 @@ def test_the_procedure_is_the_settings_of_the_training():
         ("iters", "20"),
         ("max_seq_length", "512"),
     ]
-    names = [its.title for its in model(record("inference/tiny/base")).parts]
+    names = [part.title for part in model(record("inference/tiny/base")).parts]
     assert "Training procedure" not in names
 
 
@@ -210,7 +210,7 @@ def test_a_run_without_an_environment_still_gives_cards():
 
 
 def test_adapters_and_models_without_one_get_cards_and_each_data_set_one():
-    found = made(
+    all_cards = made(
         trained(),
         evaluated(),
         evaluated("evaluation/tiny/base", adapter=None),
@@ -218,7 +218,7 @@ def test_adapters_and_models_without_one_get_cards_and_each_data_set_one():
         record("inference/other/base-4bit"),
         failed("inference/gone/base"),
     )
-    assert [(card.name, card.kind) for card in found] == [
+    assert [(card.name, card.kind) for card in all_cards] == [
         ("tiny/r8", "model"),
         ("other/base", "model"),
         ("other/base-4bit", "model"),
@@ -252,16 +252,19 @@ def test_the_same_rows_are_counted_for_each_tokenizer_and_once_for_each():
 
 def test_data_sets_of_one_name_and_other_rows_have_cards_of_their_own():
     changed = key(adapter=ADAPTER, dataset={**DATASET, "sha256": "d" * 64})
-    found = [card for card in made(trained(), trained("training/tiny/r16", key=changed)) if card.kind == "data"]
-    assert [card.file_name for card in found] == ["data-card-hf-org-rows-main.md", "data-card-hf-org-rows-main-2.md"]
+    data_cards = [card for card in made(trained(), trained("training/tiny/r16", key=changed)) if card.kind == "data"]
+    assert [card.file_name for card in data_cards] == [
+        "data-card-hf-org-rows-main.md",
+        "data-card-hf-org-rows-main-2.md",
+    ]
 
 
 @pytest.mark.parametrize(
     ("rows", "size"), [({"train": 999}, "n<1K"), ({"train": 999, "test": 1}, "1K<n<10K"), ({"train": 10**8}, "10M<n")]
 )
 def test_a_data_card_says_its_size_in_the_hubs_words(rows, size):
-    its_key = key(dataset={**DATASET, "rows": rows})
-    assert hub.DatasetCard(data(trained(key=its_key)).text).data.size_categories == [size]
+    hostile_key = key(dataset={**DATASET, "rows": rows})
+    assert hub.DatasetCard(data(trained(key=hostile_key)).text).data.size_categories == [size]
 
 
 def test_a_data_set_of_which_no_rows_are_recorded_says_so():
@@ -274,25 +277,25 @@ def test_a_data_set_of_which_no_rows_are_recorded_says_so():
 
 
 def test_hostile_names_change_nothing_but_the_name():
-    its_key = key(
+    hostile_key = key(
         weights=weights(repository=HOSTILE),
         dataset={**DATASET, "name": f"hf:{HOSTILE}"},
         adapter={**ADAPTER, "kind": HOSTILE},
         device=HOSTILE,
     )
-    for card in made(trained(key=its_key), evaluated(key=its_key), said=CardText(ethics=HOSTILE)):
+    for card in made(trained(key=hostile_key), evaluated(key=hostile_key), author_text=CardText(ethics=HOSTILE)):
         head, body = card.text[: len(card.front)], card.text[len(card.front) :]
         assert head.count("\n---\n") == 1
         assert "license" not in read(card).to_dict()
         for markup in ("<script", "](javascript", "`c`", "\x1b", "\n---\n", " @d"):
             assert markup not in body
-    plain = model(trained(key=its_key), evaluated(key=its_key))
+    plain = model(trained(key=hostile_key), evaluated(key=hostile_key))
     assert read(plain).to_dict()["base_model"] == HOSTILE
 
 
 def test_a_file_name_is_a_name_and_no_path():
-    its = {**DATASET, "name": "path:../../etc/passwd"}
-    assert data(trained(key=key(dataset=its))).file_name == "data-card-path-..-..-etc-passwd.md"
+    dataset = {**DATASET, "name": "path:../../etc/passwd"}
+    assert data(trained(key=key(dataset=dataset))).file_name == "data-card-path-..-..-etc-passwd.md"
     assert data(trained(key=key(dataset={**DATASET, "name": "/"}))).file_name == "data-card-unnamed.md"
 
 
@@ -300,15 +303,15 @@ def test_a_file_name_is_a_name_and_no_path():
 
 
 def test_the_page_shows_each_card_with_its_tables_and_its_head():
-    its = made(trained(), evaluated())
-    shown = list(sections(its))
-    assert [section.title for section in shown] == ["Model card of tiny/r8", "Data card of hf:org/rows@main"]
-    assert [section.name for section in shown] == ["card-1", "card-2"]
-    assert shown[0].listings[0].text == its[0].front
-    assert [table.caption for table in shown[0].tables] == [
+    all_cards = made(trained(), evaluated())
+    card_sections = list(sections(all_cards))
+    assert [section.title for section in card_sections] == ["Model card of tiny/r8", "Data card of hf:org/rows@main"]
+    assert [section.name for section in card_sections] == ["card-1", "card-2"]
+    assert card_sections[0].listings[0].text == all_cards[0].front
+    assert [table.caption for table in card_sections[0].tables] == [
         "Details", "Training procedure", "Results", "How this card was made",
     ]  # fmt: skip
-    assert "Intended use: Not provided by the author." in shown[0].text
+    assert "Intended use: Not provided by the author." in card_sections[0].text
 
 
 def test_the_report_counts_its_cards():

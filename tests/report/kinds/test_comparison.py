@@ -6,12 +6,10 @@ from statistics import median
 
 import pytest
 
-from harness.report.kinds.comparison import compare
 from harness.results import codec
-from harness.results.records import Published, Status
+from harness.results.records import Status
+from tests.support.comparisons import page
 from tests.support.samples import (
-    POLICY,
-    RUN_ID,
     Page,
     bundle,
     environment,
@@ -28,7 +26,6 @@ from tests.support.samples import (
     row,
     section,
     small_run,
-    titles,
     weights,
 )
 
@@ -37,15 +34,11 @@ SPEED, WAIT = "decode_tokens_per_s", "ttft_s"
 SPEED_ROW, WAIT_ROW = "decode_tokens_per_s ↑", "ttft_s ↓"
 
 
-def page(*bundles):
-    return compare(bundles, POLICY)
-
-
 def duel(name, left, right, *, left_key=None, right_key=None):
-    """The one table row and its footnotes of a run with two inference cases, tiny/left and tiny/right."""
+    """Return the only table row, and its footnotes, of a run with two inference cases, tiny/left and tiny/right."""
     cases = [
-        record(f"inference/tiny/{side}", key=its or key(), metrics={name: measured(name, *values)})
-        for side, values, its in (("left", left, left_key), ("right", right, right_key))
+        record(f"inference/tiny/{side}", key=side_key or key(), metrics={name: measured(name, *values)})
+        for side, values, side_key in (("left", left, left_key), ("right", right, right_key))
     ]
     (table,) = section(page(bundle(*cases)), "Inference").tables
     (cells,) = table.rows
@@ -55,51 +48,16 @@ def duel(name, left, right, *, left_key=None, right_key=None):
 # --- numbers ---
 
 
-def test_memory_has_a_row_a_phase():
-    case = "training tiny/r8"
-    rows = grid(page(bundle(full_record())), "Memory")
-    assert [list(its.values()) for its in rows] == [
-        [case, "load", "1.500 {1.000; 2.000} KiB (n=2)", "0 {0; 0} B (n=2)", "not measured"],
-        [case, "train", "4.000 {3.000; 5.000} GiB (n=2)", "512 {512; 512} B (n=2)", "not measured"],
-    ]
-
-
 def test_a_label_gets_a_row_of_its_own():
-    its = record(
+    case = record(
         metrics={WAIT: measured(WAIT, (0.25, 2.0, 0.75), (0.25, 4.0, 0.75), labels=("short", "long", "short"))}
     )
-    rows = [list(cells.values()) for cells in grid(page(bundle(its)), "Inference")]
+    rows = [list(cells.values()) for cells in grid(page(bundle(case)), "Inference")]
     assert rows == [
         ["ttft_s short ↓", "500.0 {500.0; 500.0} ms (n=2×2)"],
         ["ttft_s long ↓", "3.000 {2.000; 4.000} s (n=2)"],
         ["ttft_s geometric mean ↓", "1.207 {1.000; 1.414} s (n=2)"],  # of 0.5 and 2, of 0.5 and 4
     ]
-
-
-def test_the_loss_trajectory_has_what_was_read_and_a_dash_where_nothing_was():
-    rows = [list(cells.values()) for cells in grid(page(bundle(full_record())), "Loss trajectory")]
-    assert rows == [["0", "–", "4.000"], ["1", "3.500", "–"], ["10", "2.750", "2.500"]]
-
-
-def test_the_loss_trajectory_runs_forward():
-    """As a set of floats these come out as 1024, 9, 5."""
-    series = {"train_loss": losses((5, 3.0), (1024, 1.0)), "val_loss": losses((5, 3.5), (9, 2.5), (1024, 1.5))}
-    rows = grid(page(bundle(full_record(series=series))), "Loss trajectory")
-    assert [its["iteration"] for its in rows] == ["5", "9", "1,024"]
-
-
-def test_a_setting_of_any_kind_is_words():
-    settings = {"flag": True, "other": False, "none": None, "list": ["a", 1], "table": {"x": 1, "y": 2}, "number": 0.5}
-    report = page(bundle(record(key=key(settings=settings))))
-    shown = {its[""].removeprefix("inference "): its["tiny/base"] for its in grid(report, "Configuration")}
-    assert {name: shown[name] for name in settings} == {
-        "flag": "yes",
-        "other": "no",
-        "none": "none",
-        "list": "a, 1",
-        "table": "x 1, y 2",
-        "number": "0.5",
-    }
 
 
 BASE_UNITS = {
@@ -111,15 +69,15 @@ CELL = re.compile(r"([\d.,]+)(?: %)?(?: \{(.*)\})? ?(\S*) \(n=(\d+)(?:×(\d+))?\
 
 def readings_in_json(case):
     """(metric, label) -> a list of readings a process, from the stored text alone."""
-    found = {}
+    readings = {}
     for name, metric in json.loads(codec.encode(case))["metrics"].items():
         for process in metric["samples"] or []:
             by_label = {}
             for label, value in zip(metric["labels"] or [None] * len(process), process, strict=True):
                 by_label.setdefault(label, []).append(value)
             for label, values in by_label.items():
-                found.setdefault((name, label), []).append(values)
-    return found
+                readings.setdefault((name, label), []).append(values)
+    return readings
 
 
 def test_every_number_of_the_report_can_be_found_again_in_the_json():
@@ -127,22 +85,22 @@ def test_every_number_of_the_report_can_be_found_again_in_the_json():
     report = page(bundle(case))
     stored = readings_in_json(case)
     cells = {}
-    for its in grid(report, "Training"):
-        name, *label = its["metric"].rstrip("↑↓ ").replace("`", "").split(" ")
-        cells[name, label[0] if label else None] = its["tiny/r8"]
-    for its in grid(report, "Memory"):
+    for cells_by_head in grid(report, "Training"):
+        name, *label = cells_by_head["metric"].rstrip("↑↓ ").replace("`", "").split(" ")
+        cells[name, label[0] if label else None] = cells_by_head["tiny/r8"]
+    for cells_by_head in grid(report, "Memory"):
         for name in ("peak_active_bytes", "peak_cache_bytes"):
-            cells[name, its["phase"]] = its[name]
-    unmeasured = {where for where, cell in cells.items() if cell.startswith("not measured")}
+            cells[name, cells_by_head["phase"]] = cells_by_head[name]
+    unmeasured = {place for place, cell in cells.items() if cell.startswith("not measured")}
     assert cells.keys() - unmeasured == stored.keys()
-    for where, processes in stored.items():
-        middle, every, unit, processes_shown, each_shown = CELL.fullmatch(cells[where]).groups()
-        factor = BASE_UNITS["%" if "%" in cells[where] else unit]
+    for place, processes in stored.items():
+        middle, process_medians, unit, processes_shown, each_shown = CELL.fullmatch(cells[place]).groups()
+        factor = BASE_UNITS["%" if "%" in cells[place] else unit]
         medians = sorted(median(process) for process in processes)
-        numbers = [middle, *every.split("; ")] if every else [middle]
-        shown = [float(number.removesuffix(" %").replace(",", "")) * factor for number in numbers]
+        numbers = [middle, *process_medians.split("; ")] if process_medians else [middle]
+        numbers_shown = [float(number.removesuffix(" %").replace(",", "")) * factor for number in numbers]
         expected = [median(medians), *(medians if len(medians) > 1 else [])]
-        assert shown == pytest.approx(expected, rel=5e-4), where
+        assert numbers_shown == pytest.approx(expected, rel=5e-4), place
         assert int(processes_shown) == len(processes)
         assert int(each_shown or 1) == len(processes[0])
 
@@ -274,8 +232,8 @@ def test_a_winner_of_three_is_better_than_both_others():
 
 def test_a_metric_that_is_neither_better_up_nor_down_has_no_verdict():
     words = {"response_words": measured("response_words", *[10.0] * 6)}
-    more = {"response_words": measured("response_words", *[20.0] * 6)}
-    report = page(bundle(record("evaluation/a/base", metrics=words), record("evaluation/b/base", metrics=more)))
+    more_words = {"response_words": measured("response_words", *[20.0] * 6)}
+    report = page(bundle(record("evaluation/a/base", metrics=words), record("evaluation/b/base", metrics=more_words)))
     assert row(report, "Evaluation", "response_words")["verdict"] == "–"
 
 
@@ -284,7 +242,7 @@ def test_each_scenario_has_its_own_winner():
         record(f"inference/tiny/{side}", metrics={WAIT: measured(WAIT, *[waits] * 6, labels=("short", "long"))})
         for side, waits in (("left", (1.0, 8.0)), ("right", (2.0, 4.0)))
     ]
-    verdicts = [its["verdict"] for its in grid(page(bundle(*cases)), "Inference")]
+    verdicts = [cells["verdict"] for cells in grid(page(bundle(*cases)), "Inference")]
     assert verdicts == [
         "tiny/left is better (ratio 0.500 [0.500, 0.500])",
         "tiny/right is better (ratio 0.500 [0.500, 0.500])",
@@ -292,85 +250,12 @@ def test_each_scenario_has_its_own_winner():
     ]
 
 
-def test_a_single_case_has_no_column_for_verdicts():
-    (its,) = grid(page(bundle(record(metrics={SPEED: measured(SPEED, *FAST)}))), "Inference")
-    assert list(its) == ["metric", "tiny/base"]
-
-
-def test_the_headline_counts_cases_and_verdicts():
-    assert page(small_run()).headline == (
-        "2 of 3 cases ended ok.",
-        "Inference: of 2 rows tiny/r8 is better in 1, inconclusive in 1.",
-        "No winner on the whole: none is at least level in every row of ttft_s, decode_tokens_per_s.",
-    )
-
-
-def test_a_winner_on_the_whole_is_level_or_better_in_all_that_a_choice_turns_on():
-    waits = {"left": (1.0,) * 6, "right": (1.0,) * 6}
-    speeds = {"left": SLOW, "right": FAST}
-    cases = [
-        record(
-            f"inference/tiny/{side}",
-            metrics={WAIT: measured(WAIT, *waits[side]), SPEED: measured(SPEED, *speeds[side])},
-        )
-        for side in waits
-    ]
-    assert page(bundle(*cases)).headline[1:] == (
-        "Inference: of 2 rows tiny/right is better in 1, equivalent in 1.",
-        "On the whole tiny/right: in no row of ttft_s, decode_tokens_per_s is another better.",
-    )
-
-
-def test_what_does_not_compare_leaves_the_rest_to_be_judged():
-    """A stand-in stands in the same table as a real base and its adapter: these two are judged."""
-    stand_in = key(weights=weights(source="nano", sha256="f" * 64))
-    cases = [
-        record("inference/real/base", metrics={SPEED: measured(SPEED, *SLOW)}),
-        record("inference/real/r8", metrics={SPEED: measured(SPEED, *FAST)}),
-        record("inference/shrunk/base", key=stand_in, metrics={SPEED: measured(SPEED, *FAST)}),
-    ]
-    its = page(bundle(*cases))
-    verdict = row(its, "Inference", SPEED_ROW)["verdict"]
-    assert verdict.startswith("real: real/r8 is better (ratio ")
-    assert notes(its, "Inference") == [f"the others are not comparable with these; {STAND_IN}"]
-
-
-def test_many_cases_are_rows_and_not_columns():
-    cases = [record(f"inference/m{number}/base", metrics={SPEED: measured(SPEED, *[4.0] * 6)}) for number in range(7)]
-    cases_table, verdicts = section(page(bundle(*cases)), "Inference").tables
-    assert cases_table.columns == ("case", SPEED_ROW)
-    assert [cells[0].text for cells in cases_table.rows] == [f"m{number}/base" for number in range(7)]
-    assert [[cell.text for cell in cells] for cells in verdicts.rows] == [[SPEED_ROW, "equivalent"]]
-
-
-def test_equal_reasons_share_a_footnote_and_others_get_the_next():
-    cases = [
-        record(
-            f"inference/tiny/{name}",
-            metrics={
-                "ttft_s": measured("ttft_s", 1.0),
-                "response_s": measured("response_s", 1.0),
-                "prefill_tokens_per_s": measured("prefill_tokens_per_s", *[10.0] * 6),
-            },
-        )
-        for name in ("a", "b")
-    ]
-    report = page(bundle(*cases))
-    (table,) = section(report, "Inference").tables
-    assert [(cells[-1].text, cells[-1].notes) for cells in table.rows] == [
-        ("not judged", (1,)),
-        ("equivalent", ()),
-        ("not judged", (1,)),
-    ]
-    assert table.notes == ("n=1; a verdict needs 5 processes a case",)
-
-
 @pytest.mark.parametrize(("name", "values"), [("test_loss", (2.0, 4.0)), ("bits_per_byte", (1.0, 2.0))])
 @pytest.mark.parametrize("source", ["nano", "random"])
 def test_weights_that_stand_in_never_get_a_verdict_on_quality(name, values, source):
-    its = key(weights=weights(source=source))
+    stand_in = key(weights=weights(source=source))
     cases = [
-        record(f"evaluation/tiny/{side}", key=its, metrics={name: measured(name, *[value] * 6)})
+        record(f"evaluation/tiny/{side}", key=stand_in, metrics={name: measured(name, *[value] * 6)})
         for side, value in zip(("left", "right"), values, strict=True)
     ]
     report = page(bundle(*cases))
@@ -389,135 +274,32 @@ def test_a_case_that_did_not_end_well_never_wins(status):
 
 
 def test_a_metric_that_was_not_measured_gives_its_reason():
-    its = record(metrics={SPEED: measured(SPEED, 10.0), WAIT: measured(WAIT, reason="the clock stood still")})
-    report = page(bundle(its))
+    case = record(metrics={SPEED: measured(SPEED, 10.0), WAIT: measured(WAIT, reason="the clock stood still")})
+    report = page(bundle(case))
     assert row(report, "Inference", WAIT_ROW)["tiny/base"] == "not measured"
     assert notes(report, "Inference") == ["the clock stood still"]
 
 
 def test_a_metric_that_one_case_lacks_is_not_measured_there_and_not_0():
     both = {SPEED: measured(SPEED, 10.0), WAIT: measured(WAIT, 0.5)}
-    one = {SPEED: measured(SPEED, 10.0)}
-    report = page(bundle(record("inference/a/base", metrics=both), record("inference/b/base", metrics=one)))
-    its = row(report, "Inference", WAIT_ROW)
-    assert (its["a/base"], its["b/base"]) == ("500.0 ms (n=1)", "not measured")
-
-
-def test_what_no_record_holds_is_listed():
-    listed = page(bundle(record(metrics={SPEED: measured(SPEED, 10.0), WAIT: measured(WAIT, reason="x")}))).not_measured
-    assert WAIT in listed
-    assert "train_tokens_per_s" in listed
-    assert SPEED not in listed
+    speed_alone = {SPEED: measured(SPEED, 10.0)}
+    report = page(bundle(record("inference/a/base", metrics=both), record("inference/b/base", metrics=speed_alone)))
+    cells = row(report, "Inference", WAIT_ROW)
+    assert (cells["a/base"], cells["b/base"]) == ("500.0 ms (n=1)", "not measured")
 
 
 def test_a_zero_is_a_number():
-    its = record(metrics={WAIT: measured(WAIT, 0.0)})
-    assert row(page(bundle(its)), "Inference", WAIT_ROW)["tiny/base"] == "0 s (n=1)"
-
-
-def test_a_skipped_case_is_announced_apart_from_failures():
-    report = page(
-        bundle(failed(status=Status.SKIPPED, reason="its adapter could not be trained"), record("inference/b/base"))
-    )
-    assert report.banners == ("SKIPPED: 1 of 2 cases were not measured.",)
-
-
-def test_a_failed_case_is_listed_with_its_reason_and_announced():
-    report = page(bundle(failed(status=Status.OOM, reason="killed by the system"), record("inference/b/base")))
-    assert [list(its.values()) for its in grid(report, "Cases without a result")] == [
-        ["inference/tiny/base", "oom", "killed by the system"]
-    ]
-    assert report.banners == ("FAILURES: 1 of 2 cases ended without a result.",)
-    assert report.headline == ("1 of 2 cases ended ok.",)
-
-
-def test_a_case_that_failed_before_its_model_was_known_says_so_in_its_column():
-    report = page(bundle(failed(reason="no room")))
-    assert row(report, "Configuration", "inference case") == {"": "inference case", "tiny/base": "failed: no room"}
-
-
-def test_a_run_without_records_is_a_report_that_says_so():
-    report = page(bundle())
-    assert report.title == "no models"
-    assert report.headline == ("0 of 0 cases ended ok.",)
-    assert titles(report) == ["Runs", "Environment"]
-
-
-def test_an_unfinished_run_is_announced():
-    report = page(bundle(record(), finished_at=None))
-    (banner,) = report.banners
-    assert banner.startswith(
-        "RUN INCOMPLETE: a session did not reach its end; the cases it had finished are shown. pytest"
-    )
-    assert report.headline == ("1 of 1 cases ended ok; cases that had not ended are not among them.",)
-    assert row(report, "Runs", RUN_ID)["finished"] == "not finished"
-
-
-def test_a_finished_run_of_full_size_on_real_weights_has_no_banner():
-    assert page(bundle(record())).banners == ()
-
-
-@pytest.mark.parametrize(
-    ("its", "words"),
-    [
-        (bundle(record(key=key(weights=weights(source="nano")))), "STAND-IN WEIGHTS (tiny): "),
-        (bundle(record(), profile="smoke"), "SMOKE SIZE: "),
-        (bundle(record(), environment=environment(device={"name": "cpu", "type": "cpu"})), "CPU BACKEND: "),
-        (bundle(record(), git={"commit": "0" * 40, "dirty": True}), "DIRTY GIT TREE: "),
-        (bundle(record(), warnings=("slow BLAS",)), "Warning: slow BLAS"),
-    ],
-)
-def test_what_a_reader_has_to_know_first_stands_on_top(its, words):
-    (banner,) = page(its).banners
-    assert banner.startswith(words)
-
-
-def test_one_of_two_runs_is_enough_for_a_banner():
-    other = bundle(record(), id="other", profile="smoke")
-    assert [banner.partition(":")[0] for banner in page(bundle(record()), other).banners] == ["SMOKE SIZE"]
+    case = record(metrics={WAIT: measured(WAIT, 0.0)})
+    assert row(page(bundle(case)), "Inference", WAIT_ROW)["tiny/base"] == "0 s (n=1)"
 
 
 def test_two_runs_stand_side_by_side_under_their_ids():
     first = bundle(record(metrics={SPEED: measured(SPEED, *SLOW)}), id="first")
     second = bundle(record(metrics={SPEED: measured(SPEED, *FAST)}), id="second")
-    its = row(page(first, second), "Inference", SPEED_ROW)
-    assert list(its) == ["metric", "tiny/base (first)", "tiny/base (second)", "verdict"]
-    assert its["verdict"].startswith("tiny/base (second) is better")
+    cells = row(page(first, second), "Inference", SPEED_ROW)
+    assert list(cells) == ["metric", "tiny/base (first)", "tiny/base (second)", "verdict"]
+    assert cells["verdict"].startswith("tiny/base (second) is better")
     assert [run["run"] for run in grid(page(first, second), "Runs")] == ["first", "second"]
-
-
-def test_a_run_without_checkout_or_environment_says_so():
-    report = page(bundle(record(), environment=None, git=None))
-    assert row(report, "Runs", RUN_ID)["commit"] == "not in a checkout"
-    assert "Environment" not in titles(report)
-
-
-def test_a_package_of_one_machine_is_unknown_on_the_other():
-    other = bundle(record(), id="other", environment=environment(packages={}))
-    assert row(page(bundle(record()), other), "Environment", "mlx") == {"": "mlx", RUN_ID: "0.31.0", "other": "unknown"}
-
-
-def test_the_answers_to_a_prompt_stand_one_below_the_other_as_they_came():
-    base = record("evaluation/tiny/base", outputs=(output(text="hi", finish_reason="length"),))
-    tuned = record(
-        "evaluation/tiny/r8", outputs=(output(text="ho"), output(prompt_id="p2", prompt="Again.", text="hu *hu*"))
-    )
-    shown = section(page(bundle(base, tuned)), "Answers").listings
-    assert [(its.title, its.text) for its in shown] == [
-        ("Prompt p1", "Say hi."),
-        ("tiny/base: 1 word, 2 tokens, cut at the token limit", "hi"),
-        ("tiny/r8: 1 word, 2 tokens, ended by itself", "ho"),
-        ("Prompt p2", "Again."),
-        ("tiny/base: not recorded", ""),
-        ("tiny/r8: 2 words, 2 tokens, ended by itself", "hu *hu*"),
-    ]
-
-
-def test_of_many_prompts_the_first_are_shown_and_the_rest_counted():
-    outputs = tuple(output(prompt_id=f"p{number}", prompt=str(number)) for number in range(23))
-    its = section(page(bundle(record("evaluation/tiny/base", outputs=outputs))), "Answers")
-    assert len(its.listings) == 2 * 20
-    assert its.text.endswith("3 more prompts are in the JSON.")
 
 
 STATES = {
@@ -538,58 +320,33 @@ STATES = {
 def test_no_state_leaves_a_python_word_or_a_crooked_table(bundles):
     report = markdown(page(*bundles)).rpartition("<!-- tunebench")[0]
     assert re.findall(r"\bNone\b|\bnan\b|\binf\b|\bTrue\b|\bFalse\b|Status\.|object at|\{\}|\[\]", report) == []
-    shown = Page(report)
-    assert shown.tables
-    assert all(len({len(cells) for cells in table}) == 1 for table in shown.tables)
-
-
-def test_a_machine_of_which_nothing_is_known_is_unknown_and_not_none():
-    facts = dict.fromkeys(("system", "release", "machine", "python", "processor", "cores", "threads", "memory_bytes"))
-    blank = environment(
-        device={}, os=facts, packages={}, blas={"library": None}, power={"load_average_1min": None}, compiler=None
-    )
-    report = page(bundle(environment=blank))
-    shown = {its[""]: its[RUN_ID] for its in grid(report, "Environment")}
-    for name in ("device", "processor", "memory", "Python", "BLAS", "products against NumPy's"):
-        assert shown[name] == "unknown", name
-    assert shown["C++ compiler"] == "none"
-    assert "None" not in markdown(report)
+    parsed = Page(report)
+    assert parsed.tables
+    assert all(len({len(cells) for cells in table}) == 1 for table in parsed.tables)
 
 
 def test_a_metric_measured_in_scenarios_is_nowhere_said_not_to_be():
     silent = record("inference/a/base", metrics={WAIT: measured(WAIT, reason="no clock")})
     both = record("inference/b/base", metrics={WAIT: measured(WAIT, (1.0, 2.0), labels=("short", "long"))})
-    assert [its["b/base"] for its in grid(page(bundle(silent, both)), "Inference")] == [
+    assert [cells["b/base"] for cells in grid(page(bundle(silent, both)), "Inference")] == [
         "1.000 s (n=1)",
         "2.000 s (n=1)",
         "1.414 s (n=1)",  # the geometric mean
     ]
 
 
-def test_a_validation_loss_alone_is_a_trajectory():
-    its = full_record(series={"val_loss": losses((0, 4.0), (10, 2.5))})
-    assert [cells["tiny/r8 val"] for cells in grid(page(bundle(its)), "Loss trajectory")] == ["4.000", "2.500"]
-
-
 def test_two_runs_of_one_id_are_told_apart():
     slow = bundle(record(metrics={SPEED: measured(SPEED, *SLOW)}))
     fast = bundle(record(metrics={SPEED: measured(SPEED, *FAST)}))
     for bundles, best in (((slow, fast), 1), ((fast, slow), 0)):
-        its = row(page(*bundles), "Inference", SPEED_ROW)
-        _, *names, _ = its
+        cells = row(page(*bundles), "Inference", SPEED_ROW)
+        _, *names, _ = cells
         assert len(set(names)) == 2
-        assert its["verdict"].startswith(f"{names[best]} is better (")
+        assert cells["verdict"].startswith(f"{names[best]} is better (")
 
 
 def test_our_own_text_refers_to_no_issue():
     assert not re.search(r"(?<![&\w])#\d", markdown(page(bundle(record()), bundle(record()))))
-
-
-def test_answers_to_different_prompts_do_not_stand_together():
-    base = record("evaluation/tiny/base", outputs=(output(prompt="One?", text="1"),))
-    tuned = record("evaluation/tiny/r8", outputs=(output(prompt="Two?", text="2"),))
-    shown = section(page(bundle(base, tuned)), "Answers").listings
-    assert [its.text for its in shown] == ["One?", "1", "", "Two?", "", "2"]
 
 
 # --- foreign text ---
@@ -617,7 +374,7 @@ FENCED = re.compile(r"^(`{3,})[^`\n]*\n.*?^\1$", flags=re.DOTALL | re.MULTILINE)
 def hostile_run(word):
     """A run that holds *word* wherever a user, a model or a machine can put text."""
     name = word.replace("/", "")
-    its = key(
+    hostile_key = key(
         model=word,
         weights=weights(source="nano", repository=word, revision=word, sha256=word, origin_quantization=word),
         tokenizer=word,
@@ -635,10 +392,12 @@ def hostile_run(word):
     }
     words = (output(prompt_id=word, prompt=word, text=word),)
     return bundle(
-        record(f"training/{name}/r8", key=its, series=series, metrics={"step_s": measured("step_s", reason=word)}),
-        record(f"evaluation/{name}/r8", key=its, outputs=words),
-        record(f"inference/{name}/a", key=its, metrics=metrics),
-        record(f"inference/{name}/b", key=its, metrics=metrics),
+        record(
+            f"training/{name}/r8", key=hostile_key, series=series, metrics={"step_s": measured("step_s", reason=word)}
+        ),
+        record(f"evaluation/{name}/r8", key=hostile_key, outputs=words),
+        record(f"inference/{name}/a", key=hostile_key, metrics=metrics),
+        record(f"inference/{name}/b", key=hostile_key, metrics=metrics),
         failed(f"inference/{name}/c", reason=word),
         id=word,
         profile=word,
@@ -659,13 +418,13 @@ def hostile_run(word):
 def test_hostile_text_changes_neither_tables_nor_tags(word):
     report = markdown(page(hostile_run(word)))
     plain = markdown(page(hostile_run("harmless")))
-    shown = Page(report)
-    assert {tag for tag, _ in shown.tags} <= OURS
-    assert all(not set(attributes) - {"style", "class"} for _, attributes in shown.tags)
-    shape = [[len(cells) for cells in table] for table in shown.tables]
+    parsed = Page(report)
+    assert {tag for tag, _ in parsed.tags} <= OURS
+    assert all(not set(attributes) - {"style", "class"} for _, attributes in parsed.tags)
+    shape = [[len(cells) for cells in table] for table in parsed.tables]
     assert shape == [[len(cells) for cells in table] for table in Page(plain).tables]
     for tag in ("h1", "h2", "strong", "blockquote", "hr"):
-        counts = [sum(its == tag for its, _ in one.tags) for one in (shown, Page(plain))]
+        counts = [sum(name == tag for name, _ in html.tags) for html in (parsed, Page(plain))]
         assert counts[0] == counts[1], tag
 
 
@@ -681,18 +440,18 @@ def test_hostile_text_leaves_no_control_character_or_address_in_the_file(word):
 @pytest.mark.parametrize("name", ["html", "jinja", "emphasis", "comment"])
 def test_hostile_text_is_shown_as_it_is(name):
     word = HOSTILE[name]
-    shown = Page(markdown(page(hostile_run(word))))
-    cells = {cell for table in shown.tables for cells in table for cell in cells}
+    parsed = Page(markdown(page(hostile_run(word))))
+    cells = {cell for table in parsed.tables for cells in table for cell in cells}
     assert word in cells  # model, prompt, reason
-    assert shown.text.count(word) > len(cells & {word})  # the answer's listing
-    assert f"Warning: {word}" in shown.text
+    assert parsed.text.count(word) > len(cells & {word})  # the answer's listing
+    assert f"Warning: {word}" in parsed.text
 
 
 ODD = "<b>|</b>"
 
 
 @pytest.mark.parametrize(
-    "its",
+    "run",
     [
         bundle(record(), started_at=ODD),
         bundle(record(), finished_at=ODD),
@@ -706,38 +465,8 @@ ODD = "<b>|</b>"
     ],
     ids=["started_at", "finished_at", "repeats", "setting", "adapter", "dataset", "unit", "package", "load"],
 )
-def test_no_other_field_of_a_result_file_is_markup_either(its):
-    assert "b" not in {tag for tag, _ in Page(markdown(page(its))).tags}
-
-
-def test_what_the_machine_was_doing_is_shown_before_and_after():
-    its = environment(
-        power={"load_average_1min": 0.25, "memory_available_bytes": 2**30, "on_battery": False, "temperature_c": None},
-        power_after={"load_average_1min": 2.5, "memory_available_bytes": 2**29},
-        self_check={"ok": True},
-        code="f" * 64,
-    )
-    shown = {row[""]: row[RUN_ID] for row in grid(page(bundle(environment=its)), "Environment")}
-    assert (shown["load average 1min before"], shown["load average 1min after"]) == ("0.25", "2.5")
-    assert (shown["memory available before"], shown["memory available after"]) == ("1.000 GiB", "512.0 MiB")
-    assert (shown["on battery before"], shown["products against NumPy's"]) == ("no", "equal within tolerance")
-    assert shown["measuring code sha256"] == "f" * 12
-    assert not any("temperature" in name for name in shown)
-
-
-def test_a_device_that_reckons_wrong_is_shouted_about():
-    page_of_it = markdown(page(bundle(environment=environment(self_check={"ok": False}))))
-    assert "NOT EQUAL: these numbers mean nothing" in page_of_it
-
-
-def test_a_drift_of_the_machine_is_shown_with_its_interval():
-    rates = (100.0, 101.0, 99.0, 100.0, 90.0, 91.0, 89.0, 90.0)
-    case = "inference/tiny/base"
-    its = record(case, metrics={"probe_gemm_flops_per_s": measured("probe_gemm_flops_per_s", *rates)})
-    run = bundle(its, order=tuple(f"{case}#{number}" for number in range(1, 9)))
-    shown = {row[""]: row[RUN_ID] for row in grid(page(run), "Environment")}
-    assert shown["drift, matrix products"].startswith("-10.00 % from the first to the second half, ratio in")
-    assert shown["drift, moving memory"] == "0 processes are too few to tell a drift, or a probe read 0"
+def test_no_other_field_of_a_result_file_is_markup_either(run):
+    assert "b" not in {tag for tag, _ in Page(markdown(page(run))).tags}
 
 
 def test_figures_that_cannot_be_true_are_shown_as_such_and_never_judged():
@@ -751,73 +480,3 @@ def test_figures_that_cannot_be_true_are_shown_as_such_and_never_judged():
     (row,) = grid(page(bundle(sane, absurd)), "Inference")
     assert "tiny/r8, invalid" in row
     assert row["verdict"] == "–"
-
-
-def verdict_of(report, metric, title="Inference"):
-    (table,) = section(report, title).tables
-    (cells,) = [cells for cells in table.rows if cells[0].text == metric]
-    return cells[-1]
-
-
-def test_a_winner_on_the_whole_is_of_all_that_a_choice_turns_on():
-    """The speed is decided, and in the time to the first token the tokenizers' models do not compare."""
-    cases = [
-        record("inference/a/base", metrics={SPEED: measured(SPEED, *FAST), "load_s": measured("load_s", *[1.0] * 6)}),
-        record(
-            "inference/b/base",
-            key=key(tokenizer="e" * 64),
-            metrics={SPEED: measured(SPEED, *SLOW), "load_s": measured("load_s", *[2.0] * 6)},
-        ),
-    ]
-    assert page(bundle(*cases)).headline[1:] == ("Inference: of 1 row a/base is better in 1.",)
-
-
-def test_a_case_alone_in_its_group_is_no_sentence_of_the_headline():
-    cases = [
-        record(f"inference/{name}/base", key=key(tokenizer=name * 64), metrics={SPEED: measured(SPEED, *FAST)})
-        for name in "ab"
-    ]
-    assert page(bundle(*cases)).headline[1:] == (
-        "Inference: no two cases compare in any of 1 row; the tables say why.",
-    )
-
-
-def test_what_is_better_nowhere_is_no_winner_of_the_cell():
-    cases = [
-        record("inference/a/base", metrics={WAIT: measured(WAIT, *FAST)}),
-        record("inference/a/r8", metrics={WAIT: measured(WAIT, *SLOW)}),
-        *(
-            record(f"inference/b/{name}", key=key(device="cpu: Two"), metrics={WAIT: measured(WAIT, *[4.0] * 6)})
-            for name in ("base", "r8")
-        ),
-    ]
-    cell = verdict_of(page(bundle(*cases)), WAIT_ROW)
-    assert cell.winners == ("a/r8",)
-    assert cell.text.startswith("a: a/r8 is better (ratio ")
-    assert cell.text.endswith("; b: equivalent")
-
-
-def test_figures_that_were_read_in_a_report_are_never_judged():
-    cases = [
-        record(f"inference/{name}/base", metrics={"disk_bytes": measured("disk_bytes", size)})
-        for name, size in (("a", 1e9), ("b", 2e9))
-    ]
-    read = bundle(*cases, published=Published(source="a paper", date=None))
-    cell = verdict_of(page(read), "disk_bytes ↓")
-    assert (cell.text, cell.winners) == ("not judged", ())
-    assert notes(page(read), "Inference") == ["figures that were read in a report are not judged"]
-    assert verdict_of(page(bundle(*cases)), "disk_bytes ↓").winners == ("a/base",)
-
-
-def test_a_seed_that_nobody_knows_is_no_single_one():
-    assert page(bundle(full_record())).banners == ()
-    (banner,) = page(bundle(full_record(key=key(settings={"seed": 42})))).banners
-    assert banner.startswith("SINGLE SEED")
-
-
-def test_answers_of_random_weights_are_counted_and_not_shown():
-    real = record("evaluation/a/base", outputs=(output(text="hi"),))
-    noise = record("evaluation/b/base", key=key(weights=weights(source="nano")), outputs=(output(text="|||"),))
-    its = section(page(bundle(real, noise)), "Answers")
-    assert [one.text for one in its.listings] == ["Say hi.", "hi"]
-    assert its.text.endswith("Left out as noise of random weights: 1.")

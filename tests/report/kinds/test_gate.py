@@ -6,8 +6,8 @@ from tests.support.samples import Page, grid, markdown, section, titles
 
 
 def test_the_worst_is_first_and_what_is_fine_is_folded():
-    its = gate_report(every_kind())
-    assert titles(its) == [
+    report = gate_report(every_kind())
+    assert titles(report) == [
         "Regressions",
         "What cannot be judged",
         "Inconclusive",
@@ -15,15 +15,15 @@ def test_the_worst_is_first_and_what_is_fine_is_folded():
         "Passed: 1",
         "Ignored by the policy",
     ]
-    assert [name.title for name in its.sections if name.detail] == ["Passed: 1", "Ignored by the policy"]
-    assert its.banners == ("the baseline is 40 days old",)
-    assert its.headline[-1].startswith("verdict: regression (exit 1")
+    assert [name.title for name in report.sections if name.detail] == ["Passed: 1", "Ignored by the policy"]
+    assert report.banners == ("the baseline is 40 days old",)
+    assert report.headline[-1].startswith("verdict: regression (exit 1")
 
 
 def test_a_row_holds_the_text_and_the_numbers_of_its_change():
-    its = gate_report(every_kind())
-    (shown,) = grid(its, "Regressions")
-    assert shown == {
+    report = gate_report(every_kind())
+    (cells,) = grid(report, "Regressions")
+    assert cells == {
         "verdict": "regression",
         "case": "inference/tiny/base",
         "metric": "step_s late",
@@ -34,28 +34,28 @@ def test_a_row_holds_the_text_and_the_numbers_of_its_change():
         "n": "6",
         "remark": "",
     }
-    change = section(its, "Regressions").tables[0].rows[0][3]
+    change = section(report, "Regressions").tables[0].rows[0][3]
     assert (change.value, change.low, change.high, change.unit) == (0.25, 0.125, 0.5, "share")
 
 
 def test_what_cannot_be_judged_is_a_line_a_case_and_reason():
-    its = gate_report(result(unmeasured(metric="a"), unmeasured(metric="b"), unmeasured(metric="", case="")))
-    assert grid(its, "What cannot be judged") == [
+    report = gate_report(result(unmeasured(metric="a"), unmeasured(metric="b"), unmeasured(metric="", case="")))
+    assert grid(report, "What cannot be judged") == [
         {"verdict": "missing", "case": "inference/tiny/base", "metrics": "a, b", "reason": "not there"},
         {"verdict": "missing", "case": "the run", "metrics": "all", "reason": "not there"},
     ]
 
 
 def test_one_reason_of_many_cases_is_one_line():
-    its = gate_report(result(*(unmeasured(case=f"c{at}") for at in range(20))))
-    (shown,) = grid(its, "What cannot be judged")
-    assert (shown["case"], shown["metrics"]) == ("20 cases", "load_s")
+    report = gate_report(result(*(unmeasured(case=f"c{at}") for at in range(20))))
+    (cells,) = grid(report, "What cannot be judged")
+    assert (cells["case"], cells["metrics"]) == ("20 cases", "load_s")
 
 
 def test_watched_regressions_are_folded_beside_required_ones():
     worse = GateVerdict.REGRESSION
-    its = gate_report(result(row(worse), row(worse, "mfu", role=Role.WATCHED)))
-    assert [(name.title, name.detail) for name in its.sections] == [
+    report = gate_report(result(row(worse), row(worse, "mfu", role=Role.WATCHED)))
+    assert [(name.title, name.detail) for name in report.sections] == [
         ("Regressions", False),
         ("Watched, and worse too: 1", True),
     ]
@@ -73,18 +73,18 @@ def test_the_change_of_a_rate_is_its_own_in_text_and_number():
 
 
 def test_the_page_says_where_both_sides_come_from():
-    a, b = (Origin(run=its, started_at="2026-11-01") for its in ("run-a", "run-b"))
+    a, b = (Origin(run=run_id, started_at="2026-11-01") for run_id in ("run-a", "run-b"))
     assert gate_report(result(row(), origins=(a, b))).headline[1].startswith("baseline: run run-a, measured 2026")
 
 
 def test_what_is_ignored_says_why_and_what_is_watched_stands_apart():
     watched = row(GateVerdict.INCONCLUSIVE, "mfu", role=Role.WATCHED, more=2)
-    its = gate_report(result(*every_kind().rows, watched))
-    (shown,) = grid(its, "Ignored by the policy")
-    assert (shown["metric"], shown["why it does not count"]) == ("itl_s", "meter broken, until 2027-01-01")
-    assert [shown["metric"] for shown in grid(its, "Inconclusive")] == ["first_step_s"]
-    (shown,) = grid(its, "Watched, and undecided: 1")
-    assert (shown["metric"], shown["remark"]) == ("mfu", "2 more processes a side")
+    report = gate_report(result(*every_kind().rows, watched))
+    (cells,) = grid(report, "Ignored by the policy")
+    assert (cells["metric"], cells["why it does not count"]) == ("itl_s", "meter broken, until 2027-01-01")
+    assert [cells["metric"] for cells in grid(report, "Inconclusive")] == ["first_step_s"]
+    (cells,) = grid(report, "Watched, and undecided: 1")
+    assert (cells["metric"], cells["remark"]) == ("mfu", "2 more processes a side")
 
 
 def test_every_verdict_has_a_symbol_that_the_page_explains():
@@ -107,8 +107,8 @@ def test_no_text_in_a_page_acts_or_is_longer_than_a_reader_goes_through():
         unmeasured(metric=long, case=long, reason=long),
         row(role=Role.IGNORED, ignored=long),
     )
-    its = gate_report(result(*rows, baseline=long, design=long, policy=long, warnings=(long,)))
-    page = markdown(its)
+    report = gate_report(result(*rows, baseline=long, design=long, policy=long, warnings=(long,)))
+    page = markdown(report)
     assert len(page) < 15_000
     structure = {"h1", "h2", "p", "ul", "li", "blockquote", "table", "thead", "tbody", "tr", "th", "td"}
     assert {tag for tag, _ in Page(page).tags} <= structure | {"code", "br", "details", "summary"}

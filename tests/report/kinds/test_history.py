@@ -31,8 +31,8 @@ def test_a_change_point_stands_with_the_runs_it_lies_between_and_its_direction()
 
 
 def test_the_newest_change_comes_first():
-    found = grid(history(runs(*(100.0,) * 8, *(50.0,) * 8, *(100.0,) * 8), SPEED), "Change points")
-    assert [(row["run"], row["direction"]) for row in found] == [("r17", "better"), ("r9", "worse")]
+    changes = grid(history(runs(*(100.0,) * 8, *(50.0,) * 8, *(100.0,) * 8), SPEED), "Change points")
+    assert [(row["run"], row["direction"]) for row in changes] == [("r17", "better"), ("r9", "worse")]
 
 
 def test_every_run_is_a_row_and_the_change_is_marked_at_its_first_run():
@@ -45,23 +45,23 @@ def test_every_run_is_a_row_and_the_change_is_marked_at_its_first_run():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "summary"),
     [
         (STEP, "20 runs, 1 change point; the newest: −8.0 %, worse from 2026-01-11T00:00:00Z on."),
         ((100.0,) * 12, "12 runs, no change point."),
         ((1.0,), "1 run; change points were not looked for: 1 of 10 points that a change point needs."),
     ],
 )
-def test_the_headline_says_what_became_of_each_series(values, said):
-    assert history(runs(*values), SPEED).headline == (f"inference/tiny/base: {said}",)
+def test_the_headline_says_what_became_of_each_series(values, summary):
+    assert history(runs(*values), SPEED).headline == (f"inference/tiny/base: {summary}",)
 
 
 def test_the_figure_shows_runs_levels_changes_and_versions():
-    its = section(history(runs(*STEP, versions=("0.31.0", "0.32.0")), SPEED), "inference/tiny/base")
-    ((panel,),) = (chart.panels for chart in its.figures)
-    values, before, after = panel.lines
+    series = section(history(runs(*STEP, versions=("0.31.0", "0.32.0")), SPEED), "inference/tiny/base")
+    ((panel,),) = (chart.panels for chart in series.figures)
+    values, level_before, level_after = panel.lines
     assert (values.x[0], values.x[-1], values.y[10]) == (1.0, 20.0, 92.0)
-    assert [(line.x, line.y) for line in (before, after)] == [
+    assert [(line.x, line.y) for line in (level_before, level_after)] == [
         ((1.0, 10.0), (100.0, 100.0)),
         ((11.0, 20.0), (92.0, 92.0)),
     ]
@@ -99,9 +99,9 @@ def several(count, *, changed=()):
 
 
 def test_many_series_begin_with_a_table_of_all_the_changed_ones_first():
-    its = history(several(14, changed=(13,)), SPEED)
-    assert titles(its) == ["All series", "Change points", "Figures", "Every run"]
-    first, second, *_ = grid(its, "All series")
+    report = history(several(14, changed=(13,)), SPEED)
+    assert titles(report) == ["All series", "Change points", "Figures", "Every run"]
+    first, second, *_ = grid(report, "All series")
     assert first == {
         "case": "inference/tiny/c13",
         "part": "",
@@ -110,50 +110,52 @@ def test_many_series_begin_with_a_table_of_all_the_changed_ones_first():
         "change points": "1, the newest −8.0 %, worse",
     }
     assert (second["case"], second["change points"]) == ("inference/tiny/c00", "none")
-    assert its.headline == (
+    assert report.headline == (
         "14 series, 1 changed, 1 of them for the worse at last.",
         "inference/tiny/c13: 20 runs, 1 change point; the newest: −8.0 %, worse from 2026-01-11T00:00:00Z on.",
     )
 
 
 def test_of_many_series_twelve_are_drawn_the_changed_ones_first():
-    its = section(history(several(14, changed=(13,)), SPEED), "Figures")
-    assert [chart.title for chart in its.figures] == [f"inference/tiny/c{place:02}" for place in (13, *range(11))]
-    assert its.text.startswith("12 of 14 series are drawn, those with the newest change points first; --case")
+    figures = section(history(several(14, changed=(13,)), SPEED), "Figures")
+    assert [chart.title for chart in figures.figures] == [f"inference/tiny/c{place:02}" for place in (13, *range(11))]
+    assert figures.text.startswith("12 of 14 series are drawn, those with the newest change points first; --case")
     assert section(history(several(12), SPEED), "Figures").text == ""
 
 
 def test_of_many_series_every_run_is_in_a_table_of_its_series():
     tables = section(history(several(3, changed=(2,)), SPEED), "Every run").tables
-    assert [(its.caption, len(its.rows)) for its in tables] == [(f"inference/tiny/c{at:02}", 20) for at in (2, 0, 1)]
+    assert [(table.caption, len(table.rows)) for table in tables] == [
+        (f"inference/tiny/c{at:02}", 20) for at in (2, 0, 1)
+    ]
 
 
 def test_the_headline_of_many_changed_series_names_five():
-    its = history(several(8, changed=range(7)), SPEED)
-    assert len(its.headline) == 6
-    assert its.headline[0] == "8 series, 7 changed, 7 of them for the worse at last."
+    report = history(several(8, changed=range(7)), SPEED)
+    assert len(report.headline) == 6
+    assert report.headline[0] == "8 series, 7 changed, 7 of them for the worse at last."
 
 
 def test_runs_that_were_left_out_are_counted_and_stay_counted():
-    its = history(runs(1.0), SPEED, left_out="4")
-    assert its.headline[-1] == "Runs left out: 4, which were sides of a comparison or a gate's second look."
-    assert its.provenance.options == {"metric": SPEED, "left_out": "4"}
+    report = history(runs(1.0), SPEED, left_out="4")
+    assert report.headline[-1] == "Runs left out: 4, which were sides of a comparison or a gate's second look."
+    assert report.provenance.options == {"metric": SPEED, "left_out": "4"}
 
 
 def test_a_single_run_has_no_figure_and_without_changes_there_is_no_table_of_them():
-    its = history(runs(1.0), SPEED)
-    assert titles(its) == ["inference/tiny/base"]
-    assert section(its, "inference/tiny/base").figures == ()
+    report = history(runs(1.0), SPEED)
+    assert titles(report) == ["inference/tiny/base"]
+    assert section(report, "inference/tiny/base").figures == ()
 
 
 def test_stand_ins_are_named_on_top():
-    its = history(runs(1.0, key=key(weights=weights(source="nano"))), SPEED)
-    assert its.banners[0].startswith("STAND-IN WEIGHTS (tiny)")
+    report = history(runs(1.0, key=key(weights=weights(source="nano"))), SPEED)
+    assert report.banners[0].startswith("STAND-IN WEIGHTS (tiny)")
 
 
 def test_the_page_is_made_again_from_metric_and_case():
     assert history(runs(1.0), SPEED).provenance.options == {"metric": SPEED}
-    its = history(runs(1.0), SPEED, "inference/tiny/base")
-    assert its.provenance.options == {"metric": SPEED, "case": "inference/tiny/base"}
-    assert its.title == "decode_tokens_per_s, inference/tiny/base"
-    assert "inference/tiny/base" in markdown(its)
+    report = history(runs(1.0), SPEED, "inference/tiny/base")
+    assert report.provenance.options == {"metric": SPEED, "case": "inference/tiny/base"}
+    assert report.title == "decode_tokens_per_s, inference/tiny/base"
+    assert "inference/tiny/base" in markdown(report)

@@ -23,7 +23,7 @@ def page(kind, *records, tmp_path, **changes):
 
 def everything(*values):
     """A case of each suite that holds every metric, in two processes."""
-    metrics = {its.name: measured(its.name, values, values, labels=LABELS.get(its.name)) for its in ALL}
+    metrics = {metric.name: measured(metric.name, values, values, labels=LABELS.get(metric.name)) for metric in ALL}
     tuned = [full_record(f"{suite}/tiny/r8", metrics=metrics) for suite in ("training", "evaluation", "inference")]
     return *tuned, *(replace(case, case=case.case.replace("r8", "base")) for case in tuned[1:])
 

@@ -1,4 +1,4 @@
-"""The training report, on courses whose every number is known."""
+"""Training report, on curves whose every number is known."""
 
 from dataclasses import replace
 
@@ -28,22 +28,22 @@ def series(points, unit="nat/token"):
     return Series(unit=unit, x_unit="iteration", x=x, y=y)
 
 
-def course(train, val=(), metrics=None, **others):
-    its = {"train_loss": losses(*train), **({"val_loss": losses(*val)} if val else {}), **others.pop("more", {})}
-    wanted = {"train_iterations": measured("train_iterations", 40.0), **(metrics or {})}
-    return record(CASE, key=key(dataset=DATASET, settings=SETTINGS), series=its, metrics=wanted, **others)
+def training_record(train, val=(), metrics=None, **others):
+    curves = {"train_loss": losses(*train), **({"val_loss": losses(*val)} if val else {}), **others.pop("more", {})}
+    all_metrics = {"train_iterations": measured("train_iterations", 40.0), **(metrics or {})}
+    return record(CASE, key=key(dataset=DATASET, settings=SETTINGS), series=curves, metrics=all_metrics, **others)
 
 
-def told(*records, **changes):
+def report_of(*records, **changes):
     return training([bundle(*records, **changes)])
 
 
 def figures(report):
-    return {its["figure"]: its["value"] for its in grid(report, TITLE) if "figure" in its}
+    return {cells["figure"]: cells["value"] for cells in grid(report, TITLE) if "figure" in cells}
 
 
 def conditions(report):
-    return {its["condition"]: its["outcome"][2:] for its in grid(report, TITLE) if "condition" in its}
+    return {cells["condition"]: cells["outcome"][2:] for cells in grid(report, TITLE) if "condition" in cells}
 
 
 FALLING = tuple((float(i), 4.0 - i / 20) for i in range(1, 41))  # 3.95 to 2.0
@@ -51,17 +51,17 @@ VAL = ((0.0, 4.0), (20.0, 3.0), (40.0, 2.5))
 
 
 def test_key_figures_are_of_the_series_and_say_of_which_iteration():
-    shown = figures(told(course(FALLING, VAL)))
-    assert shown["train loss, first"] == "3.950 nat/token"
-    assert shown["train loss, final"] == "2.000 nat/token"
-    assert shown["validation loss, best"] == "2.500 nat/token"
-    assert shown["validation loss, reduction"] == "37.50 %"  # 1.5 of 4
-    assert shown["epochs"] == "10.00"  # 40 batches of 2 of 8 rows
+    values = figures(report_of(training_record(FALLING, VAL)))
+    assert values["train loss, first"] == "3.950 nat/token"
+    assert values["train loss, final"] == "2.000 nat/token"
+    assert values["validation loss, best"] == "2.500 nat/token"
+    assert values["validation loss, reduction"] == "37.50 %"  # 1.5 of 4
+    assert values["epochs"] == "10.00"  # 40 batches of 2 of 8 rows
 
 
 def test_what_was_not_measured_has_no_row():
-    shown = figures(told(course(FALLING)))
-    assert not [name for name in shown if name.startswith(("validation", "adapter", "peak", "tokens"))]
+    values = figures(report_of(training_record(FALLING)))
+    assert not [name for name in values if name.startswith(("validation", "adapter", "peak", "tokens"))]
 
 
 def test_throughput_end_to_end_is_all_tokens_over_the_wall_time():
@@ -70,8 +70,8 @@ def test_throughput_end_to_end_is_all_tokens_over_the_wall_time():
         "train_wall_s": measured("train_wall_s", 20.0),
         "train_tokens_per_s": measured("train_tokens_per_s", 50.0),
     }
-    shown = figures(told(course(FALLING, metrics=metrics, more=tokens)))
-    assert (shown["tokens"], shown["throughput"], shown["throughput end to end"]) == (
+    values = figures(report_of(training_record(FALLING, metrics=metrics, more=tokens)))
+    assert (values["tokens"], values["throughput"], values["throughput end to end"]) == (
         "400 token",
         "50.00 token/s",
         "20.00 token/s",
@@ -84,39 +84,39 @@ def test_headroom_is_what_the_process_leaves_of_the_machine():
         "peak_active_bytes": measured("peak_active_bytes", (2.0**30, 3 * 2.0**30), labels=labels),
         "peak_footprint_bytes": measured("peak_footprint_bytes", (2.0**30, 4 * 2.0**30), labels=labels),
     }
-    shown = figures(told(course(FALLING, metrics=metrics)))
-    assert shown["memory headroom"] == "50.00 %"  # 4 of 8 GiB
-    assert shown["training on top of the loaded model"] == "2.000 GiB"
+    values = figures(report_of(training_record(FALLING, metrics=metrics)))
+    assert values["memory headroom"] == "50.00 %"  # 4 of 8 GiB
+    assert values["training on top of the loaded model"] == "2.000 GiB"
 
 
 def test_a_checklist_stands_in_place_of_a_grade():
     tested = record("evaluation/tiny/r8", data={"test": {"rows": 5, "rows_in_training": 1}})
-    found = conditions(told(course(FALLING, VAL), tested))
-    assert found["all iterations done"] == "pass"
-    assert found["validation loss improved"] == "pass"
-    assert found["best checkpoint is the final one"] == "pass"
-    assert found["spikes recovered"] == "pass"
-    assert found["test set evaluated"] == "pass"
-    assert found["splits apart"] == "fail"
-    assert found["seeds"] == "fail"
-    assert found["clock reconciled"] == "unknown"
+    outcomes = conditions(report_of(training_record(FALLING, VAL), tested))
+    assert outcomes["all iterations done"] == "pass"
+    assert outcomes["validation loss improved"] == "pass"
+    assert outcomes["best checkpoint is the final one"] == "pass"
+    assert outcomes["spikes recovered"] == "pass"
+    assert outcomes["test set evaluated"] == "pass"
+    assert outcomes["splits apart"] == "fail"
+    assert outcomes["seeds"] == "fail"
+    assert outcomes["clock reconciled"] == "unknown"
 
 
 def test_too_few_reports_tell_nothing_of_spikes():
-    assert conditions(told(course(FALLING[:12], VAL)))["spikes recovered"] == "unknown"
+    assert conditions(report_of(training_record(FALLING[:12], VAL)))["spikes recovered"] == "unknown"
 
 
 def test_a_training_that_ended_early_did_not_do_all_iterations():
-    early = course(FALLING, metrics={"train_iterations": measured("train_iterations", 39.0)})
-    assert conditions(told(early))["all iterations done"] == "fail"
+    early = training_record(FALLING, metrics={"train_iterations": measured("train_iterations", 39.0)})
+    assert conditions(report_of(early))["all iterations done"] == "fail"
 
 
 def test_a_spike_is_dated_and_its_recovery_too():
     """Level 1.0, one report of 9.0 at iteration 31, level again from 32 on."""
     flat = [(float(i), 1.0) for i in range(1, 61)]
     flat[30] = (31.0, 9.0)
-    report = told(course(flat))
-    (spike,) = [its for its in grid(report, TITLE) if "spike" in its]
+    report = report_of(training_record(flat))
+    (spike,) = [cells for cells in grid(report, TITLE) if "spike" in cells]
     assert (spike["onset"], spike["peak"], spike["recovered"]) == ("31", "31", "32")
     assert spike["peak over level"] == "9.000 times"
     assert conditions(report)["spikes recovered"] == "pass"
@@ -124,16 +124,16 @@ def test_a_spike_is_dated_and_its_recovery_too():
 
 def test_a_spike_that_stays_is_not_called_recovered():
     stays = [(float(i), 1.0 if i < 31 else 9.0) for i in range(1, 61)]
-    report = told(course(stays))
-    (spike,) = [its for its in grid(report, TITLE) if "spike" in its]
+    report = report_of(training_record(stays))
+    (spike,) = [cells for cells in grid(report, TITLE) if "spike" in cells]
     assert spike["recovered"] == "not by the end"
     assert conditions(report)["spikes recovered"] == "fail"
 
 
 def test_overfitting_is_a_finding_and_a_failed_condition():
     rising = ((0.0, 4.0), (10.0, 2.0), (20.0, 2.2), (30.0, 2.4), (40.0, 2.6))
-    report = told(course(FALLING, rising))
-    (finding,) = [its for its in section(report, TITLE).findings if its.rule == "R8"]
+    report = report_of(training_record(FALLING, rising))
+    (finding,) = [finding for finding in section(report, TITLE).findings if finding.rule == "R8"]
     assert (finding.level, finding.numbers["since"]) == ("warning", 10.0)
     assert conditions(report)["no overfitting detected"] == "fail"
     assert conditions(report)["best checkpoint is the final one"] == "fail"
@@ -144,22 +144,24 @@ def test_a_clock_that_its_parts_do_not_add_up_to_is_a_finding():
         "train_wall_s": measured("train_wall_s", 100.0),
         "wall_part_s": measured("wall_part_s", (50.0, 30.0), labels=("steady", "validation")),
     }
-    report = told(course(FALLING, metrics=metrics))
-    (finding,) = [its for its in section(report, TITLE).findings if its.rule == "R14"]
+    report = report_of(training_record(FALLING, metrics=metrics))
+    (finding,) = [finding for finding in section(report, TITLE).findings if finding.rule == "R14"]
     assert finding.text == "20.00 % of the wall time is not in any measured part"
     assert conditions(report)["clock reconciled"] == "fail"
 
 
 def test_the_headline_says_what_became_of_the_validation_loss():
-    assert told(course(FALLING, VAL)).headline[1] == (
+    assert report_of(training_record(FALLING, VAL)).headline[1] == (
         "tiny/r8: validation loss 4.000 at first, 2.500 at best (iteration 40), 2.500 in the end."
     )
 
 
 def test_the_trajectory_has_every_validation_and_the_ends_of_both():
-    rows = [its for its in grid(told(course(FALLING, VAL)), TITLE) if "tokens" in its]
+    rows = [cells for cells in grid(report_of(training_record(FALLING, VAL)), TITLE) if "tokens" in cells]
     assert [
-        (its["iteration"], its["validation loss, nat/token"]) for its in rows if its["iteration"] in {"0", "20", "40"}
+        (cells["iteration"], cells["validation loss, nat/token"])
+        for cells in rows
+        if cells["iteration"] in {"0", "20", "40"}
     ] == [
         ("0", "4.000"),
         ("20", "3.000"),
@@ -169,37 +171,37 @@ def test_the_trajectory_has_every_validation_and_the_ends_of_both():
 
 def test_a_long_training_is_read_in_windows_of_ten():
     long = [(float(i), 2.0 if i % 2 else 4.0) for i in range(1, 301)]
-    report = told(course(long))
+    report = report_of(training_record(long))
     assert figures(report)["train loss, final"] == "3.000 nat/token"  # of 2 and 4
     assert section(report, TITLE).text.startswith("Train loss in windows of 10 iterations. ")
 
 
 def test_commands_for_what_it_left_have_the_paths_as_they_are():
-    its = full_record()
-    artifact = its.artifacts[0]
+    case = full_record()
+    artifact = case.artifacts[0]
     saved = replace(artifact, path="artifacts/training/tiny/r8/best/adapters.safetensors")
-    report = told(course(FALLING, artifacts=(saved,)))
+    report = report_of(training_record(FALLING, artifacts=(saved,)))
     (listing,) = section(report, TITLE).listings
     assert "mlx_lm.generate --model org/tiny --adapter-path artifacts/training/tiny/r8/best --prompt" in listing.text
 
 
 def test_a_training_without_a_series_is_in_the_tables_and_not_told():
-    report = told(failed(CASE, reason="no room"))
+    report = report_of(failed(CASE, reason="no room"))
     assert TITLE not in titles(report)
     assert grid(report, "Cases without a result")[0]["reason"] == "no room"
 
 
 def test_several_trainings_have_figures_of_their_own_names():
-    one, other = course(FALLING, VAL), course(FALLING, VAL)
-    report = training([bundle(one, replace(other, case="training/small/r8"))])
-    names = [chart.name for its in report.sections for chart in its.figures]
+    first, second = training_record(FALLING, VAL), training_record(FALLING, VAL)
+    report = training([bundle(first, replace(second, case="training/small/r8"))])
+    names = [chart.name for section_of_report in report.sections for chart in section_of_report.figures]
     assert len(names) == len(set(names))
     assert "training_analysis-1-tiny/r8" in names
 
 
 def test_a_loss_that_was_no_longer_a_number_is_a_failed_condition():
-    lost = course(FALLING, VAL, status=Status.DIVERGED, reason="a loss of nan at iteration 41")
-    rows = {its["condition"]: its for its in grid(told(lost), f"{TITLE}, diverged") if "condition" in its}
+    lost = training_record(FALLING, VAL, status=Status.DIVERGED, reason="a loss of nan at iteration 41")
+    rows = {cells["condition"]: cells for cells in grid(report_of(lost), f"{TITLE}, diverged") if "condition" in cells}
     assert rows["losses finite"]["outcome"] == "✗ fail"
     assert rows["losses finite"]["numbers"] == "a loss of nan at iteration 41"
 
@@ -210,23 +212,25 @@ def test_what_is_left_of_the_wall_time_is_no_part_of_it():
         "train_wall_s": measured("train_wall_s", 100.0),
         "wall_part_s": measured("wall_part_s", (50.0, 50.0), labels=("steady", "other")),
     }
-    assert conditions(told(course(FALLING, metrics=metrics)))["clock reconciled"] == "fail"
+    assert conditions(report_of(training_record(FALLING, metrics=metrics)))["clock reconciled"] == "fail"
 
 
 def test_what_our_words_say_of_a_figure_is_not_said_of_a_printed_one():
-    report = told(course(FALLING, VAL), published=Published(source="a paper", date=None))
-    assert {its["of"] for its in grid(report, TITLE) if "figure" in its} == {"as printed, or from what is printed"}
+    report = report_of(training_record(FALLING, VAL), published=Published(source="a paper", date=None))
+    assert {cells["of"] for cells in grid(report, TITLE) if "figure" in cells} == {
+        "as printed, or from what is printed"
+    }
 
 
 def test_losses_of_stand_ins_pass_no_condition():
     nano = key(dataset=DATASET, settings=SETTINGS, weights=weights(source="nano"))
-    found = conditions(told(replace(course(FALLING, VAL), key=nano)))
-    assert (found["validation loss improved"], found["all iterations done"]) == ("unknown", "pass")
+    outcomes = conditions(report_of(replace(training_record(FALLING, VAL), key=nano)))
+    assert (outcomes["validation loss improved"], outcomes["all iterations done"]) == ("unknown", "pass")
 
 
 def test_losses_without_iterations_are_a_row_and_no_curve():
-    its = record(CASE, series={"val_loss_points": losses((1, 2.652), (2, 1.143), (3, 1.076))})
-    report = told(its)
+    case = record(CASE, series={"val_loss_points": losses((1, 2.652), (2, 1.143), (3, 1.076))})
+    report = report_of(case)
     assert TITLE not in titles(report)
     assert [tuple(row.values()) for row in grid(report, "Losses in the order printed")] == [
         ("tiny/r8", "val loss", "2.652 → 1.143 → 1.076")

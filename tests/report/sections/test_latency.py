@@ -4,7 +4,7 @@ from tests.support.samples import POLICY, bundle, measured, record
 
 
 def rows(section):
-    """The texts of the section's one table."""
+    """Return the texts of the only table of the section."""
     return [tuple(cell.text for cell in cells) for cells in section.tables[0].rows]
 
 
@@ -32,8 +32,8 @@ def test_a_case_without_intervals_has_no_row():
 
 
 def spread(*processes, **others):
-    its = columns(repeat_decode_tokens_per_s=measured("repeat_decode_tokens_per_s", *processes, **others))
-    return steadiness(its, POLICY.rating)
+    repeated = columns(repeat_decode_tokens_per_s=measured("repeat_decode_tokens_per_s", *processes, **others))
+    return steadiness(repeated, POLICY.rating)
 
 
 def test_the_spread_within_and_between_processes_is_told_apart():

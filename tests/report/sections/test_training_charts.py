@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from harness.report.figures.draw import draw
-from harness.report.sections.record_charts import loss_curve_detailed, training_analysis
+from harness.report.sections.training_charts import loss_curve_detailed, training_analysis
 from harness.results.records import Series
 from tests.support.samples import losses, measured, record
 
@@ -34,7 +34,7 @@ def series(unit, *y):
 
 
 def trained(**changes):
-    whole = {
+    all_series = {
         "train_loss": series("nat/token", 5, 4, 3, 30, 40, 10, 5, 2, 2, 2),
         "val_loss": losses((0, 5.0), (5, 2.5), (10, 2.75)),
         "step_s": series("s", 4, *[0.5] * 9),
@@ -43,16 +43,18 @@ def trained(**changes):
         "active_bytes": series("byte", *[2 * GIB] * 10),
         "footprint_bytes": series("byte", *[3 * GIB] * 10),
     }
-    kept = {name: its for name, its in (whole | changes).items() if its is not None}
+    kept = {
+        name: series_or_none for name, series_or_none in (all_series | changes).items() if series_or_none is not None
+    }
     return record("training/tiny/qv", series=kept)
 
 
-def analysis(one=None, spikes=(), phases=(), limit=None):
-    return training_analysis("tiny/qv", one or trained(), spikes, phases, limit)
+def analysis(case=None, spikes=(), phases=(), limit=None):
+    return training_analysis("tiny/qv", case or trained(), spikes, phases, limit)
 
 
-def detailed(one=None, spikes=(), phases=()):
-    return loss_curve_detailed("tiny/qv", one or trained(), spikes, phases)
+def detailed(case=None, spikes=(), phases=()):
+    return loss_curve_detailed("tiny/qv", case or trained(), spikes, phases)
 
 
 def named(panel):
@@ -61,7 +63,7 @@ def named(panel):
 
 def test_the_analysis_has_four_panels():
     chart = analysis()
-    assert [its.title for its in chart.panels] == ["Loss", "Validation and gap", "Speed", "Memory"]
+    assert [panel.title for panel in chart.panels] == ["Loss", "Validation and gap", "Speed", "Memory"]
     assert (chart.name, chart.title, chart.columns) == ("training_analysis", "Training analysis of tiny/qv", 2)
 
 
@@ -70,18 +72,18 @@ def test_losses_are_on_a_logarithmic_axis_with_spikes_shaded_and_the_best_valida
     assert panel.log_y
     assert list(named(panel)) == ["training", "validation"]
     assert named(panel)["training"].dash is not named(panel)["validation"].dash
-    assert [(its.label, its.start, its.end) for its in panel.spans] == [("Spike", 4.0, 8.0)]
-    assert [(its.text, its.x, its.y) for its in panel.marks] == [("best validation 2.500 at 5", 5.0, 2.5)]
+    assert [(span.label, span.start, span.end) for span in panel.spans] == [("Spike", 4.0, 8.0)]
+    assert [(mark.text, mark.x, mark.y) for mark in panel.marks] == [("best validation 2.500 at 5", 5.0, 2.5)]
 
 
 def test_the_gap_is_not_given_inside_a_spike_and_not_drawn_across_one():
     val = losses((0, 3.0), (5, 2.0), (8, 2.0), (9, 2.5), (10, 4.0))
     flat = trained(train_loss=series("nat/token", *[2] * 10), val_loss=val)
-    before, after = analysis(flat, spikes=[Spike(onset=5.0)]).panels[1].lines[1:]
-    assert (before.label, before.x, before.y) == ("gap to training", (0.0,), (1.0,))
-    assert (after.label, after.x, after.y) == ("", (9.0, 10.0), (0.5, 2.0))
-    (whole,) = analysis(flat).panels[1].lines[1:]
-    assert whole.x == (0.0, 5.0, 8.0, 9.0, 10.0)
+    gap_before, gap_after = analysis(flat, spikes=[Spike(onset=5.0)]).panels[1].lines[1:]
+    assert (gap_before.label, gap_before.x, gap_before.y) == ("gap to training", (0.0,), (1.0,))
+    assert (gap_after.label, gap_after.x, gap_after.y) == ("", (9.0, 10.0), (0.5, 2.0))
+    (unbroken,) = analysis(flat).panels[1].lines[1:]
+    assert unbroken.x == (0.0, 5.0, 8.0, 9.0, 10.0)
     assert not analysis(flat).panels[1].log_y
 
 
@@ -102,7 +104,7 @@ def test_rates_of_many_steps_are_smoothed():
 def test_memory_is_in_gib_with_the_limit_where_it_is_known():
     panel = analysis(limit=16 * GIB).panels[3]
     assert {name: set(line.y) for name, line in named(panel).items()} == {"arrays in use": {2.0}, "process": {3.0}}
-    assert [(its.text, its.y) for its in panel.rules] == [("limit 16.00 GiB", 16.0)]
+    assert [(rule.text, rule.y) for rule in panel.rules] == [("limit 16.00 GiB", 16.0)]
     assert analysis().panels[3].rules == ()
 
 
@@ -133,9 +135,11 @@ def test_without_any_series_there_is_no_figure():
 def test_the_detailed_curve_names_phases_and_every_way_of_a_spike():
     phases = [Phase("Initial descent", 1, 3), Phase("Spike 1", 4, 5), Phase("Recovery 1", 5, 8)]
     loss, rate = detailed(spikes=[Spike()], phases=phases).panels
-    assert [(its.label, its.start, its.end) for its in loss.spans] == [(its.name, its.start, its.end) for its in phases]
-    assert len({its.color for its in loss.spans}) == 3
-    assert [(its.text, its.x, its.y) for its in loss.marks] == [
+    assert [(span.label, span.start, span.end) for span in loss.spans] == [
+        (phase.name, phase.start, phase.end) for phase in phases
+    ]
+    assert len({span.color for span in loss.spans}) == 3
+    assert [(mark.text, mark.x, mark.y) for mark in loss.marks] == [
         ("onset at 4", 4.0, 10.0),
         ("peak 40.00 at 5", 5.0, 40.0),
         ("half recovered at 6", 6.0, 10.0),
@@ -148,27 +152,30 @@ def test_the_detailed_curve_names_phases_and_every_way_of_a_spike():
 
 
 def test_where_phases_are_not_known_spikes_are_shaded():
-    assert [its.label for its in detailed(spikes=[Spike(), Spike(onset=9.0)]).panels[0].spans] == ["Spike 1", "Spike 2"]
+    assert [span.label for span in detailed(spikes=[Spike(), Spike(onset=9.0)]).panels[0].spans] == [
+        "Spike 1",
+        "Spike 2",
+    ]
 
 
 def test_what_a_spike_has_not_is_not_marked():
     gone = Spike(peak_value=None, ratio=None, half_recovered=None, recovered=None)
     chart = detailed(trained(val_loss=None), spikes=[gone])
-    assert [its.text for its in chart.panels[0].marks] == ["onset at 4"]
+    assert [mark.text for mark in chart.panels[0].marks] == ["onset at 4"]
     assert "A spike begins at iteration 4." in chart.alt
 
 
 def test_of_many_spikes_the_highest_are_described_and_the_caption_says_so():
     many = [Spike(ratio=float(ratio)) for ratio in (9, 2, 8, 7)]
     chart = detailed(spikes=many)
-    onsets = [its.text for its in chart.panels[0].marks if "onset" in its.text]
+    onsets = [mark.text for mark in chart.panels[0].marks if "onset" in mark.text]
     assert onsets == ["spike 1 onset at 4", "spike 3 onset at 4", "spike 4 onset at 4"]
     assert "Of 4 spikes the 3 highest are described." in chart.caption
     assert "highest" not in detailed(spikes=many[:3]).caption
 
 
 def test_equal_spikes_are_not_described_more_often_than_said():
-    onsets = [its.text for its in detailed(spikes=[Spike()] * 5).panels[0].marks if "onset" in its.text]
+    onsets = [mark.text for mark in detailed(spikes=[Spike()] * 5).panels[0].marks if "onset" in mark.text]
     assert len(onsets) == 3
 
 

@@ -1,6 +1,6 @@
-"""What a report says of runs, settings and machines, as tables of finished text. Pure.
+"""Sections that describe the runs of a report: their settings, failures, notes and machines.
 
-Facts come out of files in free form: whatever is in them is shown as it is.
+The facts of a file have no fixed form: every value is shown as the file has it.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from harness.report.page import Section, Table
 from harness.results.records import Bundle, Record, Status
 from harness.units import format_value
 
-# In the note every record of a stand-in carries; a banner says it once for all of them.
+# Part of the note in every record of a stand-in. The notes are left out, because one banner states it for all.
 STAND_IN_NOTE = ": stand-in weights ("
 _SHORT_HASH = 12
 _MOST_CASES = 12  # side by side in one table
@@ -23,7 +23,7 @@ _MOST_VALUES = 8
 
 
 def runs(bundles: Sequence[Bundle]) -> Section:
-    """One row a run: when, how much, with which code and command."""
+    """Section with a row per run: times, profile, commit and command."""
     rows = [
         texts(
             (
@@ -50,19 +50,19 @@ def _commit(bundle: Bundle) -> str:
 
 
 def configuration(columns: Mapping[str, Sequence[Column]]) -> Section:
-    """What differs between the cases, and what is equal in all of them; the settings of a suite carry its name."""
+    """Section with the facts that differ between the cases, and with those that are equal in all of them."""
     facts: dict[str, dict[str, str]] = {}
     for suite in SUITES:
         for column in columns.get(suite, ()):
-            known = facts.setdefault(column.name, {})
-            known |= {name: words for name, words in case_facts(column.record).items() if name not in known}
+            of_case = facts.setdefault(column.name, {})
+            of_case |= {name: value for name, value in case_facts(column.record).items() if name not in of_case}
     names = list(dict.fromkeys(name for fact in facts.values() for name in fact))
     equal, differing = [], []
     for name in names:
         values = [fact.get(name, "–") for fact in facts.values()]
-        given = sorted({value for value in values if value != "–"})
-        if len(facts) > 1 and len(given) == 1 and not name.endswith(" case"):
-            equal.append(texts((name, given[0])))
+        distinct = sorted({value for value in values if value != "–"})
+        if len(facts) > 1 and len(distinct) == 1 and not name.endswith(" case"):
+            equal.append(texts((name, distinct[0])))
         else:
             differing.append(texts((name, *values)))
     tables = [
@@ -70,24 +70,24 @@ def configuration(columns: Mapping[str, Sequence[Column]]) -> Section:
         Table(columns=("what is equal", "in every case that has it"), rows=tuple(equal), caption="Equal in every case"),
     ]
     if len(facts) > _MOST_CASES:
-        every = [{name: fact.get(name, "–") for name in names} for fact in facts.values()]
-        tables[0] = _values(every, [row[0].text for row in differing])
-    return Section(name="configuration", title="Configuration", tables=tuple(its for its in tables if its.rows))
+        complete = [{name: fact.get(name, "–") for name in names} for fact in facts.values()]
+        tables[0] = _value_counts(complete, [row[0].text for row in differing])
+    return Section(name="configuration", title="Configuration", tables=tuple(table for table in tables if table.rows))
 
 
-def _values(facts: Sequence[dict[str, str]], names: Sequence[str]) -> Table:
-    """Of many cases: each fact with the values it takes, and in how many cases."""
+def _value_counts(facts: Sequence[dict[str, str]], names: Sequence[str]) -> Table:
+    """Table of each fact with its values, and the number of cases that have each value."""
     rows = []
     for name in names:
         counts = Counter(fact[name] for fact in facts)
         values = [f"{value} ({count})" for value, count in counts.most_common(_MOST_VALUES)]
-        more = [f"and {len(counts) - _MOST_VALUES} more"] if len(counts) > _MOST_VALUES else []
-        rows.append(texts((name, "; ".join([*values, *more]))))
+        left_out = [f"and {len(counts) - _MOST_VALUES} more"] if len(counts) > _MOST_VALUES else []
+        rows.append(texts((name, "; ".join([*values, *left_out]))))
     return Table(columns=("what differs", "values (cases)"), rows=tuple(rows), caption="Configuration of the cases")
 
 
 def case_facts(record: Record) -> dict[str, str]:
-    """What a case was measured with, by name; the settings carry their suite's name in front."""
+    """Return the facts of a case's key by name. The name of a setting begins with the name of its suite."""
     key = record.key
     if key is None:
         return {f"{record.suite} case": f"{record.status.value}: {record.reason or ''}"}
@@ -105,7 +105,7 @@ def case_facts(record: Record) -> dict[str, str]:
         "device": key.device,
     }
     for name, value in (key.adapter or {}).items():
-        if name == "training":  # the rows of the training suite say it
+        if name == "training":  # the settings of the training suite hold the same facts
             continue
         facts[f"adapter {name}"] = len(value) if name == "modules" and isinstance(value, list) else value
     for name, value in (key.dataset or {}).items():
@@ -123,7 +123,7 @@ def _files(size_bytes: int | None) -> str:
 
 def _fact(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {its}" for name, its in value.items()) or "none"
+        return ", ".join(f"{name} {part}" for name, part in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
@@ -132,7 +132,7 @@ def _fact(value: Any) -> str:
 
 
 def contradictions(bundles: Iterable[Bundle]) -> Section:
-    """What published reports say of their own figures, and the figures do not bear out."""
+    """Section with the claims of published reports that contradict the figures in the same report."""
     return Section(
         name="contradictions",
         title="Claims that do not hold",
@@ -142,7 +142,7 @@ def contradictions(bundles: Iterable[Bundle]) -> Section:
 
 
 def not_ok(records: Iterable[Record]) -> Section:
-    """One row a case that has no result, with the reason."""
+    """Section with a row for each case that did not end ok, and the reason."""
     rows = [
         texts((record.case, record.status.value, record.reason or ""))
         for record in records
@@ -153,23 +153,23 @@ def not_ok(records: Iterable[Record]) -> Section:
 
 
 def notes_of(records: Iterable[Record]) -> Section:
-    """What a case did otherwise than asked, each note once with its cases; what a banner says is not said again."""
+    """Section with each note once and the cases that have it, without the notes on stand-ins, which have a banner."""
     cases: dict[str, list[str]] = {}
     for record in records:
         for note in record.notes:
             if STAND_IN_NOTE not in note:
                 cases.setdefault(note, []).append(record.case)
-    rows = tuple(texts((note, ", ".join(its))) for note, its in cases.items())
+    rows = tuple(texts((note, ", ".join(names))) for note, names in cases.items())
     table = Table(columns=("note", "cases"), rows=rows, caption="What a case did otherwise than asked")
     return Section(name="notes", title="Notes", tables=(table,))
 
 
 def environments(bundles: Sequence[Bundle]) -> Section:
-    """One column a run: the machine and the versions."""
+    """Section with a column per run: the machine and the versions of the software."""
     facts = [(bundle.run.id, _machine(bundle)) for bundle in bundles]
     names = list(dict.fromkeys(name for _, fact in facts for name in fact))
     if len(facts) > _MOST_CASES:
-        table = _values([{name: fact.get(name, "unknown") for name in names} for _, fact in facts], names)
+        table = _value_counts([{name: fact.get(name, "unknown") for name in names} for _, fact in facts], names)
     else:
         rows = [texts((name, *(fact.get(name, "unknown") for _, fact in facts))) for name in names]
         table = Table(columns=("", *(run_id for run_id, _ in facts)), rows=tuple(rows), caption="Machine and versions")
@@ -198,21 +198,21 @@ def _machine(bundle: Bundle) -> dict[str, str]:
         "measuring code sha256": environment.code and environment.code[:_SHORT_HASH],
         **_conditions("before", environment.power),
         **_conditions("after", environment.power_after),
-        **{f"drift, {its.what}": its.change for its in drifts(bundle.run.order, bundle.records)},
+        **{f"drift, {drift.what}": drift.change for drift in drifts(bundle.run.order, bundle.records)},
     }
     return {name: _known(value) for name, value in facts.items()}
 
 
 def _conditions(when: str, conditions: dict[str, Any] | None) -> dict[str, Any]:
-    """What the machine was doing; what it did not tell is left out."""
-    written = {}
+    """Return the load, memory and power of the machine by name, without values that it did not report."""
+    texts_by_name = {}
     for name, value in (conditions or {}).items():
         stem, _, unit = name.rpartition("_")
         if unit == "bytes":
-            written[f"{stem} {when}"] = _quantity(value, "byte")
+            texts_by_name[f"{stem} {when}"] = _quantity(value, "byte")
         elif value is not None:
-            written[f"{name} {when}"] = _fact(value)
-    return {name.replace("_", " "): text for name, text in written.items() if text is not None}
+            texts_by_name[f"{name} {when}"] = _fact(value)
+    return {name.replace("_", " "): text for name, text in texts_by_name.items() if text is not None}
 
 
 def _checked(self_check: dict[str, Any] | None) -> str | None:
@@ -231,5 +231,5 @@ def _joined(*values: Any) -> str:
 
 
 def _quantity(value: Any, unit: str) -> str | None:
-    """Write a number of a free-form fact; None if it is none."""
+    """Write a number with its unit; None where the value is no number."""
     return format_value(value, unit) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -2,17 +2,16 @@ from dataclasses import replace
 
 import pytest
 
-from harness.report.figures.charts import Dash
 from harness.report.figures.draw import draw
-from harness.report.sections.record_charts import (
+from harness.report.sections.inference_charts import (
     context_scaling,
-    losses_over_tokens,
     memory_by_phase,
     quality_against_speed,
     speed_by_scenario,
 )
-from harness.results.records import Series
-from tests.support.samples import key, losses, measured, record, weights
+from harness.report.sections.training_losses import losses_over_tokens
+from tests.support.comparisons import lines_of, training
+from tests.support.samples import key, measured, record, weights
 
 GIB = 2.0**30
 SCENARIOS = ("short", "long")
@@ -22,48 +21,8 @@ def speeds(*processes, labels=SCENARIOS, metric="decode_tokens_per_s", **changes
     return record(metrics={metric: measured(metric, *processes, labels=labels)}, **changes)
 
 
-def training(points, tokens=10.0, val=None):
-    x = tuple(at for at, _ in points)
-    counted = Series(unit="token", x_unit="iteration", x=x, y=(tokens,) * len(x))
-    its = {"train_loss": losses(*points), "real_tokens": counted} | ({"val_loss": losses(*val)} if val else {})
-    return record("training/tiny/qv", series=its)
-
-
-def lines_of(chart):
-    return {line.label: (line.x, line.y) for line in chart.panels[0].lines}
-
-
-def other_tokenizer(one):
-    return replace(one, key=key(tokenizer="c" * 64))
-
-
-def test_losses_are_over_the_tokens_seen():
-    a = training([(1, 5.0), (2, 3.0)], val=[(0, 5.5), (2, 3.5)])
-    chart = losses_over_tokens([("a", a), ("b", training([(1, 4.0)], tokens=25.0))])
-    assert lines_of(chart) == {
-        "a, training": ((10.0, 20.0), (5.0, 3.0)),
-        "a, validation": ((0.0, 20.0), (5.5, 3.5)),
-        "b, training": ((25.0,), (4.0,)),
-    }
-    assert [its.color for its in chart.panels[0].lines] == [0, 0, 1]
-    assert [its.dash is Dash.DASHED for its in chart.panels[0].lines] == [False, True, False]
-    assert chart.alt == (
-        "Training loss of a falls from 5.000 to 3.000, from iteration 1 to 2. Best validation loss of a 3.500. "
-        "Training loss of b is 4.000 at iteration 1."
-    )
-    assert chart.caption == "nat/token."
-
-
-def test_long_losses_are_smoothed_and_the_caption_says_so():
-    points = [(float(i), 2.0) for i in range(1, 302)]
-    points[150] = (151.0, 90.0)
-    chart = losses_over_tokens([("a", training(points))])
-    assert set(chart.panels[0].lines[0].y) == {2.0}
-    assert "running medians" in chart.caption
-
-
-def test_a_training_without_tokens_is_not_over_tokens():
-    assert losses_over_tokens([("a", record("training/tiny/qv", series={"train_loss": losses((1, 2.0))}))]) is None
+def other_tokenizer(case):
+    return replace(case, key=key(tokenizer="c" * 64))
 
 
 def test_each_scenario_has_the_median_and_what_every_process_read():
@@ -116,7 +75,7 @@ def test_memory_is_by_phase_without_those_of_the_measuring():
         [("a", record(metrics={"peak_active_bytes": peaks})), ("b", record(metrics={"peak_active_bytes": other}))]
     )
     assert chart.panels[0].categories == ("load", "train")
-    assert [(its.label, its.heights) for its in chart.panels[0].bars] == [("a", (1.0, 2.0)), ("b", (4.0, None))]
+    assert [(bar.label, bar.heights) for bar in chart.panels[0].bars] == [("a", (1.0, 2.0)), ("b", (4.0, None))]
     assert chart.alt == "a takes most in the phase train, 2.000 GiB. b takes most in the phase load, 4.000 GiB."
     assert "n = 1 to 2 processes" in chart.caption
 
