@@ -16,7 +16,7 @@ from harness.report.kinds.gate import gate_report
 from harness.report.page import Report
 from harness.report.render.render import render
 from harness.report.shorten import shortened
-from harness.results import store
+from harness.results import atomic_write
 
 # What GitHub takes: a comment ends at 65,536 characters, a step summary of 1 MiB is dropped whole.
 _COMMENT_BYTES, _SUMMARY_BYTES = 60_000, 1_000_000
@@ -106,7 +106,7 @@ def _jobs(result: GateResult, places: Places, out: Callable[[str], object]) -> I
         if path == STDOUT:
             yield partial(lambda content: out(content().decode()), content)
         elif path is not None:
-            yield partial(lambda path, content: store.write_bytes(path, content()), path, content)
+            yield partial(lambda path, content: atomic_write.write_bytes(path, content()), path, content)
     variables = places.github or {}
     if summary := variables.get(_SUMMARY):
         yield lambda: _summarise(result, Path(summary))

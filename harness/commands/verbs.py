@@ -55,7 +55,7 @@ def show(arguments: Arguments) -> int:
 def report(arguments: Arguments) -> int:
     """Render reports from stored runs."""
     from harness.report import build
-    from harness.results import locate, store
+    from harness.results import atomic_write, locate
 
     runs = build.read(locate.locate(name, arguments.results_dir) for name in arguments.run)
     beside = runs[0].path if runs[0].path.is_dir() else Path()
@@ -70,7 +70,7 @@ def report(arguments: Arguments) -> int:
             sys.stdout.write(f"{path}\n")
         if kind == "cards" and "md" in forms:
             for name, content in build.card_files(runs, policy=arguments.policy):
-                store.write_bytes(directory / name, content)
+                atomic_write.write_bytes(directory / name, content)
                 sys.stdout.write(f"{directory / name}\n")
     return 0
 
@@ -242,14 +242,14 @@ def _say(text: str) -> None:
 def export(arguments: Arguments) -> int:
     """Write a run as one file."""
     from harness.report.export import export as exporting
-    from harness.results import locate, store
+    from harness.results import atomic_write, locate, store
 
     bundle = store.read_run(locate.locate(arguments.run, arguments.results_dir))
     data = exporting.export(bundle, arguments.format, better=arguments.better)
     if arguments.output is None:
         sys.stdout.buffer.write(data)
     else:
-        store.write_bytes(arguments.output, data)
+        atomic_write.write_bytes(arguments.output, data)
     return 0
 
 

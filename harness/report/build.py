@@ -23,7 +23,7 @@ from harness.report.kinds.training import training
 from harness.report.page import Report, Source
 from harness.report.render.render import render
 from harness.report.shorten import brief, shortened
-from harness.results import codec, locate, store
+from harness.results import atomic_write, codec, locate, store
 from harness.results.records import Bundle
 
 ALL = "all"
@@ -220,7 +220,7 @@ def write(report: Report, directory: Path, forms: Sequence[str], *, templates: P
     """
     written = []
     for name, content in list(files(report, forms, templates=templates)):  # all of it is made before any is written
-        store.write_bytes(directory / name, content)
+        atomic_write.write_bytes(directory / name, content)
         if not name.startswith(_FIGURES):
             written.append(directory / name)
     return written

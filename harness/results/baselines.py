@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors import BadResultFile, UnknownName
 from harness.results import codec, store
 from harness.results.records import Bundle
+from harness.results.run_files import SCHEMA
 
 HISTORY = "history.jsonl"
 _FOLDER = "baseline"
@@ -137,6 +138,6 @@ def _read(path: Path, number: int, line: bytes) -> Saved:
     except codec.Malformed as error:
         what = "no line of a baseline's history"
         raise BadResultFile(f"{path}, line {number}: {what} ({error}); restore the file from your commits") from error
-    if its.schema != store.SCHEMA:
-        raise BadResultFile(f"{path}, line {number}: schema {its.schema}; this version reads {store.SCHEMA}")
+    if its.schema != SCHEMA:
+        raise BadResultFile(f"{path}, line {number}: schema {its.schema}; this version reads {SCHEMA}")
     return its

@@ -18,6 +18,7 @@ from harness.paths import without_home
 from harness.results import store
 from harness.results.merge import merge_samples
 from harness.results.records import Bundle, Record, RunInfo, Sample, Status
+from harness.results.run_files import SCHEMA, ProcessFile
 from harness.session import schedule, worker_process
 from harness.session.identity import Identity, identify
 from harness.session.resume import leftovers, others_of, read_identity, why_again, write_identity
@@ -104,7 +105,7 @@ class Session:
         self._say = say
         repeats = self.settings.repeats
         turning = self.interleaved and repeats > 1
-        stored = store.salvage(self.settings.resume) if self.settings.resume else store.Found()
+        stored = store.salvage(self.settings.resume) if self.settings.resume else store.StoredRuns()
         self._head = open_head(
             self.settings,
             self.command,
@@ -259,8 +260,8 @@ class Session:
             return
         store.write_process(
             self.directory,
-            store.ProcessFile(
-                schema=store.SCHEMA,
+            ProcessFile(
+                schema=SCHEMA,
                 run_id=self.run.id,
                 case=turn.case.id,
                 number=turn.number,

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from harness.analysis.claims.check import CHECKS, check
-from harness.results import store
+from harness.results import run_files, store
 from harness.results.metrics import DEFINITIONS
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_a_published_record_claims_nothing_of_how_it_was_measured(name):
 @pytest.mark.parametrize("name", FILES)
 def test_a_published_file_is_formatted_as_the_program_writes_it(name, tmp_path):
     copy = tmp_path / "copy.json"
-    store._write(copy, BUNDLES[name])
+    run_files.write(copy, BUNDLES[name])
     assert copy.read_bytes() == FILES[name].read_bytes()
 
 
