@@ -15,7 +15,7 @@ from harness.gate.wording import terms
 from harness.report.kinds.gate import gate_report
 from harness.report.page import Report
 from harness.report.render.render import render
-from harness.report.shorten import shortened
+from harness.report.shorten_for_github import shortened
 from harness.results import atomic_write
 
 # What GitHub takes: a comment ends at 65,536 characters, a step summary of 1 MiB is dropped whole.
@@ -120,8 +120,11 @@ def markdown(result: GateResult, limit: int = _COMMENT_BYTES) -> bytes:
     def page(report: Report) -> bytes:
         return render(report, "md", pictures={}).encode()
 
-    whole = "tunebench gate with --json"
-    return page(shortened(gate_report(result), size=lambda its: len(page(its)), limit=limit, whole=whole))
+    return page(
+        shortened(
+            gate_report(result), size=lambda its: len(page(its)), limit=limit, full_report="tunebench gate with --json"
+        )
+    )
 
 
 def _summarise(result: GateResult, path: Path) -> None:

@@ -182,7 +182,7 @@ def history(arguments: Arguments) -> int:
     from harness.commands import listings
     from harness.report import build, history_runs
 
-    found = history_runs.read(arguments.results_dir, arguments.metric, arguments.case, every=arguments.all_runs)
+    found = history_runs.read(arguments.results_dir, arguments.metric, arguments.case, all_runs=arguments.all_runs)
     for problem in found.problems:
         sys.stderr.write(f"skipped: {problem}\n")
     lines = timelines.timelines([run.bundle for run in found.runs], arguments.metric)

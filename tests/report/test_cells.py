@@ -102,7 +102,7 @@ def test_processes_that_belong_together_are_compared_together():
 def test_what_was_computed_is_marked_as_that_and_none_stays_none():
     assert (computed(0.25, "s").text, computed(0.25, "s").state) == ("250.0 ms", State.COMPUTED)
     assert computed(None, "s").state is State.NOT_APPLICABLE
-    assert computed(15000, "iteration", whole=True).text == "15,000 iteration"
+    assert computed(15000, "iteration").text == "15,000"
 
 
 def test_a_verdict_s_cell_names_the_winner_or_gives_the_reason():

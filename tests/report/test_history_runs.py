@@ -59,7 +59,7 @@ def test_sides_of_a_comparison_and_second_looks_are_left_out_unless_asked_for(tm
     stored(tmp_path, judging("d", {"ab": {}}, metric="prefill_tokens_per_s"))
     found = read(tmp_path, SPEED)
     assert ([its.bundle.run.id for its in found.runs], found.left_out) == (["a"], 2)
-    found = read(tmp_path, SPEED, every=True)
+    found = read(tmp_path, SPEED, all_runs=True)
     assert ([its.bundle.run.id for its in found.runs], found.left_out) == (["a", "b", "c"], 0)
 
 

@@ -8,7 +8,7 @@ from harness import __version__
 from harness.analysis.history import Point, Timeline, timelines
 from harness.analysis.stats.change_points import Shift
 from harness.report.cells import change, code, plain, text, texts
-from harness.report.figures.charts import Chart, Dash, Line, Mark, Panel, Span
+from harness.report.figures.charts import Chart, Curve, Dash, Mark, Panel, ShadedSpan
 from harness.report.page import Cell, Provenance, Report, Section, State, Table
 from harness.report.sections import page_frame
 from harness.report.sections.history_text import (
@@ -167,7 +167,7 @@ def _chart(place: int, line: Timeline) -> Chart:
     factor, symbol = scale_of(max(abs(point.value) for point in line.points), line.unit)
     y = tuple(point.value / factor for point in line.points)
     x = tuple(float(number) for number in range(1, len(y) + 1))
-    values = Line(label="runs", x=x, y=y, marker=True)
+    values = Curve(label="runs", x=x, y=y, marker=True)
     spans = tuple(_versions(line))
     panel = Panel(
         title="",
@@ -188,14 +188,14 @@ def _chart(place: int, line: Timeline) -> Chart:
     )
 
 
-def _levels(line: Timeline, factor: float) -> list[Line]:
+def _levels(line: Timeline, factor: float) -> list[Curve]:
     """The level of each stretch between change points, as lines of their own."""
     if not line.shifts:
         return []
     limits = [0, *(shift.at for shift in line.shifts), len(line.points)]
     levels = [line.shifts[0].before, *(shift.after for shift in line.shifts)]
     return [
-        Line(
+        Curve(
             label="level" if number == 0 else "",
             x=(start + 1.0, float(end)),
             y=(level / factor, level / factor),
@@ -206,7 +206,7 @@ def _levels(line: Timeline, factor: float) -> list[Line]:
     ]
 
 
-def _versions(line: Timeline) -> list[Span]:
+def _versions(line: Timeline) -> list[ShadedSpan]:
     """The stretches of runs with the same libraries; [] where all have the same, or they are too many to be told."""
     stretches = [
         (words, list(its)) for words, its in groupby(enumerate(map(versions, line.points)), lambda its: its[1])
@@ -214,6 +214,6 @@ def _versions(line: Timeline) -> list[Span]:
     if not 1 < len(stretches) <= _MOST_STRETCHES:
         return []
     return [
-        Span(label=words, start=its[0][0] + 0.5, end=its[-1][0] + 1.5, color=number % 2)
+        ShadedSpan(label=words, start=its[0][0] + 0.5, end=its[-1][0] + 1.5, color=number % 2)
         for number, (words, its) in enumerate(stretches)
     ]

@@ -109,7 +109,7 @@ def _sentence(course: Course) -> str:
     assert lowest is not None, "a course has at least one loss"
     return (
         f"{course.column.name}: {kind} loss {format_number(its[0][1])} at first, {format_number(lowest.y)} at best "
-        f"(iteration {format_number(lowest.x, whole=True)}), {format_number(its[-1][1])} in the end."
+        f"(iteration {format_number(lowest.x, as_integer=True)}), {format_number(its[-1][1])} in the end."
     )
 
 

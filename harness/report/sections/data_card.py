@@ -84,4 +84,4 @@ def _count(value: object, unit: str) -> Cell:
     """A count under a head that says of what."""
     if not isinstance(value, int | float):
         return none()
-    return Cell(text=format_number(value, whole=True), state=State.COMPUTED, value=value, unit=unit)
+    return Cell(text=format_number(value, as_integer=True), state=State.COMPUTED, value=value, unit=unit)

@@ -83,13 +83,13 @@ def told(what: str, series: Series) -> str:
     if first == last:
         return f"{what} is {first} at first and at the end"
     verb = "falls" if series.y[-1] < series.y[0] else "rises"
-    during = f"from {iteration(series.x[0])} to {format_number(series.x[-1], whole=True)}"
+    during = f"from {iteration(series.x[0])} to {format_number(series.x[-1], as_integer=True)}"
     return f"{what} {verb} from {first} to {last}, {during}"
 
 
 def iteration(at: float) -> str:
     """An iteration by its number."""
-    return f"iteration {format_number(at, whole=True)}"
+    return f"iteration {format_number(at, as_integer=True)}"
 
 
 def sentences(said: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from statistics import median
 
 from harness.analysis.judge import STAND_INS
 from harness.analysis.stats.estimates import process_values, summarise
-from harness.report.figures.charts import Bars, Chart, Dash, Dots, Line, Panel
+from harness.report.figures.charts import Bars, Chart, Curve, Dash, Dots, Panel
 from harness.report.sections.loss_curves import best, running_median, sentences, tokens_at, told, window_of
 from harness.report.sections.training_charts import loss_curve_detailed, training_analysis
 from harness.results.metrics import NO_WORK
@@ -56,7 +56,7 @@ def _of_the_first(draw: Callable[[Columns], Chart | None]) -> Callable[[Columns]
 @_of_the_first
 def losses_over_tokens(columns: Columns) -> Chart | None:
     """Training and validation losses of several trainings over the tokens they had seen."""
-    lines: list[Line] = []
+    lines: list[Curve] = []
     said: list[str] = []
     smoothed = False
     for color, (name, record) in enumerate(columns):
@@ -65,11 +65,11 @@ def losses_over_tokens(columns: Columns) -> Chart | None:
             window = window_of(len(train.y))
             smoothed |= window > 1
             x, y = _known(tokens, running_median(train.y, window))
-            lines.append(Line(label=f"{name}, training", x=x, y=y, color=color))
+            lines.append(Curve(label=f"{name}, training", x=x, y=y, color=color))
             said.append(told(f"Training loss of {name}", train))
         if val and (tokens := tokens_at(record, val.x)):
             x, y = _known(tokens, val.y)
-            lines.append(Line(label=f"{name}, validation", x=x, y=y, color=color, dash=Dash.DASHED, marker=True))
+            lines.append(Curve(label=f"{name}, validation", x=x, y=y, color=color, dash=Dash.DASHED, marker=True))
             said.append(f"Best validation loss of {name} {format_number(best(val)[1])}")
     if not lines:
         return None
@@ -209,7 +209,7 @@ def _speeds(
     lines, dots = [], []
     for color, ((name, parts), x) in enumerate(zip(measured, places, strict=True)):
         medians = tuple(median(values) for values in parts.values())
-        lines.append(Line(label=name, x=tuple(x), y=medians, color=color, dash=Dash.DOTTED, marker=True))
+        lines.append(Curve(label=name, x=tuple(x), y=medians, color=color, dash=Dash.DOTTED, marker=True))
         dots += _readings(x, parts, color)
     every = [y for line in lines for y in line.y]
     log = max(every) > _WIDE_RANGE * min(every) > 0

@@ -9,7 +9,7 @@ from statistics import median
 
 from harness.analysis.training.phases import Phase
 from harness.analysis.training.spikes import Spike
-from harness.report.figures.charts import Chart, Dash, Line, Mark, Panel, Rule, Span
+from harness.report.figures.charts import Chart, Curve, Dash, Mark, Panel, Rule, ShadedSpan
 from harness.report.sections.loss_curves import (
     best,
     gap,
@@ -62,7 +62,7 @@ def loss_curve_detailed(name: str, record: Record, spikes: Sequence[Spike], phas
         return None
     highest = sorted(range(len(spikes)), key=lambda i: -(spikes[i].ratio or 0))[:_MOST_TOLD]
     marks = [mark for i in sorted(highest) for mark in _ways(spikes[i], i + 1, len(spikes), train)]
-    bands = [Span(label=its.name, start=its.start, end=its.end, color=_shade(its.name)) for its in phases]
+    bands = [ShadedSpan(label=its.name, start=its.start, end=its.end, color=_shade(its.name)) for its in phases]
     left_out = f"Of {len(spikes)} spikes the {_MOST_TOLD} highest are described. " if len(spikes) > _MOST_TOLD else ""
     panels = (
         Panel(
@@ -79,7 +79,7 @@ def loss_curve_detailed(name: str, record: Record, spikes: Sequence[Spike], phas
             title="Learning rate",
             x_label="iteration",
             y_label="",
-            lines=(Line(label="", x=rate.x, y=rate.y, color=_TRAIN),) if rate else (),
+            lines=(Curve(label="", x=rate.x, y=rate.y, color=_TRAIN),) if rate else (),
             empty="the learning rate was not recorded",
         ),
     )
@@ -108,7 +108,7 @@ def _losses(record: Record, spikes: Sequence[Spike]) -> Panel:
 
 def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
     train, val = record.series.get("train_loss"), record.series.get("val_loss")
-    lines: list[Line] = []
+    lines: list[Curve] = []
     if val:
         lines.append(_line("validation", val, _VAL))
     if train and val:
@@ -117,7 +117,7 @@ def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
             if calm:
                 x, y = zip(*its, strict=True)
                 label = "gap to training" if len(lines) == 1 else ""
-                lines.append(Line(label=label, x=x, y=y, color=_THIRD, marker=True))
+                lines.append(Curve(label=label, x=x, y=y, color=_THIRD, marker=True))
     return Panel(
         title="Validation and gap",
         x_label="iteration",
@@ -129,7 +129,7 @@ def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
 
 def _speed(record: Record) -> Panel:
     steps, tokens = (record.series.get(its) for its in ("step_s", "real_tokens"))
-    lines: list[Line] = []
+    lines: list[Curve] = []
     if steps and tokens:
         by_iteration = dict(zip(tokens.x, tokens.y, strict=True))
         rates = [(x, by_iteration[x] / s) for x, s in zip(steps.x, steps.y, strict=True) if s > 0 and x in by_iteration]
@@ -146,20 +146,20 @@ def _speed(record: Record) -> Panel:
     )
 
 
-def _relative(label: str, rates: Sequence[tuple[float, float]], color: int) -> list[Line]:
+def _relative(label: str, rates: Sequence[tuple[float, float]], color: int) -> list[Curve]:
     """Rates over their median, which the label names: two units fit one axis."""
     middle = median([rate for _, rate in rates]) if rates else 0.0
     if middle <= 0:
         return []
     x = tuple(at for at, _ in rates)
     y = tuple(running_median([rate / middle for _, rate in rates], window_of(len(rates))))
-    return [Line(label=f"{label} (median {format_number(middle)})", x=x, y=y, color=color)]
+    return [Curve(label=f"{label} (median {format_number(middle)})", x=x, y=y, color=color)]
 
 
 def _memory(record: Record, limit_bytes: float | None) -> Panel:
     kinds = (("active_bytes", "arrays in use", _TRAIN), ("footprint_bytes", "process", _OTHER))
     lines = tuple(
-        Line(label=label, x=its.x, y=tuple(value / _GIB for value in its.y), color=color)
+        Curve(label=label, x=its.x, y=tuple(value / _GIB for value in its.y), color=color)
         for name, label, color in kinds
         if (its := record.series.get(name))
     )
@@ -174,25 +174,25 @@ def _memory(record: Record, limit_bytes: float | None) -> Panel:
     )
 
 
-def _curves(train: Series | None, val: Series | None) -> tuple[Line, ...]:
-    lines = [Line(label="training", x=train.x, y=train.y, color=_TRAIN)] if train else []
+def _curves(train: Series | None, val: Series | None) -> tuple[Curve, ...]:
+    lines = [Curve(label="training", x=train.x, y=train.y, color=_TRAIN)] if train else []
     return (*lines, _line("validation", val, _VAL)) if val else tuple(lines)
 
 
-def _line(label: str, series: Series, color: int) -> Line:
-    return Line(label=label, x=series.x, y=series.y, color=color, dash=Dash.DASHED, marker=True)
+def _line(label: str, series: Series, color: int) -> Curve:
+    return Curve(label=label, x=series.x, y=series.y, color=color, dash=Dash.DASHED, marker=True)
 
 
 def _best(val: Series | None) -> tuple[Mark, ...]:
     if not val:
         return ()
     at, loss = best(val)
-    return (Mark(text=f"best validation {format_number(loss)} at {format_number(at, whole=True)}", x=at, y=loss),)
+    return (Mark(text=f"best validation {format_number(loss)} at {format_number(at, as_integer=True)}", x=at, y=loss),)
 
 
-def _spans(spikes: Sequence[Spike]) -> tuple[Span, ...]:
+def _spans(spikes: Sequence[Spike]) -> tuple[ShadedSpan, ...]:
     return tuple(
-        Span(label=_called(number, len(spikes)).capitalize(), start=its.onset, end=its.end, color=_VAL)
+        ShadedSpan(label=_called(number, len(spikes)).capitalize(), start=its.onset, end=its.end, color=_VAL)
         for number, its in enumerate(spikes, 1)
     )
 
@@ -208,7 +208,7 @@ def _ways(spike: Spike, number: int, count: int, train: Series | None) -> list[M
     for word, at in (("half recovered", spike.half_recovered), ("recovered", spike.recovered)):
         if at is not None:
             marks.append((word, at, level_near(train, at)))
-    return [Mark(text=f"{which}{word} at {format_number(at, whole=True)}", x=at, y=y) for word, at, y in marks]
+    return [Mark(text=f"{which}{word} at {format_number(at, as_integer=True)}", x=at, y=y) for word, at, y in marks]
 
 
 def _called(number: int, count: int) -> str:
@@ -239,7 +239,8 @@ def _spike(spike: Spike) -> str:
 
 def _phases_told(phases: Sequence[Phase]) -> str:
     ranges = (
-        f"{its.name} ({format_number(its.start, whole=True)} to {format_number(its.end, whole=True)})" for its in phases
+        f"{its.name} ({format_number(its.start, as_integer=True)} to {format_number(its.end, as_integer=True)})"
+        for its in phases
     )
     return f"Phases: {', '.join(ranges)}" if phases else ""
 

@@ -8,7 +8,7 @@ from harness.inputs.prompts import SCENARIOS
 from harness.report.cells import Footnotes, code, none, text
 from harness.report.page import Cell, Section, State, Table
 from harness.report.sections.verdict_rows import PRIMARY, Judged, common
-from harness.report.shorten import first_rows
+from harness.report.shorten_for_github import first_rows
 
 _MOST_METRICS = 12  # as columns; of more, what a choice turns on
 MOST_COLUMNS = 6  # side by side on a page; more cases are rows

@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from harness.report.figures.charts import Bars, Chart, Dash, Dots, Line, Mark, Panel, Rule, Span
+from harness.report.figures.charts import Bars, Chart, Curve, Dash, Dots, Mark, Panel, Rule, ShadedSpan
 from harness.report.figures.draw import draw
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,7 +27,7 @@ def chart(*panels, columns=1):
 
 
 def line(label="training", y=(3.0, 2.0, 1.0), **parts):
-    return Line(label=label, x=tuple(map(float, range(len(y)))), y=tuple(y), **parts)
+    return Curve(label=label, x=tuple(map(float, range(len(y)))), y=tuple(y), **parts)
 
 
 def svg(*panels, columns=1):
@@ -59,7 +59,7 @@ FOUR = (
             line(y=(3, 2, 90, 1), low=(2, 1, 80, 0.5), high=(4, 3, 99, 2)),
             line("validation", dash=Dash.DASHED, color=1),
         ),
-        spans=(Span(label="Descent", start=0, end=1), Span(label="Spike 1", start=1.5, end=2.5, color=1)),
+        spans=(ShadedSpan(label="Descent", start=0, end=1), ShadedSpan(label="Spike 1", start=1.5, end=2.5, color=1)),
         marks=(Mark(text="peak: 90", x=2, y=90), Mark(text="best: 1", x=3, y=1)),
         log_y=True,
     ),
@@ -110,7 +110,7 @@ def test_a_label_is_shown_as_it_was_written(label):
             y_label=label,
             lines=(line(label), line("other", color=1)),
             dots=(Dots(label="dots", x=(1,), y=(1,), texts=(label,)),),
-            spans=(Span(label=label, start=0, end=1),),
+            spans=(ShadedSpan(label=label, start=0, end=1),),
             marks=(Mark(text=label, x=1, y=2),),
             rules=(Rule(text=label, y=3),),
         )
@@ -176,7 +176,7 @@ def test_an_empty_panel_says_why_and_has_no_numbers():
             empty="not measured: no validation",
             marks=(Mark(text="best", x=1, y=1),),
             rules=(Rule(text="limit", y=1),),
-            spans=(Span(label="spike", start=0, end=1),),
+            spans=(ShadedSpan(label="spike", start=0, end=1),),
         )
     )
     assert shown == ["iteration", "nat/token", "not measured: no validation", "Loss", "How the loss fell"]
@@ -185,7 +185,7 @@ def test_an_empty_panel_says_why_and_has_no_numbers():
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("y", [(2.0,), (5.0, 5.0, 5.0), (1e-30, 1e30), (0.0,), (0.0, 0.0), (1e38, 1e38), (-3.0, 4.0)])
 def test_odd_curves_are_drawn_without_a_warning(y, log):
-    spans, rules = (Span(label="s", start=0, end=0),), (Rule(text="r", y=0.0),)
+    spans, rules = (ShadedSpan(label="s", start=0, end=0),), (Rule(text="r", y=0.0),)
     draw(chart(panel(lines=(line(y=y),), spans=spans, rules=rules, log_y=log)), ["svg"])
 
 
@@ -215,7 +215,7 @@ def test_a_logarithmic_panel_says_how_many_points_it_has_no_place_for():
 
 
 def test_numbers_on_axes_are_written_plainly():
-    shown = texts(panel(lines=(Line(label="", x=(0.0, 15000.0), y=(-1.0, 1.0)),)))
+    shown = texts(panel(lines=(Curve(label="", x=(0.0, 15000.0), y=(-1.0, 1.0)),)))
     assert {"15,000", "\u22121"} <= set(shown)
     assert {"1", "10", "100"} <= set(texts(panel(lines=(line(y=(0.9, 110)),), log_y=True)))
     assert not any("$" in text or "mathdefault" in text for text in shown)
@@ -249,25 +249,25 @@ def test_words_stay_inside_their_panel():
 
 
 def test_names_of_narrow_spans_stand_below_one_another():
-    spans = tuple(Span(label=f"A phase {i}", start=i / 50, end=(i + 1) / 50) for i in range(4))
+    spans = tuple(ShadedSpan(label=f"A phase {i}", start=i / 50, end=(i + 1) / 50) for i in range(4))
     heights = [y for _, y in positions(svg(panel(lines=(line(),), spans=spans)), *(its.label for its in spans))]
     assert all(lower - upper > 8 for upper, lower in pairwise(heights))
 
 
 def test_a_span_does_not_stretch_the_axis():
     data = line(y=(30, 20, 10))
-    far = (Span(label="far", start=1, end=1000), Span(label="from the first", start=-9, end=1))
+    far = (ShadedSpan(label="far", start=1, end=1000), ShadedSpan(label="from the first", start=-9, end=1))
     alone, beside = svg(panel(lines=(data,))), svg(panel(lines=(data,), spans=far))
     assert [x for x, _ in positions(alone, "0.5", "1.5")] == [x for x, _ in positions(beside, "0.5", "1.5")]
 
 
 def test_a_span_outside_the_data_is_not_shown():
-    gone = (Span(label="before", start=-9, end=-8), Span(label="after", start=8, end=9))
+    gone = (ShadedSpan(label="before", start=-9, end=-8), ShadedSpan(label="after", start=8, end=9))
     assert not {"before", "after"} & set(texts(panel(lines=(line(),), spans=gone)))
 
 
 def test_a_span_has_its_name_where_it_begins():
-    spans = (Span(label="a", start=0, end=1), Span(label="b", start=1, end=2))
+    spans = (ShadedSpan(label="a", start=0, end=1), ShadedSpan(label="b", start=1, end=2))
     drawn = svg(panel(lines=(line(y=(30, 20, 10)),), spans=spans))
     (a, upper), (b, lower), (tick, _) = positions(drawn, "a", "b", "1")
     assert upper == pytest.approx(lower, abs=0.1)

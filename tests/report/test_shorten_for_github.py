@@ -6,7 +6,7 @@ from harness.analysis.finding import Finding
 from harness.report.figures.charts import Chart
 from harness.report.page import Cell, Listing, Provenance, Report, Section, Source, Table
 from harness.report.render.render import render
-from harness.report.shorten import shortened
+from harness.report.shorten_for_github import shortened
 
 WHOLE = "report.html"
 
@@ -50,7 +50,7 @@ def units(its):
 
 
 def cut(its, limit, size=units):
-    return shortened(its, size=size, limit=limit, whole=WHOLE)
+    return shortened(its, size=size, limit=limit, full_report=WHOLE)
 
 
 def names(its):
@@ -104,7 +104,7 @@ def test_findings_are_cut_with_the_rows():
 
 def test_the_definitions_are_cut_as_any_table():
     its = report(definitions=table(50))
-    short = shortened(its, size=lambda one: len(one.definitions.rows), limit=8, whole=WHOLE)
+    short = shortened(its, size=lambda one: len(one.definitions.rows), limit=8, full_report=WHOLE)
     assert len(short.definitions.rows) == 8
 
 
@@ -142,7 +142,7 @@ def test_a_page_of_any_report_fits_and_says_it_was_cut(text):
             kind="comparison", version=many, sources=(Source(run=many, path=many, schema=1, sha256="a" * 64),) * 9
         ),
     )
-    made = page(shortened(its, size=lambda one: len(page(one)), limit=60_000, whole=many))
+    made = page(shortened(its, size=lambda one: len(page(one)), limit=60_000, full_report=many))
     assert len(made) <= 60_000
     assert "SHORTENED: left out to fit here: " in made
 
