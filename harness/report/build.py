@@ -143,8 +143,8 @@ def _path_from(path: Path, beside: Path) -> str:
     """Return the name of a published run, or the path of any other run relative to the report's directory."""
     if path.parent == bundled("published"):
         return f"{locate.PUBLISHED}{path.stem}"
-    way = Path(os.path.relpath(path, beside)).as_posix()
-    return way.encode(errors="replace").decode()  # half a character cannot stand in a page
+    relative = Path(os.path.relpath(path, beside)).as_posix()
+    return relative.encode(errors="replace").decode()  # half a character cannot stand in a page
 
 
 def _templates_sha256(folder: Path) -> str:

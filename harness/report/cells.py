@@ -55,15 +55,15 @@ def columns_of(bundles: Sequence[Bundle], suite: str) -> list[Column]:
     judged.
     """
     columns: list[Column] = []
-    seen: Counter[str] = Counter()
+    times_used: Counter[str] = Counter()
     for bundle in bundles:
         for record in bundle.records:
             if record.suite == suite:
                 ended = f", {record.status.value}" if record.metrics and record.status is not Status.OK else ""
                 which = f" ({bundle.run.id})" if len(bundles) > 1 else ""
                 name = record.case.partition("/")[2] + which + ended
-                seen[name] += 1
-                unique = f"{name} ({seen[name]})" if seen[name] > 1 else name
+                times_used[name] += 1
+                unique = f"{name} ({times_used[name]})" if times_used[name] > 1 else name
                 published = bundle.run.published is not None
                 columns.append(Column(name=unique, record=record, run=bundle.run.id, published=published))
     return columns

@@ -54,10 +54,10 @@ def read(results_dir: Path, metric: str, case: str | None = None, *, all_runs: b
             else:
                 left_out.add(bundle.run.id)
     if not runs:
-        of = f" of {case!r}" if case else ""
-        but = f" but {len(left_out)} that judged something else: --all-runs" if left_out else ""
-        told = "`tunebench runs` lists the runs, `tunebench show RUN` the cases of one"
-        raise HarnessError(f"{results_dir}: no stored run holds {metric}{of}{but}; {told}")
+        case_text = f" of {case!r}" if case else ""
+        left_out_text = f" but {len(left_out)} that judged something else: --all-runs" if left_out else ""
+        advice = "`tunebench runs` lists the runs, `tunebench show RUN` the cases of one"
+        raise HarnessError(f"{results_dir}: no stored run holds {metric}{case_text}{left_out_text}; {advice}")
     ordered = sorted(runs.values(), key=lambda run: (run.bundle.run.started_at, run.bundle.run.id))
     return HistoryRuns(runs=tuple(ordered), problems=tuple(problems), left_out=len(left_out))
 

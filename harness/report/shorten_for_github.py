@@ -146,7 +146,10 @@ def _cut(text: str) -> str:
 
 def _with_notice(short: Report, report: Report, full_report: str) -> Report:
     """Add a banner to *short* that counts what it leaves out of *report*."""
-    counts = {kind: before - after for kind, before, after in zip(_KINDS, _count(report), _count(short), strict=True)}
+    counts = {
+        kind: full_count - short_count
+        for kind, full_count, short_count in zip(_KINDS, _count(report), _count(short), strict=True)
+    }
     missing = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     banner = f"SHORTENED: left out to fit here: {missing}. The whole report: {_cut(full_report)}"
     return replace(short, banners=(banner, *short.banners))

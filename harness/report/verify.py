@@ -106,7 +106,8 @@ def _sources(path: Path, provenance: Provenance, results_dir: Path) -> Iterator[
 def _at_the_same_place(report: Report, then: Provenance) -> Report:
     """Put the original paths of the runs into *report*, so that a page that was moved still compares equal."""
     sources = tuple(
-        replace(now, path=before.path) for now, before in zip(report.provenance.sources, then.sources, strict=True)
+        replace(current, path=stored.path)
+        for current, stored in zip(report.provenance.sources, then.sources, strict=True)
     )
     return replace(report, provenance=replace(report.provenance, sources=sources, matplotlib=then.matplotlib))
 
@@ -115,9 +116,9 @@ def _changed(then: Provenance, now: Provenance) -> Iterator[str]:
     """Explain a difference: another version, a changed run, other templates or another policy."""
     if then.version != __version__:
         yield f"written by tunebench {then.version}; this is {__version__}"
-    for before, after in zip(then.sources, now.sources, strict=True):
-        if before.sha256 != after.sha256:
-            yield f"the run {before.run} is no longer what the report was made from"
+    for stored, current in zip(then.sources, now.sources, strict=True):
+        if stored.sha256 != current.sha256:
+            yield f"the run {stored.run} is no longer what the report was made from"
     if then.templates_sha256 != now.templates_sha256:
         yield "made with other templates; give those: --templates DIR"
     if then.policy_sha256 != now.policy_sha256:
@@ -131,8 +132,10 @@ def _differences(name: str, stored: bytes | None, made: bytes) -> Sequence[str]:
         return (f"{name}: is missing",)
     if name.endswith(".png"):
         return (f"{name}: another picture",)
-    before, after = (data.decode(errors="replace").splitlines() for data in (stored, made))
-    lines = list(difflib.unified_diff(before, after, f"{name} as it is", f"{name} from the results", lineterm="", n=1))
+    stored_lines, made_lines = (data.decode(errors="replace").splitlines() for data in (stored, made))
+    lines = list(
+        difflib.unified_diff(stored_lines, made_lines, f"{name} as it is", f"{name} from the results", lineterm="", n=1)
+    )
     remaining = [f"... and {len(lines) - _MOST_LINES} more lines"] if len(lines) > _MOST_LINES else []
     return [*lines[:_MOST_LINES], *remaining]
 

@@ -288,7 +288,7 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The machine as the measuring process saw it. An unknown fact is None, never left out.
+    """Facts about the machine as the measuring process saw it. An unknown fact is None, never left out.
 
     *power* is the power state before the first case, *power_after* the state after the last one; None while the
     session runs. *code* is a hash of the source of every module that measures.

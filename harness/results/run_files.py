@@ -52,7 +52,7 @@ class ProcessFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SchemaOnly:
-    """The only field that is read from a file of another schema."""
+    """Part of a file that is read even if its schema is unknown."""
 
     schema: int
 

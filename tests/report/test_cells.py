@@ -53,15 +53,15 @@ def test_a_cell_carries_its_numbers_in_the_base_unit():
 def test_what_was_not_measured_says_so_and_points_to_the_reason():
     notes = Footnotes()
     assert metric_cell(None, None, notes).state is State.NOT_MEASURED
-    its = measured("energy_j_per_token", reason="no meter")
-    cells = [metric_cell(its, None, notes) for _ in range(2)]
+    metric = measured("energy_j_per_token", reason="no meter")
+    cells = [metric_cell(metric, None, notes) for _ in range(2)]
     assert [(cell.text, cell.notes) for cell in cells] == [("not measured", (1,))] * 2
     assert notes.texts == ["no meter"]
 
 
 def test_a_label_that_was_not_to_be_measured_is_a_dash():
-    its = measured("ttft_s", (0.5,), labels=("short",))
-    assert metric_cell(its, "long", Footnotes()).state is State.NOT_APPLICABLE
+    metric = measured("ttft_s", (0.5,), labels=("short",))
+    assert metric_cell(metric, "long", Footnotes()).state is State.NOT_APPLICABLE
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,15 @@ def test_columns_are_told_apart_by_run_and_number_and_status():
     first = bundle(record(), record("training/tiny/r8"), id="one")
     failed = record(status=Status.OOM, reason="no room", metrics={"ttft_s": measured("ttft_s", 0.5)})
     second = bundle(failed, id="two")
-    assert [its.name for its in columns_of([first], "inference")] == ["tiny/base"]
-    assert [its.name for its in columns_of([first, second], "inference")] == [
+    assert [column.name for column in columns_of([first], "inference")] == ["tiny/base"]
+    assert [column.name for column in columns_of([first, second], "inference")] == [
         "tiny/base (one)",
         "tiny/base (two), oom",
     ]
-    assert [its.name for its in columns_of([first, first], "inference")] == ["tiny/base (one)", "tiny/base (one) (2)"]
+    assert [column.name for column in columns_of([first, first], "inference")] == [
+        "tiny/base (one)",
+        "tiny/base (one) (2)",
+    ]
 
 
 @pytest.mark.parametrize(

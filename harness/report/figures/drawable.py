@@ -55,15 +55,15 @@ def shown(text: str, longest: int = _LABEL) -> str:
     return f"{visible[: longest - 1 - tail]}…{visible[-tail:]}"
 
 
-def envelope(values: Sequence[float], most: int = _MOST_POINTS) -> list[int]:
-    """Select at most *most* values (4 or more) that keep a curve's shape; return their indices in ascending order.
+def envelope(values: Sequence[float], most_points: int = _MOST_POINTS) -> list[int]:
+    """Select at most *most_points* values (4 or more) that keep a curve's shape; return their indices, ascending.
 
     The curve is cut into stretches of equal length, and the lowest and highest value of each are kept, so that no spike
     is lost. The first and the last value are always kept.
     """
-    if len(values) <= most:
+    if len(values) <= most_points:
         return list(range(len(values)))
-    stretches = most // 2 - 1
+    stretches = most_points // 2 - 1
     kept = {0, len(values) - 1}
     for number in range(stretches):
         stretch = range(number * len(values) // stretches, (number + 1) * len(values) // stretches)

@@ -143,8 +143,8 @@ class _Environment(Environment):
     def _spaced(self, text: str) -> Markup:
         """Escape *text* but keep the white space around it."""
         words = text.strip()
-        before, after = text.split(words, 1) if words else (text, "")
-        return Markup(f"{before}{self.filters['inert'](words)}{after}")  # noqa: S704 - made inert
+        leading, trailing = text.split(words, 1) if words else (text, "")
+        return Markup(f"{leading}{self.filters['inert'](words)}{trailing}")  # noqa: S704 - made inert
 
 
 class _Sandboxed(_Environment, ImmutableSandboxedEnvironment):

@@ -27,9 +27,9 @@ def _lines(fact: Fact) -> Iterator[str]:
                 yield from (f"  {line}" for line in _lines(value))
     elif not isinstance(fact, str | int | float):
         for value in fact:
-            first, *rest = [_plain(value)] if _is_plain(value) else _lines(value)
+            first, *others = [_plain(value)] if _is_plain(value) else _lines(value)
             yield f"- {first}"
-            yield from (f"  {line}" for line in rest)
+            yield from (f"  {line}" for line in others)
 
 
 def _is_plain(fact: Fact) -> bool:

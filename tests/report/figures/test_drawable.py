@@ -11,13 +11,13 @@ def panel(**parts):
 
 
 def test_a_short_curve_is_drawn_whole():
-    assert envelope([3.0, 1.0, 2.0], most=4) == [0, 1, 2]
-    assert envelope([], most=4) == []
+    assert envelope([3.0, 1.0, 2.0], most_points=4) == [0, 1, 2]
+    assert envelope([], most_points=4) == []
 
 
 def test_of_each_stretch_the_lowest_and_the_highest_are_kept():
     # 12 values in (8 // 2 - 1) = 3 stretches of 4
-    assert envelope([5, 1, 9, 5, 4, 4, 8, 2, 7, 7, 7, 7], most=8) == [0, 1, 2, 6, 7, 8, 11]
+    assert envelope([5, 1, 9, 5, 4, 4, 8, 2, 7, 7, 7, 7], most_points=8) == [0, 1, 2, 6, 7, 8, 11]
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=400), st.integers(4, 60))
@@ -48,7 +48,7 @@ def test_a_logarithmic_axis_leaves_out_what_is_not_above_zero_and_counts_it():
     (drawn,), (texts,) = shown_panel.lines, shown_panel.dots
     assert (drawn.x, drawn.y, drawn.low, drawn.high) == ((1, 4), (5, 2), (4, 1), (6, 3))
     assert (texts.y, texts.texts) == ((7,), ("b",))
-    assert ([its.text for its in shown_panel.marks], shown_panel.rules) == (["end"], ())
+    assert ([mark.text for mark in shown_panel.marks], shown_panel.rules) == (["end"], ())
     assert left_out == 3
 
 
@@ -89,7 +89,7 @@ def test_a_text_is_one_line_of_visible_characters(text, line):
 
 def test_every_text_of_a_panel_is_made_fit_to_be_shown():
     odd = "x\x00" * 100
-    whole = Panel(
+    original = Panel(
         title=odd,
         x_label=odd,
         y_label=odd,
@@ -102,9 +102,16 @@ def test_every_text_of_a_panel_is_made_fit_to_be_shown():
         categories=(odd,),
         empty=odd,
     )
-    its = drawable(whole)[0]
-    texts = [its.title, its.x_label, its.y_label, its.empty, *its.categories, *its.dots[0].texts]
-    texts += [part.label for part in (*its.lines, *its.dots, *its.bars, *its.spans)]
-    texts += [part.text for part in (*its.marks, *its.rules)]
+    prepared = drawable(original)[0]
+    texts = [
+        prepared.title,
+        prepared.x_label,
+        prepared.y_label,
+        prepared.empty,
+        *prepared.categories,
+        *prepared.dots[0].texts,
+    ]
+    texts += [part.label for part in (*prepared.lines, *prepared.dots, *prepared.bars, *prepared.spans)]
+    texts += [part.text for part in (*prepared.marks, *prepared.rules)]
     assert len(texts) == 12
     assert not any("\x00" in text or len(text) > 90 for text in texts)
