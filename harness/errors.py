@@ -1,4 +1,4 @@
-"""The ways the harness refuses to go on. Each one names a place, what was found and a remedy."""
+"""Errors that stop a command. Each message names the place, what was found, what is accepted, and a remedy."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ _SHOWN = 10  # problems of one file
 
 
 class HarnessError(Exception):
-    """Base of every refusal. The command line prints it and exits with 2."""
+    """Base class of these errors. The command line prints the message and exits with 2."""
 
 
 class BadRecord(HarnessError, ValueError):
@@ -19,32 +19,32 @@ class BadResultFile(HarnessError):
 
 
 class BadConfig(HarnessError):
-    """One file, every problem in it."""
+    """A file or an option with all the problems found in it."""
 
-    def __init__(self, where: str, problems: Sequence[str]) -> None:
-        super().__init__("\n  ".join(_listed(where, problems)))
+    def __init__(self, place: str, problems: Sequence[str]) -> None:
+        super().__init__("\n  ".join(_listed(place, problems)))
 
 
-def _listed(where: str, problems: Sequence[str]) -> list[str]:
-    """What is wrong with *where*, a line each; who has the first ones right sees the others."""
+def _listed(place: str, problems: Sequence[str]) -> list[str]:
+    """List the problems of *place*, one per line; beyond the first _SHOWN they are only counted."""
     count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    more = len(problems) - _SHOWN
-    return [f"{where}: {count}", *problems[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    remaining = len(problems) - _SHOWN
+    return [f"{place}: {count}", *problems[:_SHOWN], *([f"and {remaining} more"] if remaining > 0 else [])]
 
 
 class UnknownName(HarnessError):
-    """A model, adapter, profile or run that nothing is known of."""
+    """A model, adapter, profile or run that is not known."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         close = get_close_matches(name, names, n=1)
         guess = f" Did you mean {close[0]!r}?" if close else ""
         listing = ", ".join(names) if names else "none"
-        super().__init__(f"unknown {what} {name!r}.{guess} Known: {listing}.{' ' + hint if hint else ''}")
+        super().__init__(f"unknown {kind} {name!r}.{guess} Known: {listing}.{' ' + hint if hint else ''}")
 
 
 class BadData(HarnessError):
-    """Rows that a model cannot learn from, or would learn the wrong thing from."""
+    """Training rows that a model cannot learn from, or from which it would learn the wrong thing."""
 
     def __init__(self, findings: Sequence[str], rules: Sequence[str]) -> None:
         named = ", ".join(f'"{rule}"' for rule in rules)
@@ -53,23 +53,23 @@ class BadData(HarnessError):
 
 
 class BadWeights(HarnessError):
-    """Weights that could not be had, or are not what they should be."""
+    """Weights that could not be obtained, or differ from the expected ones."""
 
 
 class Unwritable(HarnessError):
-    """A directory that results or caches should go to, and cannot."""
+    """A file or directory that cannot be written."""
 
 
 class BadReport(HarnessError):
-    """A report that does not say what it was made from."""
+    """A report that cannot be verified, since its sources are not stated or cannot be found."""
 
 
 class BadArm(HarnessError):
-    """An environment to compare that is not understood, or cannot be had."""
+    """A side of `tunebench ab` that is not valid, or whose environment cannot be set up."""
 
 
 class NotABaseline(HarnessError):
-    """A run that must not become a baseline: a finding, and no wrong usage. The command line exits with 1."""
+    """A run that must not become a baseline. This is a finding, not wrong usage: the command line exits with 1."""
 
-    def __init__(self, where: str, problems: Sequence[str], remedy: str = "") -> None:
-        super().__init__("\n  ".join([*_listed(where, problems), *([remedy] if remedy else [])]))
+    def __init__(self, place: str, problems: Sequence[str], remedy: str = "") -> None:
+        super().__init__("\n  ".join([*_listed(place, problems), *([remedy] if remedy else [])]))

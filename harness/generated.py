@@ -5,7 +5,7 @@ A test fails while one of them is not what the code says.
 
 from pathlib import Path
 
-from harness.results import codec, store
+from harness.results import atomic_write, codec, run_files
 from harness.results.metrics import DEFINITIONS
 from harness.results.records import Bundle
 
@@ -14,7 +14,7 @@ _ROOT = Path(__file__).parents[1]
 
 def json_schema() -> str:
     """The JSON Schema of every result file: a bundle, a run.json, a record, or what one process measured."""
-    schema = codec.json_schema([Bundle, store.RunFile, store.RecordFile, store.ProcessFile])
+    schema = codec.json_schema([Bundle, run_files.RunFile, run_files.RecordFile, run_files.ProcessFile])
     for kind in schema["anyOf"]:
         if kind["$ref"].endswith("/RunFile"):
             kind["not"] = {"required": ["records"]}  # else a bundle with broken records would pass as a run.json
@@ -45,7 +45,7 @@ FILES = {"harness/schema.json": json_schema, "docs/metrics.md": metrics_page}
 def main() -> None:
     """Write every generated file."""
     for name, make in FILES.items():
-        store.write_text(_ROOT / name, make())
+        atomic_write.write_text(_ROOT / name, make())
 
 
 if __name__ == "__main__":

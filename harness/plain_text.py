@@ -1,4 +1,4 @@
-"""Text with nothing hidden in it."""
+"""Replace the invisible characters of a text by their codes."""
 
 import re
 import unicodedata
@@ -7,13 +7,13 @@ _BEYOND_ASCII = re.compile(r"[^ -~\n\t]")
 
 
 def visible(text: str) -> str:
-    """Give *text* with control and invisible formatting characters as their codes and lines that end alike."""
+    """Replace control and invisible formatting characters by codes such as U+200B, and every line end by a newline."""
     return _BEYOND_ASCII.sub(_visible, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _visible(found: re.Match[str]) -> str:
-    hidden = unicodedata.category(found[0]) in {"Cc", "Cf", "Cs", "Co", "Cn"}
-    return f"U+{ord(found[0]):04X}" if hidden else found[0]
+def _visible(match: re.Match[str]) -> str:
+    hidden = unicodedata.category(match[0]) in {"Cc", "Cf", "Cs", "Co", "Cn"}
+    return f"U+{ord(match[0]):04X}" if hidden else match[0]
 
 
 def cut_short(text: str, longest: int) -> str:

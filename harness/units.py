@@ -1,14 +1,14 @@
-"""How a number in a base unit is written for a person.
+"""Format numbers with their units for people.
 
-Inside the harness every number is in its base unit (seconds, bytes, tokens). Scaling to
-milliseconds or GiB happens here, on the way out, and nowhere else.
+Inside the harness every number is in its base unit (seconds, bytes, tokens). Only this module scales to milliseconds,
+GiB and the like, when a number is printed.
 """
 
 import math
 
 NOT_MEASURED = "not measured"
 
-# Unit -> (factor, symbol), largest first. A unit that is not listed is written as it is.
+# Unit -> (factor, symbol), largest first. A unit that is not listed is not scaled.
 _SCALES: dict[str, list[tuple[float, str]]] = {
     "s": [(3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")],
     "byte": [(2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")],
@@ -16,26 +16,26 @@ _SCALES: dict[str, list[tuple[float, str]]] = {
     "byte/s": [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")],
     "FLOP/s": [(1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1.0, "FLOP/s")],
 }
-# Counts: written whole, with thousands apart.
-WHOLE = {"parameter", "token", "row", "iteration", "update"}
-# Below these, minutes read worse than seconds, and hours than minutes.
+# Counts are written as integers, with a comma between thousands.
+COUNTED_UNITS = {"parameter", "token", "row", "iteration", "update"}
+# Below these, seconds are easier to read than minutes, and minutes than hours.
 _MINUTES_FROM_S = 180.0
 _HOURS_FROM_S = 3 * 3600.0
 
 
 def format_value(value: float | None, unit: str) -> str:
-    """Write *value* (in the base *unit*) with four figures and a fitting scale."""
+    """Format *value*, given in the base *unit*, with four significant figures and a suitable scale."""
     if value is None:
         return NOT_MEASURED
     if unit == "share":
         return format_percent(value)
     factor, symbol = scale_of(value, unit)
-    whole = unit in WHOLE or (symbol == "B" and float(value).is_integer())
-    return f"{format_number(value / factor, whole=whole)} {symbol}".strip()
+    as_integer = unit in COUNTED_UNITS or (symbol == "B" and float(value).is_integer())
+    return f"{format_number(value / factor, as_integer=as_integer)} {symbol}".strip()
 
 
 def scale_of(value: float, unit: str) -> tuple[float, str]:
-    """Give the factor and the symbol that suit a number of this size."""
+    """Return the factor and the symbol of the scale that suits *value*, given in the base *unit*."""
     scales = _SCALES.get(unit, [(1.0, _symbol(unit))])
     size = abs(_rounded(value))
     if unit == "s" and size < _HOURS_FROM_S:
@@ -45,9 +45,9 @@ def scale_of(value: float, unit: str) -> tuple[float, str]:
     return next((scale for scale in scales if size >= scale[0]), scales[-1])
 
 
-def format_number(value: float, *, whole: bool = False) -> str:
-    """Write *value* with four figures, never in powers of ten where it can be read plainly."""
-    if whole:
+def format_number(value: float, *, as_integer: bool = False) -> str:
+    """Format *value* with four significant figures, or as an integer; powers of ten only for very small numbers."""
+    if as_integer:
         return f"{value:,.0f}"
     rounded = _rounded(value)
     if rounded == 0:
@@ -59,12 +59,12 @@ def format_number(value: float, *, whole: bool = False) -> str:
 
 
 def _rounded(value: float) -> float:
-    """Round to the four figures that are written, before scale and decimals are chosen by size."""
+    """Round to four significant figures, so that scale and decimals are chosen for the number as it is printed."""
     return float(f"{value:.3e}")
 
 
 def format_percent(share: float) -> str:
-    """Write a share of one as a percentage."""
+    """Format a share between 0 and 1 as a percentage."""
     return f"{format_number(100 * share)} %"
 
 

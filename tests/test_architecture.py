@@ -9,7 +9,7 @@ HARNESS = Path(__file__).parents[1] / "harness"
 DOORS = {
     "pytest": {"plugin", "terminal"},
     "pytest_benchmark": {"report.export.benchmark_formats"},
-    "matplotlib": {"report.figures.draw"},
+    "matplotlib": {"report.figures.draw", "report.figures.draw_panel"},
     "jinja2": {"report.render.render", "worker.mlxlm"},  # a chat template refuses with an exception of Jinja's
     "msgspec": {"results.codec"},
     # config.json and JSON Lines are formats of other programs

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import plugin
+from harness.errors import Unwritable
 from harness.results import store
 from harness.results.records import Status
 from harness.session.ab.turnstile import Ended, Leave, PreparationStep, Ready, TurnstileConnection
@@ -226,7 +227,7 @@ def test_a_full_disk_stops_the_session_with_a_message(suites, monkeypatch):
     def write_once(*arguments):
         written.append(arguments)
         if len(written) > 1:
-            raise store.Unwritable("results/x.json: No space left on device; make room")
+            raise Unwritable("results/x.json: No space left on device; make room")
         return real(*arguments)
 
     monkeypatch.setattr(store, "write_record", write_once)

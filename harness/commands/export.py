@@ -23,12 +23,12 @@ def add_options(parser: Parser) -> None:
 def run(arguments: Arguments) -> int:
     """Write the file, or its bytes to standard output."""
     from harness.report.export import export
-    from harness.results import locate, store
+    from harness.results import atomic_write, locate, store
 
     bundle = store.read_run(locate.locate(arguments.run, arguments.results_dir))
     content = export.export(bundle, arguments.format, better=arguments.better)
     if arguments.output is None:
         sys.stdout.buffer.write(content)
     else:
-        store.write_bytes(arguments.output, content)
+        atomic_write.write_bytes(arguments.output, content)
     return 0

@@ -15,8 +15,8 @@ from harness.gate.wording import terms
 from harness.report.kinds.gate import gate_report
 from harness.report.page import Report
 from harness.report.render.render import render
-from harness.report.shorten import shortened
-from harness.results import store
+from harness.report.shorten_for_github import shortened
+from harness.results import atomic_write
 
 # GitHub rejects a comment above 65,536 characters, and drops a whole step summary above 1 MiB.
 _MAX_COMMENT_BYTES, _MAX_SUMMARY_BYTES = 60_000, 1_000_000
@@ -106,7 +106,7 @@ def _writers(
         if path == STDOUT:
             yield partial(lambda content: write_stdout(content().decode()), content)
         elif path is not None:
-            yield partial(lambda path, content: store.write_bytes(path, content()), path, content)
+            yield partial(lambda path, content: atomic_write.write_bytes(path, content()), path, content)
     variables = destinations.github or {}
     if summary := variables.get(_SUMMARY_VARIABLE):
         yield lambda: _append_summary(result, Path(summary))
@@ -125,7 +125,7 @@ def markdown(result: GateResult, limit_bytes: int = _MAX_COMMENT_BYTES) -> bytes
 
     complete_page = "tunebench gate with --json"
     report = shortened(
-        gate_report(result), size=lambda report: len(encode(report)), limit=limit_bytes, whole=complete_page
+        gate_report(result), size=lambda report: len(encode(report)), limit=limit_bytes, full_report=complete_page
     )
     return encode(report)
 

@@ -30,7 +30,7 @@ def run(arguments: Arguments) -> int:
     from harness.analysis.history import timelines
     from harness.report import build, history_runs
 
-    selection = history_runs.read(arguments.results_dir, arguments.metric, arguments.case, every=arguments.all_runs)
+    selection = history_runs.read(arguments.results_dir, arguments.metric, arguments.case, all_runs=arguments.all_runs)
     for problem in selection.problems:
         sys.stderr.write(f"skipped: {problem}\n")
     lines = timelines([run.bundle for run in selection.runs], arguments.metric)

@@ -30,7 +30,7 @@ def add_options(parser: Parser) -> None:
 def run(arguments: Arguments) -> int:
     """Write every report of the chosen kinds in every chosen format."""
     from harness.report import build
-    from harness.results import locate, store
+    from harness.results import atomic_write, locate
 
     runs = build.read(locate.locate(name, arguments.results_dir) for name in arguments.run)
     beside = runs[0].path if runs[0].path.is_dir() else Path()
@@ -44,6 +44,6 @@ def run(arguments: Arguments) -> int:
             sys.stdout.write(f"{path}\n")
         if kind == "cards" and "md" in formats:
             for name, content in build.card_files(runs, policy=arguments.policy):
-                store.write_bytes(directory / name, content)
+                atomic_write.write_bytes(directory / name, content)
                 sys.stdout.write(f"{directory / name}\n")
     return 0

@@ -12,7 +12,7 @@ from harness.gate import baseline_rules
 from harness.gate.policy_file import read_gate_policy
 from harness.gate.verdicts import GateVerdict
 from harness.machine.clock import utc_now
-from harness.results import codec, store
+from harness.results import atomic_write, codec, run_files, store
 from harness.results.baselines import HISTORY, Replaced, Saved, directory, history, kept
 from harness.results.library_versions import LIBRARIES
 from harness.results.records import Bundle
@@ -69,7 +69,7 @@ def _line(bundle: Bundle, reason: str, its: Path) -> Saved:
     saves = kept(its)
     packages = bundle.environment.packages if bundle.environment else {}
     line = Saved(
-        schema=store.SCHEMA,
+        schema=run_files.SCHEMA,
         number=_next_number(its),
         run=bundle.run.id,
         saved_at=utc_now(),
@@ -112,9 +112,9 @@ def _write(its: Path, line: Saved, bundle: Bundle) -> None:
     before = history.read_bytes() if history.is_file() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    store.write_bytes(its / line.file, codec.encode(baseline_rules.slim(bundle)) + b"\n")
+    atomic_write.write_bytes(its / line.file, codec.encode(baseline_rules.slim(bundle)) + b"\n")
     try:
-        store.write_bytes(history, before + codec.encode(line) + b"\n")
+        atomic_write.write_bytes(history, before + codec.encode(line) + b"\n")
     except HarnessError:
         (its / line.file).unlink(missing_ok=True)
         raise
@@ -130,7 +130,7 @@ def _alone(results_dir: Path) -> Iterator[None]:
     except Timeout:
         raise HarnessError(f"{results_dir}: another baseline has been being saved for a minute; try again") from None
     except OSError as error:
-        raise store.unwritable(results_dir, error) from error
+        raise atomic_write.unwritable(results_dir, error) from error
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""From runs on disk to reports on disk. Needs no model library: stored results are all there is."""
+"""Build reports from stored runs and write them. This needs no model library."""
 
 import os
 import re
@@ -22,14 +22,14 @@ from harness.report.kinds.inference import inference
 from harness.report.kinds.training import training
 from harness.report.page import Report, Source
 from harness.report.render.render import render
-from harness.report.shorten import brief, shortened
-from harness.results import codec, locate, store
+from harness.report.shorten_for_github import brief, shortened
+from harness.results import atomic_write, codec, locate, store
 from harness.results.records import Bundle
 
 ALL = "all"
 FORMATS = ("md", "html", "json", "comment")
-# What GitHub takes: a step summary of 1 MiB is dropped whole, a comment ends at 65,536 characters.
-_LIMITS = {"md": 900_000, "comment": 60_000}  # bytes, of which a text never has fewer than characters
+# GitHub's limits: it drops a step summary above 1 MiB, and a comment holds at most 65,536 characters.
+_LIMITS = {"md": 900_000, "comment": 60_000}  # bytes; a text never has more characters than bytes
 _BUILDERS: dict[str, Callable[[Sequence[Bundle], Policy], Report]] = {
     "comparison": compare,
     "training": lambda bundles, _: training(bundles),
@@ -38,7 +38,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Bundle], Policy], Report]] = {
     "cards": lambda bundles, policy: cards_report(bundles, _licenses(), policy.cards),
 }
 KINDS = tuple(_BUILDERS)
-_ABOUT = {
+_SUITES_OF_KIND = {
     "comparison": set[str](),
     "training": {"training"},
     "base-vs-tuned": {"evaluation", "inference"},
@@ -46,32 +46,32 @@ _ABOUT = {
     "cards": {"training", "evaluation", "inference"},
 }
 _FIGURES = "figures"
-_LONGEST = 100  # characters of a file's name
-_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_MOST_LETTERS = 100  # characters of a file's name
+_UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run that was read, and where."""
+    """A run and the path it was read from."""
 
     path: Path
     bundle: Bundle
 
 
 def read(paths: Iterable[Path], options: Mapping[str, str] | None = None) -> tuple[Run, ...]:
-    """Read runs; with the *options* of a history, only what it is made from.
+    """Read runs; for the *options* of a history, read only the metric and the cases that it needs.
 
     Raises:
         BadResultFile: if one of them cannot be read.
         HarnessError: if one is named twice.
     """
     places = list(paths)
-    twice = [place for place, count in Counter(place.resolve() for place in places).items() if count > 1]
-    if twice:
-        raise HarnessError(f"{twice[0]}: named twice; name each run once")
+    named_twice = [place for place, count in Counter(place.resolve() for place in places).items() if count > 1]
+    if named_twice:
+        raise HarnessError(f"{named_twice[0]}: named twice; name each run once")
     if options:
-        found = [(path, store.read_metric(path, options["metric"], options.get("case"))) for path in places]
-        return tuple(Run(path=path, bundle=bundle) for path, its in found for bundle in its.runs)
+        metrics_read = [(path, store.read_metric(path, options["metric"], options.get("case"))) for path in places]
+        return tuple(Run(path=path, bundle=bundle) for path, stored in metrics_read for bundle in stored.runs)
     return tuple(Run(path=path, bundle=store.read_run(path)) for path in places)
 
 
@@ -84,23 +84,30 @@ def build(
     templates: Path | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Report:
-    """Turn runs into one kind of report that will lie in the directory *beside*. *options* are those of a history.
+    """Build a report of one kind from runs; the links in it are relative to the directory *beside*.
+
+    With *options*, those of a history, the report is a history.
 
     Raises:
         UnknownName: if there is no such kind.
-        BadConfig: if the policy is not right.
+        HarnessError: if the runs hold no case that the kind is about.
+        BadConfig: if the policy is not valid.
     """
     if options:
         return _with_provenance(history([run.bundle for run in runs], **options), runs, beside, templates=templates)
     if kind not in _BUILDERS:
         raise UnknownName("report kind", kind, (*KINDS, ALL))
     if not suits(kind, runs):
-        held = ", ".join(dict.fromkeys(record.suite for run in runs for record in run.bundle.records)) or "no case"
-        raise HarnessError(f"--kind {kind}: the runs hold {held}, and nothing for it; --kind comparison shows that")
-    its = config_files.read_policy(policy)
-    made = _BUILDERS[kind]([run.bundle for run in runs], its)
+        suites_held = (
+            ", ".join(dict.fromkeys(record.suite for run in runs for record in run.bundle.records)) or "no case"
+        )
+        raise HarnessError(
+            f"--kind {kind}: the runs hold {suites_held}, and nothing for it; --kind comparison shows that"
+        )
+    policy_used = config_files.read_policy(policy)
+    made = _BUILDERS[kind]([run.bundle for run in runs], policy_used)
     return _with_provenance(
-        made, runs, beside, templates=templates, policy_sha256=None if policy is None else its.sha256
+        made, runs, beside, templates=templates, policy_sha256=None if policy is None else policy_used.sha256
     )
 
 
@@ -118,26 +125,26 @@ def _with_provenance(
 
 
 def suits(kind: str, runs: Sequence[Run]) -> bool:
-    """Whether the runs hold a case that this kind of report is about; the comparison is about any, and none."""
+    """Return True if the runs hold a case that this kind of report is about. A comparison suits any runs."""
     suites = {record.suite for run in runs for record in run.bundle.records}
-    return not _ABOUT[kind] or bool(suites & _ABOUT[kind])
+    return not _SUITES_OF_KIND[kind] or bool(suites & _SUITES_OF_KIND[kind])
 
 
 def _source(run: Run, beside: Path) -> Source:
     return Source(
         run=run.bundle.run.id,
-        path=_way_to(run.path, beside),
+        path=_path_from(run.path, beside),
         schema=run.bundle.schema,
         sha256=sha256(codec.encode(run.bundle)).hexdigest(),
     )
 
 
-def _way_to(path: Path, beside: Path) -> str:
-    """How the report's directory leads to a run: a published one by its name, any other by a relative path."""
+def _path_from(path: Path, beside: Path) -> str:
+    """Return the name of a published run, or the path of any other run relative to the report's directory."""
     if path.parent == bundled("published"):
         return f"{locate.PUBLISHED}{path.stem}"
-    way = Path(os.path.relpath(path, beside)).as_posix()
-    return way.encode(errors="replace").decode()  # half a character cannot stand in a page
+    relative = Path(os.path.relpath(path, beside)).as_posix()
+    return relative.encode(errors="replace").decode()  # half a character cannot stand in a page
 
 
 def _templates_sha256(folder: Path) -> str:
@@ -150,11 +157,11 @@ def _templates_sha256(folder: Path) -> str:
 
 
 def files(report: Report, forms: Sequence[str], *, templates: Path | None = None) -> Iterator[tuple[str, bytes]]:
-    """Every file a report consists of: its name, relative to the report's directory, and its content.
+    """Make every file of a report; yield its name, relative to the report's directory, and its content.
 
     Raises:
         UnknownName: if there is no such format.
-        BadConfig: if a template of the user's is not right.
+        BadConfig: if one of the user's templates is not valid.
     """
     if unknown := [form for form in forms if form not in FORMATS]:
         raise UnknownName("report format", unknown[0], FORMATS)
@@ -166,7 +173,7 @@ def files(report: Report, forms: Sequence[str], *, templates: Path | None = None
             svgs[chart.name] = pictures["svg"]
             names[chart.name] = f"{_FIGURES}/{_file_name(chart.name)}"
             yield from ((f"{names[chart.name]}.{form}", picture) for form, picture in pictures.items())
-    paths = {name: f"{its}.svg" for name, its in names.items()}
+    paths = {name: f"{stem_of_chart}.svg" for name, stem_of_chart in names.items()}
     stem = stem_of(report.kind)
     for form in forms:
         name = f"{stem}.comment.md" if form == "comment" else f"{stem}.{form}"
@@ -180,47 +187,53 @@ def files(report: Report, forms: Sequence[str], *, templates: Path | None = None
 
 
 def _file_name(name: str) -> str:
-    """A name that any file system takes; the start of a chart's name tells figures apart."""
-    return _ODD.sub("-", name)[:_LONGEST].strip("-.") or "figure"
+    """Turn a chart's name into a file name for any file system; the first characters suffice to tell figures apart."""
+    return _UNSAFE_CHARACTERS.sub("-", name)[:_MOST_LETTERS].strip("-.") or "figure"
 
 
 def _short(report: Report, form: str, pictures: Mapping[str, str], templates: Path | None) -> str:
-    def text(its: Report) -> str:
-        return render(its, "md", pictures=pictures, own_templates=templates)
+    def text(page: Report) -> str:
+        return render(page, "md", pictures=pictures, own_templates=templates)
 
-    whole = f"{stem_of(report.kind)}.html, or tunebench report RUN --kind {report.kind} --format html"
-    its = brief(report, whole=whole) if form == "comment" else report
-    return text(shortened(its, size=lambda its: len(text(its).encode()), limit=_LIMITS[form], whole=whole))
+    full_report = f"{stem_of(report.kind)}.html, or tunebench report RUN --kind {report.kind} --format html"
+    report_shown = brief(report, full_report=full_report) if form == "comment" else report
+    return text(
+        shortened(
+            report_shown, size=lambda page: len(text(page).encode()), limit=_LIMITS[form], full_report=full_report
+        )
+    )
 
 
 def card_files(runs: Sequence[Run], *, policy: Path | None = None) -> Iterator[tuple[str, bytes]]:
-    """Each model card and data card as the file that the hub takes: its name, and its content."""
-    said = config_files.read_policy(policy).cards
-    for card in cards([run.bundle for run in runs], _licenses(), said):
+    """Make each model card and data card for the hub; yield its file name and its content."""
+    cards_policy = config_files.read_policy(policy).cards
+    for card in cards([run.bundle for run in runs], _licenses(), cards_policy):
         yield f"cards/{card.file_name}", card.text.encode()
 
 
 def _licenses() -> dict[str, str | None]:
-    """The licence of each model of the registry."""
+    """Map each model of the registry to its license."""
     return {name: config_files.read_model(name).license for name in config_files.known("models")}
 
 
 def stem_of(kind: str) -> str:
-    """What a kind's files are called: the comparison is *the* report."""
+    """Return the file name of a report kind without its ending; the comparison is simply called "report"."""
     return store.REPORT if kind == "comparison" else f"{store.REPORT}-{kind}"
 
 
 def write(report: Report, directory: Path, forms: Sequence[str], *, templates: Path | None = None) -> list[Path]:
-    """Write a report's files, each whole or not at all; give the paths of the pages.
+    """Write a report's files, each whole or not at all; return the paths of the pages, without the figures.
 
     Raises:
         UnknownName: if there is no such format.
-        BadConfig: if a template of the user's is not right.
+        BadConfig: if one of the user's templates is not valid.
         Unwritable: if a file cannot be written.
     """
     written = []
-    for name, content in list(files(report, forms, templates=templates)):  # all of it is made before any is written
-        store.write_bytes(directory / name, content)
+    for name, content in list(
+        files(report, forms, templates=templates)
+    ):  # every file is made before the first is written
+        atomic_write.write_bytes(directory / name, content)
         if not name.startswith(_FIGURES):
             written.append(directory / name)
     return written

@@ -1,6 +1,6 @@
-"""From records to cells: the one place where what was measured becomes a finished text. Pure.
+"""Make table cells from records: the only module that turns measurements into formatted text.
 
-Whatever is decided is decided in `judge`; whatever is written as a number is written in `units`.
+Verdicts come from `judge`, and number formats from `units`.
 """
 
 import math
@@ -14,7 +14,7 @@ from harness.analysis.stats.changes import change_of_pairs
 from harness.analysis.stats.estimates import Interval, median_interval, process_values, ratio_of_independent, summarise
 from harness.report.page import Cell, State
 from harness.results.records import Bundle, Metric, Record, Status
-from harness.units import NOT_MEASURED, WHOLE, format_number, format_percent, format_value, scale_of
+from harness.units import COUNTED_UNITS, NOT_MEASURED, format_number, format_percent, format_value, scale_of
 
 HOW_TO_READ = (
     "Median of the processes; n = processes × readings in each. In square brackets the 95 % interval of the median "
@@ -25,44 +25,45 @@ HOW_TO_READ = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One record and how its column is headed."""
+    """One record as a table column; *name* is the heading."""
 
     name: str
     record: Record
     run: str = ""
-    published: bool = False  # read in a report, not measured
+    published: bool = False  # copied from a published report, not measured
 
     @property
     def model(self) -> str:
-        """The model of the case."""
+        """Model of the case."""
         return self.record.case.split("/")[1]
 
     @property
     def is_base(self) -> bool:
-        """Whether the model was measured without an adapter."""
+        """True if the model was measured without an adapter."""
         return self.variant == "base" or self.variant.startswith("base-")
 
     @property
     def variant(self) -> str:
-        """What the model was measured with: "base" (or a variant of it), or an adapter."""
+        """Adapter of the case, or "base" (or a variant of it such as "base-4bit") without one."""
         return self.record.case.split("/")[2]
 
 
 def columns_of(bundles: Sequence[Bundle], suite: str) -> list[Column]:
-    """One column a record of the suite; with several runs the run's id tells them apart.
+    """Make one column per record of the suite; with several runs, the run's id is part of the name.
 
-    A record that is not ok but holds figures says so in its head: they are shown, and never judged.
+    If a record did not end ok but holds figures, its status is part of the name: these figures are printed, but never
+    judged.
     """
     columns: list[Column] = []
-    seen: Counter[str] = Counter()
+    times_used: Counter[str] = Counter()
     for bundle in bundles:
         for record in bundle.records:
             if record.suite == suite:
                 ended = f", {record.status.value}" if record.metrics and record.status is not Status.OK else ""
                 which = f" ({bundle.run.id})" if len(bundles) > 1 else ""
                 name = record.case.partition("/")[2] + which + ended
-                seen[name] += 1
-                unique = f"{name} ({seen[name]})" if seen[name] > 1 else name
+                times_used[name] += 1
+                unique = f"{name} ({times_used[name]})" if times_used[name] > 1 else name
                 published = bundle.run.published is not None
                 columns.append(Column(name=unique, record=record, run=bundle.run.id, published=published))
     return columns
@@ -70,64 +71,64 @@ def columns_of(bundles: Sequence[Bundle], suite: str) -> list[Column]:
 
 @dataclass(slots=True)
 class Footnotes:
-    """Numbers reasons in the order they are first needed; equal ones share a number."""
+    """Number footnotes in the order of their first use; equal texts share a number."""
 
     texts: list[str] = field(default_factory=list)
 
     def number(self, text: str) -> int:
-        """Give the number that stands for *text*, counted from 1."""
+        """Return the number of the footnote *text*; the first is 1."""
         if text not in self.texts:
             self.texts.append(text)
         return self.texts.index(text) + 1
 
 
 def text(words: object) -> Cell:
-    """Words that are not a figure."""
+    """Make a cell of plain words."""
     return Cell(text=str(words))
 
 
 def texts(words: Iterable[object]) -> tuple[Cell, ...]:
-    """A row of them."""
+    """Make a row of plain words."""
     return tuple(map(text, words))
 
 
 def code(name: str) -> Cell:
-    """A name of the registry."""
+    """Make a cell with a name of the registry, typeset as code."""
     return Cell(text=name, state=State.CODE)
 
 
 def none() -> Cell:
-    """Nothing, and nothing was to be expected."""
+    """Make a cell for a value that does not apply here."""
     return Cell(text="–", state=State.NOT_APPLICABLE)
 
 
-def computed(value: float | None, unit: str, *, whole: bool = False) -> Cell:
-    """A figure that follows from stored ones, in the base *unit*; None, or beyond all numbers, is not computable."""
+def computed(value: float | None, unit: str) -> Cell:
+    """Make a cell with a computed figure in the base *unit*; None and infinite values do not apply."""
     if value is None or not math.isfinite(value):
         return none()
-    words = f"{value:,.0f} {unit}".strip() if whole else format_value(value, unit)
+    words = format_value(value, unit)
     return Cell(text=words, state=State.COMPUTED, value=value, unit=unit)
 
 
 def plain(value: float | None, unit: str) -> Cell:
-    """A stored figure whose unit the column's head says."""
+    """Make a cell with a stored figure, without its unit, which the column's heading states."""
     if value is None:
         return none()
-    words = f"{value:,.0f}" if unit in WHOLE else format_number(value)
+    words = f"{value:,.0f}" if unit in COUNTED_UNITS else format_number(value)
     return Cell(text=words, state=State.MEASURED, value=value, unit=unit)
 
 
 def metric_cell(metric: Metric | None, label: str | None, notes: Footnotes) -> Cell:
-    """What was measured of one metric and label, or why nothing was."""
+    """Make a cell with the readings of one metric and label, or with the reason why there are none."""
     return part_cell(metric, metric.parts().get(label) if metric else None, notes)
 
 
 def part_cell(metric: Metric | None, samples: Sequence[Sequence[float]] | None, notes: Footnotes) -> Cell:
-    """What was measured of one part of a metric, or why nothing was."""
+    """Make a cell with *samples*, one part of *metric*, or with the reason why there are none."""
     if metric is None:
         return Cell(text=NOT_MEASURED, state=State.NOT_MEASURED)
     if samples is None and metric.samples is not None:
-        return none()  # measured, but not of this
+        return none()  # the metric was measured, but not for this label
     if samples is None:
         number = notes.number(metric.reason or "no reason given")
         return Cell(text=NOT_MEASURED, state=State.NOT_MEASURED, unit=metric.unit, notes=(number,))
@@ -135,7 +136,7 @@ def part_cell(metric: Metric | None, samples: Sequence[Sequence[float]] | None, 
 
 
 def measured_cell(samples: Sequence[Sequence[float]], unit: str) -> Cell:
-    """Write readings: the median of the processes, its interval or every process, and how many there were."""
+    """Make a cell with the median of the processes, its interval or all values, and the number of readings."""
     summary, values = summarise(samples), process_values(samples)
     interval = median_interval(values)
     if interval is not None:
@@ -162,18 +163,18 @@ def measured_cell(samples: Sequence[Sequence[float]], unit: str) -> Cell:
     )
 
 
-def _figure(value: float, like: float, unit: str) -> str:
-    """Write *value* in the scale that suits *like*, without its symbol."""
+def _figure(value: float, reference: float, unit: str) -> str:
+    """Format *value* in the scale that suits *reference*, without the symbol of the scale."""
     if unit == "share":
         return format_percent(value)
-    factor, symbol = scale_of(like, unit)
-    return format_number(value / factor, whole=unit in WHOLE or symbol == "B")
+    factor, symbol = scale_of(reference, unit)
+    return format_number(value / factor, as_integer=unit in COUNTED_UNITS or symbol == "B")
 
 
 def change_of(interval: Interval) -> str:
-    """Write a ratio B / A as what B has more or less than A: the one wording of a change.
+    """Format a ratio B / A with its interval as a change from A to B.
 
-    Up to twice or half in percent, beyond that as a factor. The base is A, always.
+    Between half and double the change is in percent, beyond that it is a factor. Every report words a change this way.
     """
     if _in_percent(interval.point):
         return f"{signed_percent(interval.point)} [{signed_percent(interval.low)}, {signed_percent(interval.high)}]"
@@ -190,12 +191,15 @@ def _changed(ratio: float) -> str:
 
 
 def change_cell(before: Sequence[float], after: Sequence[float], *, paired: bool) -> Cell:
-    """The change from *before* to *after*, values of processes: with its interval where they allow one."""
+    """Make a cell with the change from *before* to *after*, each with one value per process.
+
+    The cell has an interval if there are enough processes. *paired* values belong together by position.
+    """
     if not before or not after or min(*before, *after) <= 0:
         return none()
     paired = paired and len(before) == len(after)
-    its = change_of_pairs(after, before) if paired else None
-    interval = its.ratio if its else None if paired else ratio_of_independent(after, before)
+    paired_change = change_of_pairs(after, before) if paired else None
+    interval = paired_change.ratio if paired_change else None if paired else ratio_of_independent(after, before)
     if interval is None:
         ratio = median(after) / median(before)
         words = f"{_changed(ratio)} (no interval: n={min(len(before), len(after))})"
@@ -205,23 +209,22 @@ def change_cell(before: Sequence[float], after: Sequence[float], *, paired: bool
 
 
 def signed_percent(ratio: float) -> str:
-    """Write a ratio as percent more or less than one."""
+    """Format a ratio as a signed change in percent: 1.05 becomes +5.0 %."""
     share = round(100 * (ratio - 1), 1)
     sign = "±" if share == 0 else "+" if share > 0 else "−"
     return f"{sign}{abs(share):,.1f} %"
 
 
 def change(relative: float) -> Cell:
-    """A relative change from a stored figure to another: 0 is none."""
+    """Make a cell with a relative change between two stored figures; 0 means no change."""
     return Cell(text=signed_percent(1 + relative), state=State.COMPUTED, value=relative, unit="share")
 
 
 def judgement_cell(judgement: Judgement, winner: str, notes: Footnotes) -> Cell:
-    """The verdict on *winner* against another, which is the base of the words."""
-    its = judgement
-    if its.ratio is None and its.verdict in {Verdict.NOT_JUDGED, Verdict.NOT_COMPARABLE}:
-        number = notes.number(its.reason)
-        return Cell(text=its.verdict.value, state=State.VERDICT, verdict=its.verdict.value, notes=(number,))
-    words = f"{its.verdict.value} ({its.reason})" if its.ratio is None else its.verdict.value
-    named = (winner,) if its.verdict is Verdict.BETTER else ()
-    return Cell(text=words, state=State.VERDICT, verdict=its.verdict.value, winners=named)
+    """Make a cell with the verdict on the column *winner*; it names the winner only if the verdict is "better"."""
+    if judgement.ratio is None and judgement.verdict in {Verdict.NOT_JUDGED, Verdict.NOT_COMPARABLE}:
+        number = notes.number(judgement.reason)
+        return Cell(text=judgement.verdict.value, state=State.VERDICT, verdict=judgement.verdict.value, notes=(number,))
+    words = f"{judgement.verdict.value} ({judgement.reason})" if judgement.ratio is None else judgement.verdict.value
+    winners = (winner,) if judgement.verdict is Verdict.BETTER else ()
+    return Cell(text=words, state=State.VERDICT, verdict=judgement.verdict.value, winners=winners)

@@ -1,4 +1,4 @@
-"""The few figures of a record that fit on a line: for the terminal and `tunebench show`. Pure."""
+"""Summarize a record on one line, for the terminal and `tunebench show`."""
 
 from statistics import median
 
@@ -8,7 +8,7 @@ from harness.results.records import Record, Status
 from harness.units import NOT_MEASURED, format_value
 
 _WORK = "any phase of the work"
-# Suite -> (metric, label or None for all, word before the figure)
+# Suite -> (metric, label or None for all labels, word before the figure)
 _HEADLINES: dict[str, tuple[tuple[str, str | None, str], ...]] = {
     "training": (
         ("train_tokens_per_s", None, "train"),
@@ -32,25 +32,30 @@ _HEADLINES: dict[str, tuple[tuple[str, str | None, str], ...]] = {
 
 
 def headline_cells(record: Record) -> dict[str, str]:
-    """Name each headline figure and write it; over scenarios the median of their medians, of phases the highest."""
+    """Map the word for each headline figure to its text.
+
+    A figure is the median over scenarios of their medians; for memory it is the highest phase of the work.
+    """
     cells = {}
     for name, label, word in _HEADLINES.get(record.suite, ()):
         metric = record.metrics.get(name)
         parts = {} if metric is None else metric.parts()
-        wanted = [
-            samples for its, samples in parts.items() if label in {None, its} or (label == _WORK and its not in NO_WORK)
+        selected = [
+            samples
+            for part_label, samples in parts.items()
+            if label in {None, part_label} or (label == _WORK and part_label not in NO_WORK)
         ]
-        if metric is None or not wanted:
+        if metric is None or not selected:
             cells[word] = NOT_MEASURED
             continue
-        medians = [summarise(samples).median for samples in wanted]
+        medians = [summarise(samples).median for samples in selected]
         value = max(medians) if label == _WORK else median(medians)
         cells[word] = format_value(value, "" if metric.unit in {"nat/token", "bit/byte", "share"} else metric.unit)
     return cells
 
 
 def headline(record: Record) -> str:
-    """Write a record on one line: its figures, or why there are none."""
+    """Format a record on one line: its headline figures, or its status and reason if it did not end ok."""
     if record.status is not Status.OK:
         return f"{record.status.value}: {record.reason}"
     cells = headline_cells(record) or {"metrics": str(len(record.metrics))}

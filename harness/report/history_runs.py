@@ -1,4 +1,7 @@
-"""Every stored run that holds a metric, for its history: runs, and baselines whose runs are no longer there."""
+"""Read every stored run that holds a metric, for the history of that metric.
+
+Baselines count too, since the run that a baseline was saved from may have been deleted.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +15,22 @@ from harness.results.records import RunInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The runs, oldest first, what could not be read, and how many runs were left out though they hold the metric."""
+class HistoryRuns:
+    """Runs that hold the metric, oldest first, and one message for each file that could not be read.
+
+    *left_out* counts the runs that hold the metric but were measured only for a comparison.
+    """
 
     runs: tuple[Run, ...]
     problems: tuple[str, ...]
     left_out: int = 0
 
 
-def read(results_dir: Path, metric: str, case: str | None = None, *, every: bool = False) -> Found:
-    """Read of every run what the history of *metric* needs; name each file that cannot be read.
+def read(results_dir: Path, metric: str, case: str | None = None, *, all_runs: bool = False) -> HistoryRuns:
+    """Read from every run what the history of *metric* needs; name each file that cannot be read.
 
-    *case* is one, or a pattern with *, ? or [. A run and the baseline it became count once. What was measured to judge
-    something else, a side of `ab` or what a gate measured again, is left out unless *every* run is wanted.
+    *case* is a case id or a pattern with *, ? or [. A run and the baseline saved from it count once. Runs measured only
+    for a comparison (a side of `ab`, or a repetition that a gate asked for) are left out unless *all_runs* is true.
 
     Raises:
         UnknownName: if there is no such metric.
@@ -36,39 +42,39 @@ def read(results_dir: Path, metric: str, case: str | None = None, *, every: bool
     left_out: set[str] = set()
     for path in places:
         try:
-            found = store.read_metric(path, metric, case)
+            stored = store.read_metric(path, metric, case)
         except BadResultFile as error:
             problems.append(str(error))
             continue
-        problems += found.problems
-        for bundle in found.runs:
+        problems += stored.problems
+        for bundle in stored.runs:
             if not bundle.records or bundle.run.published is not None:
                 continue
-            if every or not _for_a_judgement(bundle.run):
+            if all_runs or not _serves_a_comparison(bundle.run):
                 runs.setdefault(bundle.run.id, Run(path=path, bundle=bundle))
             else:
                 left_out.add(bundle.run.id)
     if not runs:
-        of = f" of {case!r}" if case else ""
-        but = f" but {len(left_out)} that judged something else: --all-runs" if left_out else ""
-        told = "`tunebench runs` lists the runs, `tunebench show RUN` the cases of one"
-        raise HarnessError(f"{results_dir}: no stored run holds {metric}{of}{but}; {told}")
+        case_text = f" of {case!r}" if case else ""
+        left_out_text = f" but {len(left_out)} that judged something else: --all-runs" if left_out else ""
+        advice = "`tunebench runs` lists the runs, `tunebench show RUN` the cases of one"
+        raise HarnessError(f"{results_dir}: no stored run holds {metric}{case_text}{left_out_text}; {advice}")
     ordered = sorted(runs.values(), key=lambda run: (run.bundle.run.started_at, run.bundle.run.id))
-    return Found(runs=tuple(ordered), problems=tuple(problems), left_out=len(left_out))
+    return HistoryRuns(runs=tuple(ordered), problems=tuple(problems), left_out=len(left_out))
 
 
-def _for_a_judgement(run: RunInfo) -> bool:
-    """Whether it is a side of a comparison, or a gate's second look: neither is the state of the day."""
+def _serves_a_comparison(run: RunInfo) -> bool:
+    """Return True for a side of `ab` and for a gate's repetition: neither shows the normal state of the code."""
     return ComparisonEntry.from_options(run.options) is not None or "again_of" in run.options
 
 
 def _places(results_dir: Path) -> tuple[list[Path], list[str]]:
-    """Runs first: what a baseline holds of one is the same, or less."""
+    """List the paths of all runs, then of all baselines; a baseline never holds more than its run."""
     places, problems = list(store.run_directories(results_dir)), []
     for name in baselines.names(results_dir):
-        its = baselines.directory(results_dir, name)
+        folder = baselines.directory(results_dir, name)
         try:
-            places += [its / one.file for one in baselines.kept(its)]
+            places += [folder / saved.file for saved in baselines.kept(folder)]
         except BadResultFile as error:
             problems.append(str(error))
     return places, problems

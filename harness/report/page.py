@@ -1,7 +1,7 @@
-"""What a report consists of: sections with tables, figures and texts. Values only.
+"""Types of a report's content: sections with tables, figures, findings and texts.
 
-Every text in here is plain: whatever a model or a person wrote stands as it was written, and is made harmless where
-a page is made of it (`render`). Every number stands twice: finished for people, and as it is for programs.
+Every text is plain: text from a model or a person is stored unchanged, and is escaped when a page is written
+(`render`). Every number is stored twice: formatted for people, and as a float for programs.
 """
 
 from dataclasses import dataclass, field
@@ -12,23 +12,23 @@ from harness.report.figures.charts import Chart
 
 
 class State(Enum):
-    """What a cell holds."""
+    """Type of a cell's content."""
 
     TEXT = "text"
-    CODE = "code"  # a name of the registry, typeset as such
+    CODE = "code"  # a name of the registry, typeset as code
     MEASURED = "measured"  # from readings
     COMPUTED = "computed"  # from stored numbers by a stated rule
     VERDICT = "verdict"
-    NOT_MEASURED = "not measured"  # though it could have been; a footnote says why
+    NOT_MEASURED = "not measured"  # although it applies; a footnote has the reason
     NOT_APPLICABLE = "not applicable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A finished text with the numbers behind it, in the base *unit*.
+    """A formatted text with the numbers behind it, in the base *unit*.
 
-    *low* and *high* bound the 95 % interval; None where too few processes were measured for one. *values* are the
-    processes' medians, the lowest first. *notes* count the table's footnotes from 1.
+    *low* and *high* bound the 95 % interval; None if too few processes were measured for an interval. *values* are the
+    medians of the processes in ascending order. *notes* are numbers of the table's footnotes; the first is 1.
     """
 
     text: str
@@ -39,14 +39,14 @@ class Cell:
     unit: str | None = None
     values: tuple[float, ...] = ()
     readings: int | None = None
-    verdict: str | None = None  # of `judge.Verdict`, in a cell that holds one
-    winners: tuple[str, ...] = ()  # the columns it names
+    verdict: str | None = None  # value of a `judge.Verdict`
+    winners: tuple[str, ...] = ()  # names of the columns that the verdict calls better
     notes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A grid of cells; the first of each row heads it. *notes* are its footnotes, in order."""
+    """A grid of cells; the first cell of each row is the row's heading. *notes* are the footnotes, in order."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -56,7 +56,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A text shown character by character: an answer, a command, a file."""
+    """A text printed exactly as it is, such as an answer, a command or a file."""
 
     title: str
     text: str
@@ -64,9 +64,9 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading with what belongs under it, in this order. *name* is fixed: templates and links go by it.
+    """A heading and its content, printed in the order of the fields. Templates and links use the fixed *name*.
 
-    *detail* marks what a reader opens when he wants to know.
+    A section with *detail* is collapsed until the reader opens it.
     """
 
     name: str
@@ -80,13 +80,13 @@ class Section:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to show."""
-        return not (self.findings or self.figures or any(its.rows for its in self.tables) or self.listings)
+        """True if the section holds nothing but a text."""
+        return not (self.findings or self.figures or any(table.rows for table in self.tables) or self.listings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A run a report was made from. *sha256* is over what was read of it."""
+    """A run that a report was made from. *sha256* is over the content that was read from the run."""
 
     run: str
     path: str  # relative to the report
@@ -96,25 +96,25 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What it takes to make a report again, byte by byte."""
+    """Everything needed to make the same report again, byte for byte."""
 
     kind: str
     version: str  # of tunebench
     sources: tuple[Source, ...] = ()
     policy_sha256: str | None = None  # None: the shipped one
     templates_sha256: str | None = None  # None: the shipped ones
-    options: dict[str, str] = field(default_factory=dict)  # what was asked for beyond the kind
-    matplotlib: str | None = None  # its version, which decides how figures look; None: there are none
+    options: dict[str, str] = field(default_factory=dict)  # options of a history: its metric and case
+    matplotlib: str | None = None  # version of the library that drew the figures; None: there are no figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything a template is given."""
+    """Content of a whole report, as templates receive it."""
 
     kind: str
     title: str
     headline: tuple[str, ...]
-    how_to_read: str  # of the cells of every table
+    how_to_read: str  # explanation of the cells in every table
     banners: tuple[str, ...]
     sections: tuple[Section, ...]
     not_measured: tuple[str, ...]

@@ -1,6 +1,7 @@
-"""Whether a rendered report holds: it is made again from the stored results, and compared byte by byte.
+"""Verify a report: make it again from the stored results and compare it byte for byte.
 
-Figures depend on the matplotlib that draws them. With another version the rest of a report is compared, and said so.
+Figures depend on the version of matplotlib. If it differs, only the rest of the report is compared, and a remark
+states that.
 """
 
 import difflib
@@ -25,40 +26,44 @@ _MOST_LINES = 60  # of a difference; the first ones tell where to look
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Where a report does not follow from the stored results, and what could not be compared."""
+    """Differences between a report and the stored results, and remarks on parts that were not compared."""
 
     problems: tuple[str, ...]
     remarks: tuple[str, ...] = ()
 
 
 def verify(path: Path, results_dir: Path, *, templates: Path | None = None, policy: Path | None = None) -> Verification:
-    """Make a report again, and compare.
+    """Make the report at *path* again and compare the two.
 
     Raises:
-        BadReport: if the file is no report of this program, or a run it names is not to be found.
-        BadResultFile: if such a run cannot be read.
-        BadConfig: if a template of the user's is not right.
+        BadReport: if the file is not a report of this program, or one of its runs cannot be found.
+        BadResultFile: if one of its runs cannot be read.
+        BadConfig: if one of the user's templates is not valid.
     """
     form = _form(path)
     try:
-        found = path.read_bytes()
+        page = path.read_bytes()
     except OSError as error:
         why = error.strerror or error
         raise BadReport(f"{path}: cannot be read ({why}); give a report that tunebench wrote") from error
-    its = _provenance(path, found, form)
-    runs = build.read(_sources(path, its, results_dir), its.options)
-    again = build.build(its.kind, runs, beside=path.parent, policy=policy, templates=templates, options=its.options)
-    problems = list(_changed(its, again.provenance))
-    same_look = its.matplotlib == again.provenance.matplotlib
-    again = _at_the_same_place(again, its)
+    provenance = _provenance(path, page, form)
+    runs = build.read(_sources(path, provenance, results_dir), provenance.options)
+    again = build.build(
+        provenance.kind, runs, beside=path.parent, policy=policy, templates=templates, options=provenance.options
+    )
+    problems = list(_changed(provenance, again.provenance))
+    same_look = provenance.matplotlib == again.provenance.matplotlib
+    again = _at_the_same_place(again, provenance)
     for name, content in build.files(again, [form], templates=templates):
         is_page = "/" not in name
         if is_page:
-            stored, made = (found, content) if same_look else map(_without_pictures, (found, content))
+            stored, made = (page, content) if same_look else map(_without_pictures, (page, content))
             problems += _differences(name, stored, made)
         elif form == "md" and same_look:  # an HTML page holds its figures
             problems += _differences(name, _read(path.parent / name), content)
-    remarks = (f"figures were drawn by matplotlib {its.matplotlib} and are not compared",) if not same_look else ()
+    remarks = (
+        (f"figures were drawn by matplotlib {provenance.matplotlib} and are not compared",) if not same_look else ()
+    )
     return Verification(problems=tuple(problems), remarks=remarks)
 
 
@@ -74,17 +79,17 @@ def _form(path: Path) -> str:
     return _FORMS[path.suffix]
 
 
-def _provenance(path: Path, found: bytes, form: str) -> Provenance:
+def _provenance(path: Path, page: bytes, form: str) -> Provenance:
     try:
         if form == "json":
-            return codec.decode(found, Report).provenance
-        return provenance_of(found.decode(errors="replace"), "html" if form == "html" else "md")
+            return codec.decode(page, Report).provenance
+        return provenance_of(page.decode(errors="replace"), "html" if form == "html" else "md")
     except (codec.Malformed, BadReport) as error:
         raise BadReport(f"{path}: not a report of this program ({error})") from error
 
 
 def _sources(path: Path, provenance: Provenance, results_dir: Path) -> Iterator[Path]:
-    """Where the runs are: beside the report as it says, else among the results."""
+    """Find the report's runs: at the path relative to the report, else by id in *results_dir*."""
     for source in provenance.sources:
         if source.path.startswith(locate.PUBLISHED):
             yield locate.locate(source.path, results_dir)
@@ -93,26 +98,27 @@ def _sources(path: Path, provenance: Provenance, results_dir: Path) -> Iterator[
         try:
             yield beside if is_run(beside) else locate.locate(source.run, results_dir)
         except UnknownName as error:
-            where = f"neither at {beside} nor in {results_dir}"
-            told = f"{path}: made from the run {source.run!r}, which is {where}"
-            raise BadReport(f"{told}; say where your runs are: --results-dir DIR") from error
+            places = f"neither at {beside} nor in {results_dir}"
+            problem = f"{path}: made from the run {source.run!r}, which is {places}"
+            raise BadReport(f"{problem}; say where your runs are: --results-dir DIR") from error
 
 
 def _at_the_same_place(report: Report, then: Provenance) -> Report:
-    """The report with the ways to its runs as they were: a page that was moved says what it said."""
+    """Put the original paths of the runs into *report*, so that a page that was moved still compares equal."""
     sources = tuple(
-        replace(now, path=before.path) for now, before in zip(report.provenance.sources, then.sources, strict=True)
+        replace(current, path=stored.path)
+        for current, stored in zip(report.provenance.sources, then.sources, strict=True)
     )
     return replace(report, provenance=replace(report.provenance, sources=sources, matplotlib=then.matplotlib))
 
 
 def _changed(then: Provenance, now: Provenance) -> Iterator[str]:
-    """What explains a difference."""
+    """Explain a difference: another version, a changed run, other templates or another policy."""
     if then.version != __version__:
         yield f"written by tunebench {then.version}; this is {__version__}"
-    for before, after in zip(then.sources, now.sources, strict=True):
-        if before.sha256 != after.sha256:
-            yield f"the run {before.run} is no longer what the report was made from"
+    for stored, current in zip(then.sources, now.sources, strict=True):
+        if stored.sha256 != current.sha256:
+            yield f"the run {stored.run} is no longer what the report was made from"
     if then.templates_sha256 != now.templates_sha256:
         yield "made with other templates; give those: --templates DIR"
     if then.policy_sha256 != now.policy_sha256:
@@ -126,10 +132,12 @@ def _differences(name: str, stored: bytes | None, made: bytes) -> Sequence[str]:
         return (f"{name}: is missing",)
     if name.endswith(".png"):
         return (f"{name}: another picture",)
-    before, after = (data.decode(errors="replace").splitlines() for data in (stored, made))
-    lines = list(difflib.unified_diff(before, after, f"{name} as it is", f"{name} from the results", lineterm="", n=1))
-    more = [f"... and {len(lines) - _MOST_LINES} more lines"] if len(lines) > _MOST_LINES else []
-    return [*lines[:_MOST_LINES], *more]
+    stored_lines, made_lines = (data.decode(errors="replace").splitlines() for data in (stored, made))
+    lines = list(
+        difflib.unified_diff(stored_lines, made_lines, f"{name} as it is", f"{name} from the results", lineterm="", n=1)
+    )
+    remaining = [f"... and {len(lines) - _MOST_LINES} more lines"] if len(lines) > _MOST_LINES else []
+    return [*lines[:_MOST_LINES], *remaining]
 
 
 def _read(path: Path) -> bytes | None:

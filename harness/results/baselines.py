@@ -1,7 +1,7 @@
-"""Stored baselines: RESULTS/baseline/NAME/0001.json, 0002.json, ... and history.jsonl, a line a save. Committed.
+"""Stored baselines: RESULTS/baseline/NAME/0001.json, 0002.json, ... and history.jsonl with one line per save.
 
-The last save whose file is there is the baseline; the earlier ones stay until somebody deletes their files. A file
-without a line is what an interrupted save left, and is no baseline.
+These files are committed. The last save whose file exists is the baseline; earlier ones stay until somebody deletes
+their files. A file without a line in the history was left by an interrupted save and is not a baseline.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors import BadResultFile, UnknownName
 from harness.results import codec, store
 from harness.results.records import Bundle
+from harness.results.run_files import SCHEMA
 
 HISTORY = "history.jsonl"
 _FOLDER = "baseline"
@@ -19,7 +20,7 @@ AT = "@"  # between a baseline's name and the number of an earlier one; no name 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replaced:
-    """The baseline that a save replaced: its number and its run."""
+    """Number and run of the baseline that a save replaced."""
 
     number: int
     run: str
@@ -30,73 +31,73 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """A line of the history: which run became the baseline, when, why, and what it replaced."""
+    """One line of the history: the run that became the baseline, the time, the reason, and what it replaced."""
 
     schema: int
     number: int  # counted from 1
     run: str
     saved_at: str  # UTC, ISO 8601
     reason: str
-    git: dict[str, Any] | None  # of the run: its commit, and whether there were changes
+    git: dict[str, Any] | None  # commit of the run, and whether the checkout had changes
     versions: dict[str, str | None]
     replaced: Replaced | None = None
-    verdict: str | None = None  # the gate's on this run against that one
+    verdict: str | None = None  # the gate's verdict on this run against the replaced one
     worst: str | None = None  # the greatest change for the worse, with its interval
-    accepted: tuple[str, ...] = field(default=())  # what got worse, or looked so, and was accepted
-    dropped: tuple[str, ...] = field(default=())  # cases that the one before held
+    accepted: tuple[str, ...] = field(default=())  # metrics that got worse, or seemed to, and were accepted
+    dropped: tuple[str, ...] = field(default=())  # cases of the replaced baseline that this one lacks
 
     @property
     def file(self) -> str:
-        """The name of its file."""
+        """Name of the baseline's file, such as 0001.json."""
         return f"{self.number:04d}.json"
 
 
 def names(results_dir: Path) -> list[str]:
-    """Name every baseline under *results_dir*."""
+    """List the names of the baselines under *results_dir*, sorted."""
     return sorted(path.parent.name for path in (results_dir / _FOLDER).glob(f"*/{HISTORY}"))
 
 
 def directory(results_dir: Path, name: str) -> Path:
-    """Where the baselines of that name lie."""
+    """Return the folder that holds every save of the baseline *name*."""
     return results_dir / _FOLDER / name
 
 
 def kept(directory: Path) -> tuple[Saved, ...]:
-    """Every save whose file is still there, oldest first: the last one is the baseline.
+    """List every save whose file still exists, oldest first; the last one is the baseline.
 
     Raises:
-        BadResultFile: if a line of the history cannot be read: it may be the one that counts.
+        BadResultFile: if a line of the history cannot be read, since that line may be the last save.
     """
-    return tuple(its for its in history(directory / HISTORY) if (directory / its.file).is_file())
+    return tuple(save for save in history(directory / HISTORY) if (directory / save.file).is_file())
 
 
 def find(results_dir: Path, name: str) -> Path | None:
-    """The file of a baseline by its name, or of an earlier one by NAME@NUMBER; None if there is no such baseline.
+    """Return the file of the baseline NAME, or of an earlier save NAME@NUMBER; None if there is no such baseline.
 
     Raises:
         UnknownName: if there is no such number.
-        BadResultFile: if its history cannot be read.
+        BadResultFile: if the history of the baseline cannot be read.
     """
     name, at, number = name.partition(AT)
     if name not in names(results_dir):
         return None
-    its = directory(results_dir, name)
-    saves = {str(one.number): its / one.file for one in kept(its)}
+    folder = directory(results_dir, name)
+    saves = {str(save.number): folder / save.file for save in kept(folder)}
     if at or not saves:
         if number not in saves:
-            raise UnknownName(f"number of the baseline {name!r}", number, saves, f"({its})")
+            raise UnknownName(f"number of the baseline {name!r}", number, saves, f"({folder})")
         return saves[number]
     return list(saves.values())[-1]
 
 
 def number(path: Path) -> int | None:
-    """The number of the baseline that is this file; None if it is none's."""
+    """Return the number of the baseline stored in the file *path*; None for any other file."""
     return int(path.stem) if path.parent.parent.name == _FOLDER and path.stem.isdigit() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """A baseline as it is listed: its name, the run, its line of the history, and how many earlier ones are kept."""
+    """One entry of `tunebench baseline list`; *earlier* counts the older saves whose files still exist."""
 
     name: str
     bundle: Bundle
@@ -105,13 +106,13 @@ class Shelf:
 
 
 def read(results_dir: Path) -> tuple[list[Shelf], list[str]]:
-    """Read every baseline; name each that cannot be read, with the reason."""
+    """Read every baseline; return them with one message for each that cannot be read."""
     shelves, problems = [], []
     for name in names(results_dir):
-        its = directory(results_dir, name)
+        folder = directory(results_dir, name)
         try:
-            if saves := kept(its):
-                bundle = store.read_run(its / saves[-1].file)
+            if saves := kept(folder):
+                bundle = store.read_run(folder / saves[-1].file)
                 shelves.append(Shelf(name=name, bundle=bundle, saved=saves[-1], earlier=len(saves) - 1))
         except BadResultFile as error:
             problems.append(str(error))
@@ -119,7 +120,7 @@ def read(results_dir: Path) -> tuple[list[Shelf], list[str]]:
 
 
 def history(path: Path) -> list[Saved]:
-    """Read every line of a history, the oldest first.
+    """Read every line of the history file *path*, oldest first.
 
     Raises:
         BadResultFile: if the file or a line of it cannot be read.
@@ -133,10 +134,12 @@ def history(path: Path) -> list[Saved]:
 
 def _read(path: Path, number: int, line: bytes) -> Saved:
     try:
-        its = codec.decode(line, Saved)
+        saved = codec.decode(line, Saved)
     except codec.Malformed as error:
-        what = "no line of a baseline's history"
-        raise BadResultFile(f"{path}, line {number}: {what} ({error}); restore the file from your commits") from error
-    if its.schema != store.SCHEMA:
-        raise BadResultFile(f"{path}, line {number}: schema {its.schema}; this version reads {store.SCHEMA}")
-    return its
+        problem = "no line of a baseline's history"
+        raise BadResultFile(
+            f"{path}, line {number}: {problem} ({error}); restore the file from your commits"
+        ) from error
+    if saved.schema != SCHEMA:
+        raise BadResultFile(f"{path}, line {number}: schema {saved.schema}; this version reads {SCHEMA}")
+    return saved

@@ -1,7 +1,7 @@
-"""Typed values to JSON and back. The only module that knows the JSON library of results and messages.
+"""Convert typed values to JSON and back. Only this module imports the JSON library of results and messages.
 
-Dataclasses are written field by field and checked on the way in, their own `__post_init__` included.
-Their fields are never NaN or infinite (`records` sees to it), so the JSON is strict.
+Dataclasses are written field by field. Reading checks every type and runs `__post_init__`. No field is NaN or infinite
+(`records` refuses them), so the JSON is strict.
 """
 
 import inspect
@@ -14,11 +14,11 @@ _T = TypeVar("_T")
 
 
 class Malformed(ValueError):
-    """Text that is not JSON, or not of the wanted type."""
+    """Text that is not JSON, or JSON that does not fit the expected type."""
 
 
 def encode(value: object, *, indent: int = 0) -> bytes:
-    """Write *value* as JSON; with *indent*, over several lines."""
+    """Write *value* as JSON: on one line, or on several lines if *indent* is above 0."""
     text = msgspec.json.encode(value)
     return msgspec.json.format(text, indent=indent) + b"\n" if indent else text
 
@@ -27,7 +27,7 @@ def decode(text: bytes, kind: type[_T]) -> _T:
     """Read a value of type *kind*.
 
     Raises:
-        Malformed: with the place and what was expected there.
+        Malformed: if it does not fit; the message names the place and the expected type.
     """
     try:
         return msgspec.json.decode(text, type=kind)
@@ -36,7 +36,7 @@ def decode(text: bytes, kind: type[_T]) -> _T:
 
 
 def plain(value: object) -> Any:
-    """Give *value* as dicts, lists, texts and numbers, as it reads back from a file."""
+    """Convert *value* to the dicts, lists, strings and numbers that its JSON holds."""
     return msgspec.json.decode(msgspec.json.encode(value))
 
 

@@ -1,6 +1,7 @@
-"""Runs that were made with different libraries: they are compared, and what is said of them says so. Pure.
+"""Warnings about runs that are compared although they were made with different versions of MLX or mlx-lm.
 
-A minor version changes defaults and kernels; a patch of MLX may, too, but most change nothing here.
+Only minor versions count: they change defaults and kernels. A patch release of MLX may change them too, but most do
+not.
 """
 
 from collections.abc import Sequence
@@ -12,21 +13,24 @@ _UNKNOWN = "unknown"
 
 
 def version_warnings(bundles: Sequence[Bundle]) -> tuple[str, ...]:
-    """A sentence for each library of which the runs had different minor versions, or not all tell theirs."""
-    found = {library: _versions(library, bundles) for library in LIBRARIES}
+    """Return one sentence for each library whose minor version differs between runs, or is unknown in some of them."""
+    versions = {library: _versions(library, bundles) for library in LIBRARIES}
     return tuple(
-        f"different versions of {library}: {', '.join(f'{run} {version}' for run, version in its)}; "
+        f"different versions of {library}: {', '.join(f'{run} {version}' for run, version in pairs)}; "
         "a difference between these runs may be the library's"
-        for library, its in found.items()
-        if len({_minor(version) for _, version in its}) > 1
+        for library, pairs in versions.items()
+        if len({_minor(version) for _, version in pairs}) > 1
     )
 
 
 def _versions(library: str, bundles: Sequence[Bundle]) -> list[tuple[str, str]]:
-    """Each run with its version of *library*."""
-    return [(its.run.id, (its.environment and its.environment.packages.get(library)) or _UNKNOWN) for its in bundles]
+    """Pair each run's id with its version of *library*."""
+    return [
+        (bundle.run.id, (bundle.environment and bundle.environment.packages.get(library)) or _UNKNOWN)
+        for bundle in bundles
+    ]
 
 
 def _minor(version: str) -> tuple[str, ...]:
-    """The first two numbers of a version."""
+    """Return the first two numbers of a version."""
     return tuple(version.split(".")[:2])

@@ -1,4 +1,4 @@
-"""From what a user types to a run: an id, a unique prefix, a path, a baseline, "latest", or "published:NAME"."""
+"""Find the run that a user names: by id, unique prefix, path, baseline, "latest", or "published:NAME"."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,16 +9,17 @@ from harness.results import baselines
 from harness.results.store import RUN_FILE, read_head, run_directories
 
 LATEST = "latest"
-PUBLISHED = "published:"  # before the name of a report whose figures ship with the program
+PUBLISHED = "published:"  # prefix of a report whose figures ship with the program
 
 
 def locate(name: str, results_dir: Path) -> Path:
     """Find a run by its id, a unique prefix of it, a path, "latest", or "published:" and the name of a report.
 
-    A baseline answers to its name, an earlier one to NAME@NUMBER. Whole names are found before prefixes.
+    A baseline is found by its name, and an earlier save of it by NAME@NUMBER. A full name wins over a
+    prefix.
 
     Raises:
-        HarnessError: if nothing, or more than one thing, answers to it.
+        HarnessError: if *name* fits nothing, or more than one run.
     """
     if name.startswith(PUBLISHED):
         return _published(name.removeprefix(PUBLISHED))
@@ -32,8 +33,8 @@ def locate(name: str, results_dir: Path) -> Path:
             f"{name!r} is a run and a baseline in {results_dir}; give {directories[name]} for the run, "
             f"{baseline} for the baseline"
         )
-    if found := directories.get(name) or baseline:
-        return found
+    if exact := directories.get(name) or baseline:
+        return exact
     if name == LATEST and directories:
         return max(directories.values(), key=_started_at)
     matches = [path for run_id, path in directories.items() if name and run_id.startswith(name)]
@@ -46,7 +47,7 @@ def locate(name: str, results_dir: Path) -> Path:
 
 
 def _hint(name: str, results_dir: Path, known: Sequence[str]) -> str:
-    """What somebody who typed *name* may have meant."""
+    """Suggest what a user may have meant by an unknown *name*."""
     if name.upper() in {path.stem for path in bundled("published").glob("*.json")}:
         return f"A published report is called {PUBLISHED}{name.upper()}."
     if _is_folder(Path(name)):
@@ -71,7 +72,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def is_run(path: Path) -> bool:
-    """Whether there is a run's directory, or a file that may be a bundle."""
+    """Return True for a run's directory, and for any file, since it may be a bundle."""
     return _exists(path / RUN_FILE) or _exists(path)
 
 
@@ -83,7 +84,7 @@ def _exists(path: Path) -> bool:
 
 
 def _started_at(directory: Path) -> tuple[str, str]:
-    """When a run began; one that cannot be read counts as the oldest."""
+    """Sort key of a run's directory: start time, then name. A run that cannot be read counts as the oldest."""
     try:
         return read_head(directory).run.started_at, directory.name
     except BadResultFile:

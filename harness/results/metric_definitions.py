@@ -1,4 +1,4 @@
-"""The table of metrics: one entry each, in the order reports list them. Values only; `metrics` looks them up."""
+"""Table of all metrics: one entry per metric, in the order reports list them. `metrics` looks them up by name."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ _PEERS = "the common definition of serving benchmarks (vLLM, AIPerf), on evaluat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricDefinition:
-    """What a metric means. *source* is a citation, or the reason it is defined as it is."""
+    """Meaning of a metric. *source* is a citation, or the reason for this definition."""
 
     name: str
     unit: str

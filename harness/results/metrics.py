@@ -1,6 +1,6 @@
-"""Every metric there is, by name: what worker, records, reports and the docs page go by.
+"""Registry of all metrics by name, for the worker, the records, the reports and the docs page.
 
-A name means one thing; the units of a record are the units of the table in `definitions`.
+Each name has one meaning and one unit, both from the table in `metric_definitions`.
 """
 
 from harness.errors import UnknownName
@@ -8,15 +8,15 @@ from harness.results.metric_definitions import ALL, MetricDefinition
 from harness.results.records import Metric
 
 DEFINITIONS = {definition.name: definition for definition in ALL}
-# Seconds of a token, or of an answer of so many: they compare within one tokenizer alone.
+# Seconds per token, or per answer of a fixed number of tokens: comparable only within one tokenizer.
 BY_TOKEN = frozenset({"itl_s", "tpot_s", "response_s"})
 
 
 def define(name: str) -> MetricDefinition:
-    """Look a metric up.
+    """Look up a metric's definition.
 
     Raises:
-        UnknownName: if no metric is called so.
+        UnknownName: if there is no metric of this name.
     """
     if name not in DEFINITIONS:
         raise UnknownName("metric", name, DEFINITIONS)
@@ -30,7 +30,7 @@ def metric(
     labels: tuple[str, ...] | None = None,
     reason: str | None = None,
 ) -> Metric:
-    """Give readings the unit, direction and kind of their definition."""
+    """Make a metric from samples, with the unit, direction and kind of its definition."""
     definition = define(name)
     return Metric(
         unit=definition.unit,
@@ -42,7 +42,5 @@ def metric(
     )
 
 
-NO_WORK = {
-    "probe",
-    "process",
-}  # labels of memory that are not of the work: of the machine, and of all that is in the process
+# Labels of memory that do not measure the work: the probe of the machine, and the process as a whole.
+NO_WORK = {"probe", "process"}

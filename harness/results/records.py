@@ -1,8 +1,9 @@
-"""What a session measures: metrics, series, texts, records and runs.
+"""Types of everything that a session measures and stores: metrics, series, outputs, records and runs.
 
-Every value is frozen and true by construction: if it exists, it is valid. These types are the
-result files too (`store` writes and reads them field by field), so a name here is a name there.
-Nothing here knows of pytest, JSON, clocks or files.
+Every value is frozen and is checked when it is made: if it exists, it is valid. These types are also the format of
+the result files (`run_files` writes and reads them field by field), so a field's name here is its name there, and the
+docstrings of the classes are the descriptions in harness/schema.json. This module knows nothing of pytest, JSON,
+clocks or files.
 """
 
 import math
@@ -15,7 +16,7 @@ from harness.errors import BadRecord
 
 
 class Status(Enum):
-    """How a case ended."""
+    """Outcome of a case."""
 
     OK = "ok"
     FAILED = "failed"
@@ -28,7 +29,7 @@ class Status(Enum):
 
 
 class Better(Enum):
-    """Which way a metric gets better."""
+    """Direction in which a metric gets better."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -36,7 +37,7 @@ class Better(Enum):
 
 
 class Kind(Enum):
-    """How a metric varies, and so how two values of it are compared."""
+    """Type of variation of a metric, which decides how two of its values are compared."""
 
     TIMING = "timing"
     MEMORY = "memory"
@@ -47,10 +48,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
-    """What one process read of one metric.
+    """Readings of one metric in one process.
 
-    *labels* tells what each reading belongs to (a scenario, a phase); None where all readings are
-    of the same thing. An empty *values* needs a *reason*.
+    *labels* name the scenario or phase that each reading belongs to; None if all readings are of the same thing.
+    If *values* is empty, *reason* says why.
     """
 
     values: tuple[float, ...]
@@ -67,10 +68,10 @@ class Readings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """All readings of one metric in one case: a tuple a process.
+    """All readings of one metric in one case, as one tuple per process.
 
-    *samples* is None where nothing was measured, and *reason* says why. *labels*, where given,
-    names each reading of every process.
+    *samples* is None if nothing was measured; *reason* then says why. *labels*, if given, name the readings of each
+    process in their order.
     """
 
     unit: str
@@ -93,7 +94,7 @@ class Metric:
                 raise BadRecord(f"{len(readings)} readings but {len(self.labels)} labels")
 
     def parts(self) -> dict[str | None, tuple[tuple[float, ...], ...]]:
-        """Split into label -> samples, in the order of the labels; {} where nothing was measured."""
+        """Group the samples by label, in the order of the labels; empty if nothing was measured."""
         if self.samples is None:
             return {}
         if self.labels is None:
@@ -102,14 +103,14 @@ class Metric:
         for place, label in enumerate(self.labels):
             places.setdefault(label, []).append(place)
         return {
-            label: tuple(tuple(process[place] for place in its) for process in self.samples)
-            for label, its in places.items()
+            label: tuple(tuple(readings[place] for place in places_of_label) for readings in self.samples)
+            for label, places_of_label in places.items()
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A quantity over the course of one process, e.g. the training loss by iteration."""
+    """Course of a quantity during one process, such as the training loss by iteration."""
 
     unit: str
     x_unit: str
@@ -125,7 +126,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One generated text, whole. What a published report does not say of it is "unknown", or None."""
+    """One generated text in full. Facts that a published report does not state are "unknown" or None."""
 
     prompt_id: str
     prompt: str
@@ -141,7 +142,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A file a case left in its run directory; *path* is relative to it."""
+    """A file that a case wrote; *path* is relative to the run's directory."""
 
     path: str
     sha256: str
@@ -150,14 +151,14 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Which weights were measured. *sha256* is over the weight files, in the order of their names.
+    """Identity of the measured weights. *sha256* is over the weight files, in the order of their names.
 
-    Random ones have no files: the hash is over what determines them, and there are 0 bytes.
+    Random weights have no files: their hash is over what determines them, and *bytes* is 0.
     """
 
     source: str  # hub, path, pypi, nano, random
-    sha256: str  # "unknown" of a published report's
-    bytes: int | None  # None where a published report does not say
+    sha256: str  # "unknown" for a published report
+    bytes: int | None  # None if a published report does not state it
     repository: str | None = None
     revision: str | None = None
     origin_quantization: str | None = None
@@ -165,11 +166,11 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What must be equal for two records to be comparable."""
+    """Facts that must be equal for two records to be comparable."""
 
     model: str
     weights: Weights
-    tokenizer: str  # sha256 of its files
+    tokenizer: str  # SHA-256 of the tokenizer's files
     dtype: str
     quantization: dict[str, Any] | None
     adapter: dict[str, Any] | None
@@ -183,7 +184,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Everything one worker process measured of one case."""
+    """Everything that one worker process measured of one case."""
 
     key: Key
     readings: dict[str, Readings]
@@ -191,27 +192,27 @@ class Sample:
     outputs: tuple[Output, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     notes: tuple[str, ...] = ()
-    data: dict[str, Any] | None = None  # the rows as the model sees them, by split; None where none were used
-    invalid: str | None = None  # why these readings cannot be true; None where nothing speaks against them
-    started_at: str | None = None  # UTC, ISO 8601, and
-    wall_s: float = 0.0  # of the process, as the session saw it
+    data: dict[str, Any] | None = None  # the rows as the model sees them, by split; None if no rows were used
+    invalid: str | None = None  # why these readings cannot be true; None if nothing contradicts them
+    started_at: str | None = None  # UTC, ISO 8601; start of the process as the session saw it
+    wall_s: float = 0.0  # duration of the process as the session saw it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One case of one run, as it is stored.
 
-    *identity* names what the readings depend on, each part by a hash or a version: a case whose identity
-    is no longer this one has to be measured again.
+    *identity* maps each thing that the readings depend on to a hash or a version. When a run is resumed, a case whose
+    identity has changed is measured again.
     """
 
     case: str
     suite: str
     status: Status
     reason: str | None
-    started_at: str  # UTC, ISO 8601; of a published report as far as it says, else "unknown"
-    wall_s: float | None  # None where a published report does not say
-    key: Key | None  # None where the case ended before the model was known
+    started_at: str  # UTC, ISO 8601; for a published report as precise as it states, else "unknown"
+    wall_s: float | None  # None if a published report does not state it
+    key: Key | None  # None if the case ended before the model was known
     metrics: dict[str, Metric]
     series: dict[str, Series] = field(default_factory=dict)
     outputs: tuple[Output, ...] = ()
@@ -222,7 +223,7 @@ class Record:
 
     @property
     def processes(self) -> int:
-        """How many processes measured the case."""
+        """Number of processes that measured the case."""
         return max((len(metric.samples) for metric in self.metrics.values() if metric.samples), default=0)
 
     def __post_init__(self) -> None:
@@ -236,9 +237,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A statement a published report makes of its own figures, for a rule to check.
+    """A statement that a published report makes about its own figures, for a rule to check.
 
-    *check* names the rule's function, *cases* the records it is about, *numbers* what is claimed.
+    *check* names the function of the rule, *cases* the records that the statement is about, *numbers* the claimed
+    values.
     """
 
     where: str  # document and line
@@ -253,7 +255,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """Where figures come from that were read in a report, and not measured by this program."""
+    """Origin of figures that were copied from a report and not measured by this program."""
 
     source: str
     date: str | None
@@ -262,14 +264,14 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """One session: what was asked for, when, and with which code.
+    """One session: its options, its times and the commit of its code.
 
-    *order* lists the processes as they were measured, each as CASE#NUMBER, counted from 1.
+    *order* lists the processes in the order they were measured, each as CASE#NUMBER; numbers start at 1.
     """
 
     id: str
     started_at: str
-    finished_at: str | None  # None while it runs, and for ever if it was killed
+    finished_at: str | None  # None while the session runs, and forever if it was killed
     command: tuple[str, ...]
     profile: str
     git: dict[str, Any] | None
@@ -277,7 +279,7 @@ class RunInfo:
     options: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
-    resumed_at: tuple[str, ...] = ()  # UTC, ISO 8601, once for each time the run was gone on with
+    resumed_at: tuple[str, ...] = ()  # UTC, ISO 8601, one entry for each time the run was resumed
     published: Published | None = None  # None: measured by this program
 
     def __post_init__(self) -> None:
@@ -286,10 +288,10 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The machine as the measuring process saw it. Unknown is None, never absent.
+    """Facts about the machine as the measuring process saw it. An unknown fact is None, never left out.
 
-    *power* is how it was before the first case, *power_after* after the last; None while the session runs.
-    *code* is a hash of the source of every module that measures.
+    *power* is the power state before the first case, *power_after* the state after the last one; None while the
+    session runs. *code* is a hash of the source of every module that measures.
     """
 
     device: dict[str, Any]
@@ -300,7 +302,7 @@ class Environment:
     power: dict[str, Any]
     compiler: str | None
     power_after: dict[str, Any] | None = None
-    self_check: dict[str, Any] | None = None  # products of the device against NumPy's
+    self_check: dict[str, Any] | None = None  # matrix products on the device compared with NumPy's
     code: str | None = None
 
     def __post_init__(self) -> None:
@@ -310,39 +312,39 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A run with its records: what every command after the session reads."""
+    """A run with all its records in one file: the input of every command that runs after the session."""
 
     schema: int
     run: RunInfo
-    environment: Environment | None  # None if the session ended before it was known
+    environment: Environment | None  # None if the session ended before it was read
     records: tuple[Record, ...]
     earlier_environments: tuple[Environment, ...] = ()  # of the sessions before the last one, oldest first
 
     def __post_init__(self) -> None:
         cases = [record.case for record in self.records]
-        if twice := sorted({case for case in cases if cases.count(case) > 1}):
-            raise BadRecord(f"more than one record of {', '.join(twice)}; keep one")
+        if repeated := sorted({case for case in cases if cases.count(case) > 1}):
+            raise BadRecord(f"more than one record of {', '.join(repeated)}; keep one")
 
 
 def number_in(facts: Any, *names: str) -> float | None:
-    """The number under *names* in free-form facts, one level a name; None where there is none, or something else."""
+    """Look up a number in nested free-form facts, one name per level; None if there is no number."""
     for name in names:
         facts = facts.get(name) if isinstance(facts, dict) else None
     return float(facts) if isinstance(facts, int | float) and not isinstance(facts, bool) else None
 
 
-def _check_finite(what: str, values: Iterable[float]) -> None:
-    odd = [value for value in values if not math.isfinite(value)]
-    if odd:
-        raise BadRecord(f"{what} hold {odd[0]}, which is not a number that can be measured")
+def _check_finite(name: str, values: Iterable[float]) -> None:
+    infinite = [value for value in values if not math.isfinite(value)]
+    if infinite:
+        raise BadRecord(f"{name} hold {infinite[0]}, which is not a number that can be measured")
 
 
-def _check_facts(what: str, value: object) -> None:
-    """Refuse a number that JSON cannot hold, however deep it lies."""
+def _check_facts(name: str, value: object) -> None:
+    """Refuse a number that JSON cannot hold, at any depth of *value*."""
     if isinstance(value, float):
-        _check_finite(what, (value,))
+        _check_finite(name, (value,))
     elif isinstance(value, dict):
-        _check_facts(what, tuple(value.values()))
+        _check_facts(name, tuple(value.values()))
     elif isinstance(value, list | tuple):
-        for its in value:
-            _check_facts(what, its)
+        for element in value:
+            _check_facts(name, element)

@@ -1,4 +1,4 @@
-"""What may name a run or a baseline."""
+"""Rules for the names of runs and baselines."""
 
 import re
 
@@ -8,10 +8,10 @@ _RESERVED = ("latest", "baseline", "published")
 
 
 def check_name(option: str, name: str) -> None:
-    """Refuse what cannot name a run or a baseline.
+    """Refuse a reserved *name*, or one with characters that a folder's name should not hold.
 
     Raises:
-        BadConfig: naming the *option* and what a name is made of.
+        BadConfig: naming the *option* and the accepted characters.
     """
     if name in _RESERVED:
         raise BadConfig(option, [f"{name!r} has a meaning of its own; give another"])

@@ -1,78 +1,34 @@
-"""Result files: the one seam between a benchmark session and everything after it.
+"""Run directories: the one place where a benchmark session and everything after it meet.
 
-A run is a directory: run.json for the session, one JSON file a record beside it. A bundle is a run in
-one file. Everything is written whole or not at all. While a case has processes still to come, what the
-finished ones measured waits under processes/, so that a session that dies loses one process at most.
-
-Schema history (raise SCHEMA, add a line, keep reading the older ones):
-    1  first version; fields that were added since have a default
+A run's directory holds run.json for the session and one JSON file per record. A bundle is a whole run in one file.
+While a case still has processes to come, the measurements of the finished ones wait under processes/, so that a
+session that dies loses one process at most. `run_files` has the types of these files and their schema.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar, overload
 
 from filelock import FileLock, Timeout
 
-from harness.errors import BadResultFile, HarnessError, Unwritable
-from harness.results import codec
-from harness.results.records import Bundle, Environment, Record, RunInfo, Sample
+from harness.errors import BadResultFile, HarnessError
+from harness.results import run_files
+from harness.results.atomic_write import unwritable
+from harness.results.records import Bundle, Environment, Record, RunInfo
+from harness.results.run_files import SCHEMA, ProcessFile, RecordFile, RunFile
 
-SCHEMA = 1
 RUN_FILE = "run.json"
-REPORT = "report"  # how the names of reports begin, which may lie beside the records
+REPORT = "report"  # prefix of the names of reports, which may lie beside the records
 _PROCESSES = "processes"
 _LOCK = ".lock"
 _SEPARATOR = "+"  # between the parts of a case in a file's name; no part holds one
+_WILDCARDS = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFile:
-    """run.json: a session without its records."""
-
-    schema: int
-    run: RunInfo
-    environment: Environment | None
-    earlier_environments: tuple[Environment, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFile:
-    """One record in its file, with the run it belongs to."""
-
-    schema: int
-    run_id: str
-    record: Record
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessFile:
-    """What one process of a case measured, until the case has its record."""
-
-    schema: int
-    run_id: str
-    case: str
-    number: int  # counted from 1
-    identity: dict[str, str]
-    sample: Sample
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Versioned:
-    """All that is asked of a file of a version to come."""
-
-    schema: int
-
-
-_T = TypeVar("_T", Bundle, RunFile, RecordFile, ProcessFile)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What lies in a results directory: runs, and files that could not be read, each with its reason."""
+class StoredRuns:
+    """Runs that were read, and one message for each file that could not be read."""
 
     runs: tuple[Bundle, ...] = ()
     problems: tuple[str, ...] = field(default=())
@@ -81,56 +37,57 @@ class Found:
 def write_run(
     directory: Path, run: RunInfo, environment: Environment | None, earlier: tuple[Environment, ...] = ()
 ) -> None:
-    """Write the session's own file into the run's *directory*, which is made if it is not there.
+    """Write run.json into the run's *directory*, which is created if it is missing.
 
     Raises:
         Unwritable: if the directory cannot be made or written.
     """
     head = RunFile(schema=SCHEMA, run=run, environment=environment, earlier_environments=earlier)
-    _write(directory / RUN_FILE, head)
+    run_files.write(directory / RUN_FILE, head)
 
 
 def write_record(directory: Path, run_id: str, record: Record) -> Path:
-    """Write one record into the run's *directory*; give its file.
+    """Write one record into the run's *directory*; return the path of its file.
 
     Raises:
         Unwritable: if it cannot be written.
     """
     path = directory / f"{_file_stem(record.case)}.json"
-    _write(path, RecordFile(schema=SCHEMA, run_id=run_id, record=record))
+    run_files.write(path, RecordFile(schema=SCHEMA, run_id=run_id, record=record))
     return path
 
 
-def drop_processes(directory: Path, case: str) -> None:
-    """Forget what the processes of *case* left: its record holds it."""
-    for finished in _process_files(directory, case):
-        finished.unlink(missing_ok=True)
-
-
-def write_process(directory: Path, its: ProcessFile) -> None:
-    """Keep what one process measured, until its case is done.
+def write_process(directory: Path, process_file: ProcessFile) -> None:
+    """Store the measurements of one process until its case is done.
 
     Raises:
         Unwritable: if it cannot be written.
     """
-    _write(directory / _PROCESSES / f"{_file_stem(its.case)}-{its.number}.json", its)
+    stem = _file_stem(process_file.case)
+    run_files.write(directory / _PROCESSES / f"{stem}-{process_file.number}.json", process_file)
 
 
 def read_processes(directory: Path, case: str) -> tuple[ProcessFile, ...]:
-    """What finished processes of *case* left, by their numbers; files that cannot be read are as good as none."""
-    found = []
-    for path in _process_files(directory, case):
+    """Read what finished processes of *case* stored, by number; ignore files that cannot be read."""
+    process_files = []
+    for path in _process_paths(directory, case):
         try:
-            found.append(_read(path, ProcessFile))
+            process_files.append(run_files.read(path, ProcessFile))
         except BadResultFile:
             continue
-    return tuple(sorted(found, key=lambda its: its.number))
+    return tuple(sorted(process_files, key=lambda process_file: process_file.number))
 
 
-def _process_files(directory: Path, case: str) -> list[Path]:
+def drop_processes(directory: Path, case: str) -> None:
+    """Delete the process files of *case*, once its record holds the same measurements."""
+    for path in _process_paths(directory, case):
+        path.unlink(missing_ok=True)
+
+
+def _process_paths(directory: Path, case: str) -> list[Path]:
     stem = _file_stem(case)
-    files = (directory / _PROCESSES).glob("*.json")
-    return [path for path in files if path.stem.rpartition("-")[0] == stem]
+    paths = (directory / _PROCESSES).glob("*.json")
+    return [path for path in paths if path.stem.rpartition("-")[0] == stem]
 
 
 def _file_stem(case: str) -> str:
@@ -138,7 +95,7 @@ def _file_stem(case: str) -> str:
 
 
 def claim(directory: Path) -> FileLock:
-    """Make a run's *directory* this session's alone, for as long as the lock given is held, or the session lives.
+    """Lock a run's *directory* for this session, until the returned lock is released or the session ends.
 
     Raises:
         HarnessError: if another session is measuring into it.
@@ -155,67 +112,23 @@ def claim(directory: Path) -> FileLock:
     return lock
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write *text*, whole or not at all.
-
-    Raises:
-        Unwritable: if it cannot be written.
-    """
-    write_bytes(path, text.encode(errors="replace"))  # half a character, as a command line can hold, must not stop it
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write *data*, whole or not at all.
-
-    Raises:
-        Unwritable: if it cannot be written.
-    """
-    if path.is_symlink() or (path.exists() and not path.is_file()):  # /dev/stdout: written into, never replaced
-        _write_into(path, data)
-        return
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
-        raise unwritable(path, error) from error
-
-
-def _write_into(path: Path, data: bytes) -> None:
-    try:
-        with path.open("wb") as stream:
-            stream.write(data)
-    except OSError as error:
-        raise unwritable(path, error) from error
-
-
-def unwritable(path: Path, error: OSError) -> Unwritable:
-    """The refusal of a place that cannot be written."""
-    return Unwritable(f"{path}: {error.strerror or error}; choose another place, or make room")
-
-
 def read_head(directory: Path) -> RunFile:
-    """Read the session's own file alone.
+    """Read a run's run.json alone.
 
     Raises:
         BadResultFile: if it is missing, torn, foreign, or of a schema this version does not know.
     """
-    return _read(directory / RUN_FILE, RunFile)
+    return run_files.read(directory / RUN_FILE, RunFile)
 
 
 def read_run(path: Path) -> Bundle:
-    """Read a run directory or a bundle file. What was written reads back equal.
+    """Read a run directory or a bundle file. A run that was written reads back equal.
 
     Raises:
         BadResultFile: if a file is missing, torn, foreign, or of a schema this version does not know.
     """
     if not path.is_dir():
-        return _read(path, Bundle)
+        return run_files.read(path, Bundle)
     head = read_head(path)
     records, problems = _read_records(path, head)
     if problems:
@@ -223,95 +136,96 @@ def read_run(path: Path) -> Bundle:
     return _bundle(head, records)
 
 
-def read_metric(path: Path, metric: str, case: str | None = None) -> Found:
-    """Read of a run or a bundle only the records that hold *metric*, and of them only that.
+def read_metric(path: Path, metric: str, case: str | None = None) -> StoredRuns:
+    """Read *metric* alone from the records of a run or a bundle that hold it.
 
-    *case* is one, or a pattern with *, ? or [; None: all of them. A file that cannot be read is named, and skipped.
-    Records without the metric are not even decoded.
+    *case* is a case id or a pattern with *, ? or [; None selects every case. A file that cannot be read is named, and
+    skipped. Records without the metric are not even decoded.
 
     Raises:
         BadResultFile: if there is no run, or its own file cannot be read.
     """
-    whole = case if case is not None and not _PATTERN & set(case) else None
-    needles = [f'"{its}"'.encode() for its in (metric, whole) if its is not None]
+    exact_case = case if case is not None and not _WILDCARDS & set(case) else None
+    needles = [f'"{name}"'.encode() for name in (metric, exact_case) if name is not None]
     problems: list[str] = []
     if path.is_dir():
         head = read_head(path)
         records, problems = _read_records(path, head, needles)
         bundle = _bundle(head, records)
     else:
-        bundle = _read(path, Bundle)
-    wanted = (its for its in bundle.records if metric in its.metrics and _meant(case, its.case))
-    return Found(runs=(replace(bundle, records=tuple(_only(its, metric) for its in wanted)),), problems=tuple(problems))
+        bundle = run_files.read(path, Bundle)
+    matching = (record for record in bundle.records if metric in record.metrics and _matches(record.case, case))
+    reduced = tuple(_with_metric_alone(record, metric) for record in matching)
+    return StoredRuns(runs=(replace(bundle, records=reduced),), problems=tuple(problems))
 
 
-_PATTERN = frozenset("*?[")
+def _matches(case: str, pattern: str | None) -> bool:
+    return pattern in {None, case} or fnmatchcase(case, str(pattern))
 
 
-def _meant(asked: str | None, case: str) -> bool:
-    return asked in {None, case} or fnmatchcase(case, str(asked))
+def _with_metric_alone(record: Record, metric: str) -> Record:
+    metrics = {metric: record.metrics[metric]}
+    return replace(record, metrics=metrics, series={}, outputs=(), artifacts=(), notes=(), identity={}, data=None)
 
 
-def _only(record: Record, metric: str) -> Record:
-    one = {metric: record.metrics[metric]}
-    return replace(record, metrics=one, series={}, outputs=(), artifacts=(), notes=(), identity={}, data=None)
-
-
-def salvage(directory: Path) -> Found:
-    """Read all of one run that can be read; name every file that cannot.
+def salvage(directory: Path) -> StoredRuns:
+    """Read every readable file of one run; name the others.
 
     Raises:
         BadResultFile: if there is no run, or its run.json cannot be read.
     """
     head = read_head(directory)
     records, problems = _read_records(directory, head)
-    return Found(runs=(_bundle(head, records),), problems=tuple(problems))
+    return StoredRuns(runs=(_bundle(head, records),), problems=tuple(problems))
 
 
-def find_runs(results_dir: Path) -> Found:
+def find_runs(results_dir: Path) -> StoredRuns:
     """Read every run under *results_dir*, oldest first. A file that cannot be read is named, and skipped."""
     runs: list[Bundle] = []
     problems: list[str] = []
     for directory in run_directories(results_dir):
         try:
-            its = salvage(directory)
+            stored = salvage(directory)
         except BadResultFile as error:
             problems.append(str(error))
             continue
-        problems += its.problems
-        runs += its.runs
+        problems += stored.problems
+        runs += stored.runs
     runs.sort(key=lambda bundle: (bundle.run.started_at, bundle.run.id))
-    return Found(runs=tuple(runs), problems=tuple(problems))
+    return StoredRuns(runs=tuple(runs), problems=tuple(problems))
 
 
 def _read_records(directory: Path, head: RunFile, needles: Sequence[bytes] = ()) -> tuple[list[Record], list[str]]:
-    """Read the records of a run; name each file that is torn, foreign, of another run, or a second one of its case.
+    """Read a run's records; describe each file that is torn, foreign, of another run, or a second one of its case.
 
-    A whole file without all of *needles* is passed over.
+    A complete file that lacks one of *needles* is skipped.
     """
     records: dict[str, Record] = {}
     problems = []
-    for file in _record_files(directory):
+    for path in _record_paths(directory):
         try:
-            its = _read(file, RecordFile, needles)
+            record_file = run_files.read(path, RecordFile, needles)
         except BadResultFile as error:
             problems.append(str(error))
             continue
-        if its is None:
+        if record_file is None:
             continue
-        if its.run_id != head.run.id:
-            problems.append(f"{file}: of the run {its.run_id!r}, not of {head.run.id!r}; move it away")
-        elif its.record.case in records:
-            problems.append(f"{file}: a second record of {its.record.case}; keep one")
+        record = record_file.record
+        if record_file.run_id != head.run.id:
+            problems.append(f"{path}: of the run {record_file.run_id!r}, not of {head.run.id!r}; move it away")
+        elif record.case in records:
+            problems.append(f"{path}: a second record of {record.case}; keep one")
         else:
-            records[its.record.case] = its.record
+            records[record.case] = record
     return list(records.values()), problems
 
 
 def _bundle(head: RunFile, records: Iterable[Record]) -> Bundle:
-    """Join a run's files, its records in the order their first processes ran."""
-    place = {turn: number for number, turn in enumerate(head.run.order)}
-    ordered = sorted(records, key=lambda its: (place.get(f"{its.case}#1", -1), its.started_at, its.case))
+    """Join a run's files, with the records in the order in which their first processes ran."""
+    turn_numbers = {turn: number for number, turn in enumerate(head.run.order)}
+    ordered = sorted(
+        records, key=lambda record: (turn_numbers.get(f"{record.case}#1", -1), record.started_at, record.case)
+    )
     return Bundle(
         schema=head.schema,
         run=head.run,
@@ -322,46 +236,10 @@ def _bundle(head: RunFile, records: Iterable[Record]) -> Bundle:
 
 
 def run_directories(results_dir: Path) -> list[Path]:
-    """Name the directory of every run under *results_dir*."""
+    """List the directory of every run under *results_dir*, sorted by name."""
     return sorted(path.parent for path in results_dir.glob(f"*/{RUN_FILE}"))
 
 
-def _record_files(directory: Path) -> Iterator[Path]:
-    names = (path for path in sorted(directory.glob("*.json")) if path.name != RUN_FILE)
-    return (path for path in names if not path.name.startswith(REPORT))
-
-
-def _write(path: Path, value: object) -> None:
-    write_text(path, codec.encode(value, indent=1).decode())
-
-
-@overload
-def _read(path: Path, kind: type[_T]) -> _T: ...
-@overload
-def _read(path: Path, kind: type[_T], needles: Sequence[bytes]) -> _T | None: ...
-def _read(path: Path, kind: type[_T], needles: Sequence[bytes] = ()) -> _T | None:
-    try:
-        text = path.read_bytes()
-        if text.rstrip().endswith(b"}") and not all(needle in text for needle in needles):
-            return None
-        value = codec.decode(text, kind)
-    except OSError as error:
-        raise BadResultFile(f"{path}: cannot be read ({error.strerror or error})") from error
-    except codec.Malformed as error:
-        _refuse_schema(path, _schema_of(text))
-        raise BadResultFile(f"{path}: not a result of this program ({error}); move it away or measure again") from error
-    _refuse_schema(path, value.schema)
-    return value
-
-
-def _schema_of(text: bytes) -> int:
-    """The schema a file says it has; ours, if it does not say."""
-    try:
-        return codec.decode(text, _Versioned).schema
-    except codec.Malformed:
-        return SCHEMA
-
-
-def _refuse_schema(path: Path, schema: int) -> None:
-    if schema != SCHEMA:
-        raise BadResultFile(f"{path}: schema {schema}; this version reads {SCHEMA}. Update tunebench.")
+def _record_paths(directory: Path) -> Iterator[Path]:
+    paths = (path for path in sorted(directory.glob("*.json")) if path.name != RUN_FILE)
+    return (path for path in paths if not path.name.startswith(REPORT))

@@ -11,6 +11,7 @@ from harness.paths import without_home
 from harness.results import store
 from harness.results.merge import merge_samples
 from harness.results.records import Record, Sample, Status
+from harness.results.run_files import SCHEMA, ProcessFile
 from harness.session.adapter_store import artifact_path
 from harness.session.prepared_models import PreparedModels
 from harness.session.resume import leftovers, why_again
@@ -85,8 +86,8 @@ class CaseLedger:
             return
         store.write_process(
             self.run_directory,
-            store.ProcessFile(
-                schema=store.SCHEMA,
+            ProcessFile(
+                schema=SCHEMA,
                 run_id=self.run_id,
                 case=turn.case.id,
                 number=turn.number,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.results import codec, store
+from harness.results import atomic_write, codec, store
 from harness.results.records import Record, Sample, Status
 from harness.session.identity import Identity, changed
 
@@ -51,7 +51,7 @@ def write_identity(directory: Path, identity: Identity) -> None:
     Raises:
         Unwritable: if it cannot be written.
     """
-    store.write_text(directory / _IDENTITY, codec.encode(identity, indent=1).decode())
+    atomic_write.write_text(directory / _IDENTITY, codec.encode(identity, indent=1).decode())
 
 
 def read_identity(directory: Path) -> Identity | None:

@@ -113,7 +113,7 @@ class Session:
         self._say = say
         repeats = self.settings.repeats
         in_rounds = self.interleaved and repeats > 1
-        stored = store.salvage(self.settings.resume) if self.settings.resume else store.Found()
+        stored = store.salvage(self.settings.resume) if self.settings.resume else store.StoredRuns()
         self._head = open_head(
             self.settings,
             self.command,

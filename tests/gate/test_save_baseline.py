@@ -9,7 +9,7 @@ from filelock import FileLock
 from harness.errors import BadConfig, BadResultFile, HarnessError, NotABaseline, UnknownName, Unwritable
 from harness.gate import save_baseline
 from harness.gate.save_baseline import save
-from harness.results import baselines, codec, store
+from harness.results import atomic_write, baselines, codec, store
 from harness.results.baselines import Replaced, Saved, find, kept, names, read
 from tests.gate.test_baseline_rules import noisy, steady
 from tests.support.samples import bundle, failed, full_record, record
@@ -224,14 +224,14 @@ def test_a_save_that_waits_in_vain_says_so(tmp_path, monkeypatch):
 
 
 def test_a_save_that_cannot_write_its_line_leaves_no_file(tmp_path, monkeypatch):
-    whole = store.write_bytes
+    whole = atomic_write.write_bytes
 
     def no_room(path, data):
         if path.name == "history.jsonl":
-            raise store.unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            raise atomic_write.unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         whole(path, data)
 
-    monkeypatch.setattr(store, "write_bytes", no_room)
+    monkeypatch.setattr(atomic_write, "write_bytes", no_room)
     with pytest.raises(Unwritable, match="No space"):
         save(steady(100.0), "default", "first", tmp_path)
     assert files(tmp_path) == [".baseline.lock"] or files(tmp_path) == []

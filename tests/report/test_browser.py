@@ -29,12 +29,12 @@ FLAGS = (
 
 
 def installed():
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    found = found or next((str(path) for path in APPLICATIONS if path.exists()), None)
-    assert found, (
+    browser_path = next(filter(None, map(shutil.which, NAMES)), None)
+    browser_path = browser_path or next((str(path) for path in APPLICATIONS if path.exists()), None)
+    assert browser_path, (
         f"none of {', '.join(NAMES)} is installed; install Chromium or Chrome, or give pytest -m 'not browser'"
     )
-    return found
+    return browser_path
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def browser():
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only here, so that the others need no browser
 
     with sync_playwright() as started:
-        its = started.chromium.launch(executable_path=installed(), args=FLAGS)
-        yield its
-        its.close()
+        browser = started.chromium.launch(executable_path=installed(), args=FLAGS)
+        yield browser
+        browser.close()
 
 
 def wide_report():
@@ -52,9 +52,9 @@ def wide_report():
     columns = ("metric", *(f"model-{at}/a-long-adapter-name" for at in range(9)))
     row = (cell("decode_tokens_per_s"), *(figures(f"{at}.5 [{at}.25, {at}.75] tok/s (10×3)", at) for at in range(9)))
     unbroken = (cell("x" * 300), *(cell("y" * 300) for _ in range(9)))
-    its = small_report()
+    original = small_report()
     wide = Section(name="wide", title="W" * 200, tables=(Table(columns=columns, rows=(row, unbroken)),))
-    return replace(its, title="t" * 200, sections=(*its.sections, wide))
+    return replace(original, title="t" * 200, sections=(*original.sections, wide))
 
 
 def hostile_report():
@@ -67,7 +67,7 @@ def hostile_report():
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     for name, report in (("wide", wide_report()), ("hostile", hostile_report())):
-        drawn = {chart.name: PICTURE for its in report.sections for chart in its.figures[:1]}
+        drawn = {chart.name: PICTURE for section in report.sections for chart in section.figures[:1]}
         (folder / f"{name}.html").write_text(render(report, "html", pictures=drawn), encoding="utf-8")
     return folder
 
@@ -119,7 +119,7 @@ def test_a_page_asks_for_nothing_complains_of_nothing_and_fits(browser, files, n
         assert opened.ask("[...document.images].every(its => its.naturalWidth > 0)")
         assert opened.style(".banners", "borderLeftWidth") == "5px"  # the style is allowed and in force
         faults = Axe().run(opened.page).response["violations"]
-        assert [its["id"] for its in faults if its["impact"] in {"serious", "critical"}] == []
+        assert [fault["id"] for fault in faults if fault["impact"] in {"serious", "critical"}] == []
         assert (opened.fetched, opened.complaints) == ([opened.url], [])
 
 

@@ -28,10 +28,10 @@ def run(tmp_path):
     return directory
 
 
-def text(*runs, kind="comparison", form="md", **own):
+def text(*runs, kind="comparison", form="md", **options):
     """The page of a report that lies beside its first run."""
     report = build(kind, read(runs), beside=runs[0])
-    (page,) = [content for name, content in files(report, [form], **own) if "/" not in name]
+    (page,) = [content for name, content in files(report, [form], **options) if "/" not in name]
     return page.decode()
 
 
@@ -77,20 +77,20 @@ def test_no_hash_seed_locale_or_time_zone_changes_a_byte(tmp_path):
         subprocess.run(
             [sys.executable, "-c", program, directory],
             cwd=ROOT,
-            env={**os.environ, **its},
+            env={**os.environ, **variables},
             capture_output=True,
             check=True,
             text=True,
         ).stdout
-        for its in surroundings
+        for variables in surroundings
     ]
     assert made[0] == made[1]
     assert {line.split()[0] for line in made[0].splitlines()} == set(KINDS)
 
 
 def test_the_json_holds_every_cell_with_its_numbers(run):
-    found = json.loads(text(run, form="json"))
-    (section,) = [its for its in found["sections"] if its["name"] == "inference"]
+    content = json.loads(text(run, form="json"))
+    (section,) = [candidate for candidate in content["sections"] if candidate["name"] == "inference"]
     cell = section["tables"][0]["rows"][1][2]
     assert cell["text"] == "22.00 [20.00, 24.00] token/s (n=6)"
     assert (cell["value"], cell["low"], cell["high"], cell["unit"]) == (22.0, 20.0, 24.0, "token/s")
@@ -101,10 +101,13 @@ def test_the_json_holds_every_cell_with_its_numbers(run):
 
 def test_a_report_says_what_it_was_made_from(tmp_path):
     first, second = stored(tmp_path, bundle(record(), id="b"), bundle(record(), id="a"))
-    its = provenance_of(text(first, second), "md")
-    assert [(source.run, source.path, source.schema) for source in its.sources] == [("b", ".", 1), ("a", "../a", 1)]
-    assert len({source.sha256 for source in its.sources}) == 2
-    assert (its.policy_sha256, its.templates_sha256) == (None, None)
+    provenance = provenance_of(text(first, second), "md")
+    assert [(source.run, source.path, source.schema) for source in provenance.sources] == [
+        ("b", ".", 1),
+        ("a", "../a", 1),
+    ]
+    assert len({source.sha256 for source in provenance.sources}) == 2
+    assert (provenance.policy_sha256, provenance.templates_sha256) == (None, None)
 
 
 def test_a_torn_record_is_refused_by_name(run):

@@ -53,15 +53,15 @@ def test_a_cell_carries_its_numbers_in_the_base_unit():
 def test_what_was_not_measured_says_so_and_points_to_the_reason():
     notes = Footnotes()
     assert metric_cell(None, None, notes).state is State.NOT_MEASURED
-    its = measured("energy_j_per_token", reason="no meter")
-    cells = [metric_cell(its, None, notes) for _ in range(2)]
+    metric = measured("energy_j_per_token", reason="no meter")
+    cells = [metric_cell(metric, None, notes) for _ in range(2)]
     assert [(cell.text, cell.notes) for cell in cells] == [("not measured", (1,))] * 2
     assert notes.texts == ["no meter"]
 
 
 def test_a_label_that_was_not_to_be_measured_is_a_dash():
-    its = measured("ttft_s", (0.5,), labels=("short",))
-    assert metric_cell(its, "long", Footnotes()).state is State.NOT_APPLICABLE
+    metric = measured("ttft_s", (0.5,), labels=("short",))
+    assert metric_cell(metric, "long", Footnotes()).state is State.NOT_APPLICABLE
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_processes_that_belong_together_are_compared_together():
 def test_what_was_computed_is_marked_as_that_and_none_stays_none():
     assert (computed(0.25, "s").text, computed(0.25, "s").state) == ("250.0 ms", State.COMPUTED)
     assert computed(None, "s").state is State.NOT_APPLICABLE
-    assert computed(15000, "iteration", whole=True).text == "15,000 iteration"
+    assert computed(15000, "iteration").text == "15,000"
 
 
 def test_a_verdict_s_cell_names_the_winner_or_gives_the_reason():
@@ -119,12 +119,15 @@ def test_columns_are_told_apart_by_run_and_number_and_status():
     first = bundle(record(), record("training/tiny/r8"), id="one")
     failed = record(status=Status.OOM, reason="no room", metrics={"ttft_s": measured("ttft_s", 0.5)})
     second = bundle(failed, id="two")
-    assert [its.name for its in columns_of([first], "inference")] == ["tiny/base"]
-    assert [its.name for its in columns_of([first, second], "inference")] == [
+    assert [column.name for column in columns_of([first], "inference")] == ["tiny/base"]
+    assert [column.name for column in columns_of([first, second], "inference")] == [
         "tiny/base (one)",
         "tiny/base (two), oom",
     ]
-    assert [its.name for its in columns_of([first, first], "inference")] == ["tiny/base (one)", "tiny/base (one) (2)"]
+    assert [column.name for column in columns_of([first, first], "inference")] == [
+        "tiny/base (one)",
+        "tiny/base (one) (2)",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ def test_an_inference_case_on_one_line():
 def test_several_scenarios_are_the_median_of_their_medians():
     """short: 1, 2, 9 in three processes -> 2; long: 4; code: 6."""
     samples = ((1.0, 4.0, 6.0), (2.0, 4.0, 6.0), (9.0, 4.0, 6.0))
-    its = {"ttft_s": metric("ttft_s", samples, labels=("short", "long", "code"))}
-    assert headline_cells(record("inference", its))["TTFT"] == "4.000 s"
+    metrics = {"ttft_s": metric("ttft_s", samples, labels=("short", "long", "code"))}
+    assert headline_cells(record("inference", metrics))["TTFT"] == "4.000 s"
 
 
 def test_what_is_missing_is_not_measured_and_never_a_number():
@@ -80,5 +80,5 @@ def test_a_case_that_failed_says_why_in_place_of_its_figures(status):
 
 
 def test_the_peak_is_that_of_the_phase_that_takes_most_and_not_of_the_probe():
-    its = metric("peak_active_bytes", ((5.0, 7.0, 6.0, 99.0),), labels=("load", "fuse", "generate", "probe"))
-    assert headline_cells(record("evaluation", {"peak_active_bytes": its}))["peak"] == "7 B"
+    memory = metric("peak_active_bytes", ((5.0, 7.0, 6.0, 99.0),), labels=("load", "fuse", "generate", "probe"))
+    assert headline_cells(record("evaluation", {"peak_active_bytes": memory}))["peak"] == "7 B"

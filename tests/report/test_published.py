@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from harness.analysis.claims.check import CHECKS, check
-from harness.results import store
+from harness.results import run_files, store
 from harness.results.metrics import DEFINITIONS
 
 ROOT = Path(__file__).parents[2]
@@ -18,20 +18,20 @@ BUNDLES = {name: store.read_run(path) for name, path in FILES.items()}
 
 
 def record_of(name, case):
-    (found,) = (record for record in BUNDLES[name].records if record.case == case)
-    return found
+    (match,) = (record for record in BUNDLES[name].records if record.case == case)
+    return match
 
 
 def printed(name, case, metric, label=None):
-    """What a record holds of a metric, or of one label of it: one number, or the list of them."""
-    its = record_of(name, case).metrics[metric]
-    found = [value for samples in its.parts()[label] for value in samples]
-    return found[0] if len(found) == 1 else found
+    """Return the readings of a metric in one record, or of one of its labels: a number, or a list of several."""
+    measured = record_of(name, case).metrics[metric]
+    values = [value for samples in measured.parts()[label] for value in samples]
+    return values[0] if len(values) == 1 else values
 
 
 def point(name, case, series, x):
-    its = record_of(name, case).series[series]
-    return its.y[its.x.index(x)]
+    course = record_of(name, case).series[series]
+    return course.y[course.x.index(x)]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -47,9 +47,13 @@ def test_a_published_file_is_valid_and_says_where_it_comes_from(name):
 @pytest.mark.parametrize("name", FILES)
 def test_a_published_metric_is_one_of_the_registry(name):
     for record in BUNDLES[name].records:
-        for metric, its in record.metrics.items():
+        for metric, measured in record.metrics.items():
             definition = DEFINITIONS[metric]
-            assert (its.unit, its.better, its.kind) == (definition.unit, definition.better, definition.kind), metric
+            assert (measured.unit, measured.better, measured.kind) == (
+                definition.unit,
+                definition.better,
+                definition.kind,
+            ), metric
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -64,7 +68,7 @@ def test_a_published_record_claims_nothing_of_how_it_was_measured(name):
 @pytest.mark.parametrize("name", FILES)
 def test_a_published_file_is_formatted_as_the_program_writes_it(name, tmp_path):
     copy = tmp_path / "copy.json"
-    store._write(copy, BUNDLES[name])
+    run_files.write(copy, BUNDLES[name])
     assert copy.read_bytes() == FILES[name].read_bytes()
 
 
@@ -212,9 +216,9 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "of", "metric", "label", "value"), OTHERS)
-def test_a_number_of_another_report_is_as_printed(name, of, metric, label, value):
-    assert printed(name, of, metric, label) == value
+@pytest.mark.parametrize(("name", "case_id", "metric", "label", "value"), OTHERS)
+def test_a_number_of_another_report_is_as_printed(name, case_id, metric, label, value):
+    assert printed(name, case_id, metric, label) == value
 
 
 def test_s3_s_progression_is_as_printed():
@@ -235,7 +239,7 @@ def test_s3_s_progression_is_as_printed():
 )
 def test_s0_s_losses_along_the_way_have_no_iterations(model, train, val):
     series = record_of("S0", f"training/{model}/s0").series
-    assert {its.x_unit for its in series.values()} == {"place in the printed row"}
+    assert {course.x_unit for course in series.values()} == {"place in the printed row"}
     assert (series["train_loss_points"].y, series["val_loss_points"].y) == (train, val)
 
 
@@ -246,9 +250,9 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "of", "adapter", "settings"), SETTINGS)
-def test_a_training_s_settings_are_as_printed(name, of, adapter, settings):
-    key = record_of(name, of).key
+@pytest.mark.parametrize(("name", "case_id", "adapter", "settings"), SETTINGS)
+def test_a_training_s_settings_are_as_printed(name, case_id, adapter, settings):
+    key = record_of(name, case_id).key
     assert adapter.items() <= key.adapter.items()
     assert settings.items() <= key.settings.items()
 
@@ -263,7 +267,7 @@ def test_the_rows_of_the_data_are_as_printed():
 
 
 @pytest.mark.parametrize(
-    ("name", "of", "prompts", "end"),
+    ("name", "case_id", "prompts", "end"),
     [
         ("S0", "evaluation/tinyllama/s0", 2, "[coherent philosophical response]"),
         ("S0", "evaluation/qwen/s0", 2, "[well-structured, thoughtful response]"),
@@ -273,16 +277,16 @@ def test_the_rows_of_the_data_are_as_printed():
         ("S3", "evaluation/tinyllama/s3", 2, '" - Abraham Lincoln'),
     ],
 )
-def test_answers_are_as_printed_and_a_description_is_none(name, of, prompts, end):
-    outputs = record_of(name, of).outputs
+def test_answers_are_as_printed_and_a_description_is_none(name, case_id, prompts, end):
+    outputs = record_of(name, case_id).outputs
     assert len(outputs) == prompts
     assert not outputs or outputs[-1].text.endswith(end)
 
 
 def test_the_machines_are_those_named():
-    names = {name: its.environment.device["name"] for name, its in BUNDLES.items()}
+    names = {name: published.environment.device["name"] for name, published in BUNDLES.items()}
     assert names == {"S0": "Apple M3 Max", "S1": "Apple M3 Max", "S2": "Apple M2", "S3": "Apple M3 Max", "S4": None}
-    dates = {name: its.run.published.date for name, its in BUNDLES.items()}
+    dates = {name: published.run.published.date for name, published in BUNDLES.items()}
     assert dates == {"S0": None, "S1": "2025-06-20", "S2": "2025-12-07", "S3": "2025-06-20", "S4": "2025"}
 
 
@@ -332,16 +336,16 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "where", "rule", "parts"), ROWS, ids=[row[1] for row in ROWS])
-def test_a_contradiction_of_the_reference_reports_is_raised(name, where, rule, parts):
-    (found,) = (its for its in check(BUNDLES[name]) if its.text.startswith(f"{where} "))
-    assert found.rule == rule
-    assert [part for part in parts if part not in found.text] == []
+@pytest.mark.parametrize(("name", "place", "rule", "parts"), ROWS, ids=[row[1] for row in ROWS])
+def test_a_contradiction_of_the_reference_reports_is_raised(name, place, rule, parts):
+    (finding,) = (raised for raised in check(BUNDLES[name]) if raised.text.startswith(f"{place} "))
+    assert finding.rule == rule
+    assert [part for part in parts if part not in finding.text] == []
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_else_is_raised_against_a_reference_report(name):
-    raised = [its.text for its in check(BUNDLES[name])]
+    raised = [finding.text for finding in check(BUNDLES[name])]
     assert len(raised) == sum(row[0] == name for row in ROWS), raised
 
 
@@ -363,5 +367,5 @@ def test_every_rule_has_its_line():
 def test_every_check_stands_in_the_rules_with_its_own():
     rows = re.findall(r"^\| `(\w+)` \| (R\d+) \| (.*) \|$", RULES, flags=re.MULTILINE)
     levels = {name: (re.findall(r"\((warning|note)\)$", text) or ["contradiction"])[0] for name, _, text in rows}
-    assert {name: (rule, levels[name]) for name, rule, _ in rows} == {name: its[:2] for name, its in CHECKS.items()}
+    assert {name: (rule, levels[name]) for name, rule, _ in rows} == {name: row[:2] for name, row in CHECKS.items()}
     assert len(rows) == len(CHECKS)

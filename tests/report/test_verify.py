@@ -12,10 +12,10 @@ from harness.results.locate import locate
 from tests.support.samples import bundle, full_record, small_run, stored
 
 
-def problems_of(path, results_dir, **own):
-    its = verify(path, results_dir, **own)
-    assert its.remarks == ()
-    return list(its.problems)
+def problems_of(path, results_dir, **options):
+    verification = verify(path, results_dir, **options)
+    assert verification.remarks == ()
+    return list(verification.problems)
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def run(results):
     return directory
 
 
-def written(run, form="md", kind="comparison", place=None, **own):
+def written(run, form="md", kind="comparison", place=None, **options):
     directory = place or run
-    report = build(kind, read([run]), beside=directory, **own)
-    (path,) = write(report, directory, [form], templates=own.get("templates"))
+    report = build(kind, read([run]), beside=directory, **options)
+    (path,) = write(report, directory, [form], templates=options.get("templates"))
     return path
 
 
@@ -97,14 +97,18 @@ def test_a_run_that_is_torn_is_refused(run, results):
 
 
 def test_a_report_of_own_templates_holds_with_these_alone(run, results, tmp_path):
-    own = tmp_path / "own"
-    own.mkdir()
-    (own / "comparison.md.j2").write_text('{% extends "tunebench/report.md.j2" %}{% block banners %}{% endblock %}')
-    path = written(run, templates=own)
-    assert problems_of(path, results, templates=own) == []
+    user_templates = tmp_path / "own"
+    user_templates.mkdir()
+    (user_templates / "comparison.md.j2").write_text(
+        '{% extends "tunebench/report.md.j2" %}{% block banners %}{% endblock %}'
+    )
+    path = written(run, templates=user_templates)
+    assert problems_of(path, results, templates=user_templates) == []
     assert "made with other templates; give those: --templates DIR" in problems_of(path, results)
-    (own / "comparison.md.j2").write_text('{% extends "tunebench/report.md.j2" %}')
-    assert "made with other templates; give those: --templates DIR" in problems_of(path, results, templates=own)
+    (user_templates / "comparison.md.j2").write_text('{% extends "tunebench/report.md.j2" %}')
+    assert "made with other templates; give those: --templates DIR" in problems_of(
+        path, results, templates=user_templates
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,13 +151,15 @@ def test_a_report_of_a_policy_of_one_s_own_says_which_option_is_missing(run, res
 
 
 def test_a_template_in_a_folder_below_counts_too(run, results, tmp_path):
-    own = tmp_path / "own"
-    (own / "parts").mkdir(parents=True)
-    (own / "comparison.md.j2").write_text('{% extends "tunebench/report.md.j2" %}')
-    (own / "parts" / "line.j2").write_text("one")
-    path = written(run, templates=own)
-    (own / "parts" / "line.j2").write_text("two")
-    assert "made with other templates; give those: --templates DIR" in problems_of(path, results, templates=own)
+    user_templates = tmp_path / "own"
+    (user_templates / "parts").mkdir(parents=True)
+    (user_templates / "comparison.md.j2").write_text('{% extends "tunebench/report.md.j2" %}')
+    (user_templates / "parts" / "line.j2").write_text("one")
+    path = written(run, templates=user_templates)
+    (user_templates / "parts" / "line.j2").write_text("two")
+    assert "made with other templates; give those: --templates DIR" in problems_of(
+        path, results, templates=user_templates
+    )
 
 
 @pytest.mark.parametrize("form", ["md", "html", "json"])
@@ -162,9 +168,9 @@ def test_figures_of_another_matplotlib_are_not_compared_and_all_else_is(run, res
     monkeypatch.setattr(draw, "draw", lambda chart, forms: dict.fromkeys(forms, b"<svg>otherwise</svg>"))
     path = written(run, form, "training")
     monkeypatch.undo()
-    its = verify(path, results)
-    assert its.problems == ()
-    assert its.remarks == ("figures were drawn by matplotlib 1.0 and are not compared",)
+    verification = verify(path, results)
+    assert verification.problems == ()
+    assert verification.remarks == ("figures were drawn by matplotlib 1.0 and are not compared",)
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("134,515,008", "134,515,009"), encoding="utf-8")
     assert any("134,515,009" in line for line in verify(path, results).problems)

@@ -60,9 +60,9 @@ def test_one_line_for_a_message_and_several_for_a_file():
 
 
 def test_the_plain_form_holds_no_type_of_ours():
-    its = plain(TREE)
-    assert {**its, "leaves": list(its["leaves"])} == AS_PLAIN
-    assert type(its["leaves"][0]["colour"]) is str
+    tree = plain(TREE)
+    assert {**tree, "leaves": list(tree["leaves"])} == AS_PLAIN
+    assert type(tree["leaves"][0]["colour"]) is str
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ def run(name, **packages):
 
 
 def test_different_minor_versions_are_told_with_their_runs():
-    its = [run("a", **{"mlx-lm": "0.28.3", "mlx": "0.29.3"}), run("b", **{"mlx-lm": "0.31.1", "mlx": "0.29.4"})]
-    assert version_warnings(its) == (
+    runs = [run("a", **{"mlx-lm": "0.28.3", "mlx": "0.29.3"}), run("b", **{"mlx-lm": "0.31.1", "mlx": "0.29.4"})]
+    assert version_warnings(runs) == (
         "different versions of mlx-lm: a 0.28.3, b 0.31.1; a difference between these runs may be the library's",
     )
 
@@ -23,8 +23,8 @@ def test_a_version_is_its_first_two_numbers(other):
 
 def test_every_library_is_looked_at_and_every_run():
     same = {"mlx-lm": "0.31.1", "mlx": "0.31.0"}
-    its = [run("a", **same), run("b", **same), run("c", **{"mlx-lm": "0.32.0", "mlx": "0.32.0"})]
-    assert [text.partition(":")[0] for text in version_warnings(its)] == [
+    runs = [run("a", **same), run("b", **same), run("c", **{"mlx-lm": "0.32.0", "mlx": "0.32.0"})]
+    assert [text.partition(":")[0] for text in version_warnings(runs)] == [
         "different versions of mlx-lm",
         "different versions of mlx",
     ]

@@ -40,7 +40,7 @@ def test_labels_that_all_processes_have_survive_and_the_others_have_a_reason():
 
 
 def test_labels_that_one_process_has_more_often_are_left_out():
-    once, twice = (Readings(values=(1.0,) * len(its), labels=its) for its in (("a", "b"), ("b", "a", "a")))
+    once, twice = (Readings(values=(1.0,) * len(labels), labels=labels) for labels in (("a", "b"), ("b", "a", "a")))
     merged = merge_readings([{"itl_s": once}, {"itl_s": twice}])["itl_s"]
     assert (merged.samples, merged.labels) == (((1.0,), (1.0,)), ("b",))
 

@@ -95,7 +95,7 @@ def test_splitting_loses_no_reading_and_keeps_their_order(readings):
     split = metric((first, second), labels=labels).parts()
     queues = {label: [iter(process) for process in processes] for label, processes in split.items()}
     assert [(label, next(queues[label][0]), next(queues[label][1])) for label in labels] == readings
-    assert [left for its in queues.values() for process in its for left in process] == []
+    assert [left for queues_of_label in queues.values() for process in queues_of_label for left in process] == []
 
 
 @pytest.mark.parametrize(("x", "y"), [((), ()), ((1.0,), ()), ((1.0,), (1.0, 2.0))])

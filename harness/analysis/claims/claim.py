@@ -186,7 +186,7 @@ def times(ratio: float) -> str:
 
 def whole(value: float) -> str:
     """Write a count."""
-    return format_number(value, whole=True)
+    return format_number(value, as_integer=True)
 
 
 def name_of(series: str) -> str:

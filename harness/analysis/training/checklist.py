@@ -175,7 +175,7 @@ def _seeds(its: Training) -> Item:
 
 
 def _count(value: int) -> str:
-    return format_number(value, whole=True)
+    return format_number(value, as_integer=True)
 
 
 def _bound(share: float) -> str:

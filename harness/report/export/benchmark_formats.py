@@ -1,7 +1,7 @@
-"""A run in the forms of pytest-benchmark and github-action-benchmark, for the tools that read those. Pure.
+"""Export a run in the formats of pytest-benchmark and github-action-benchmark.
 
-One entry a case, metric and label, of cases that ended ok; its values are the processes' medians. Those forms have
-no room for more: who wants every reading exports `json` or `csv`.
+There is one entry per case, metric and label, for cases that ended ok; its values are the medians of the processes.
+These formats cannot hold every reading: `json` and `csv` do.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from harness.errors import HarnessError, UnknownName
 from harness.results import codec
 from harness.results.records import Better, Bundle, Kind, Metric, Record, Status
 
-# Rates of the work, whose inverse is a time that a person can read; those of the machine's probes are picoseconds.
+# Rates of the work, whose inverse is a readable time; the inverse of the machine probes' rates would be picoseconds.
 _RATES = {"token/s", "step/s", "row/s"}
 DIRECTIONS = (Better.LOWER.value, Better.HIGHER.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """One label of a metric of a case."""
+    """Values of one case, metric and label."""
 
     record: Record
     name: str
@@ -34,7 +34,7 @@ class _Entry:
     readings: int
 
     def title(self, name: str) -> str:
-        """A name with the label, as pytest writes parameters."""
+        """Append the label to *name*, as pytest writes parameters: NAME[LABEL]."""
         return f"{name}[{self.label}]" if self.label else name
 
 
@@ -49,29 +49,29 @@ def _entries(bundle: Bundle) -> Iterator[_Entry]:
 
 
 def pytest_benchmark_json(bundle: Bundle) -> str:
-    """The file that `pytest-benchmark compare` and `pytest --benchmark-compare` read.
+    """Write the JSON file that `pytest-benchmark compare` and `pytest --benchmark-compare` read.
 
-    It knows times in seconds alone, so a rate becomes the time of one: `decode_tokens_per_s` is `decode_s_per_token`.
-    Its statistics are computed by its own library, over processes.
+    The format holds only times in seconds, so a rate becomes a time per unit: `decode_tokens_per_s` is written as
+    `decode_s_per_token`. pytest-benchmark's own code computes the statistics, over processes.
 
     Raises:
-        HarnessError: if the run holds no times; the tool would compare nothing and say so to nobody.
+        HarnessError: if the run holds no times; the tool would compare nothing and not report that.
     """
-    benchmarks = [its for entry in _entries(bundle) if (its := _benchmark(bundle, entry)) is not None]
+    benchmarks = [benchmark for entry in _entries(bundle) if (benchmark := _benchmark(bundle, entry)) is not None]
     if not benchmarks:
         raise HarnessError(f"run {bundle.run.id} holds no time of a case that ended ok; --format csv has all it holds")
-    whole = {
+    content = {
         "machine_info": _machine(bundle),
         "commit_info": _commit(bundle),
         "benchmarks": benchmarks,
         "datetime": bundle.run.started_at.replace("Z", "+00:00"),
         "version": pytest_benchmark.__version__,
     }
-    return codec.encode(whole, indent=1).decode()
+    return codec.encode(content, indent=1).decode()
 
 
 def _benchmark(bundle: Bundle, entry: _Entry) -> dict[str, Any] | None:
-    """None of what is neither a time nor a rate; a rate of 0 has no time."""
+    """Make one benchmark entry; None for a metric that is neither a time nor a rate, and for a rate of 0."""
     unit = entry.metric.unit
     rate = unit in _RATES and min(entry.values) > 0
     if entry.metric.kind is not Kind.TIMING or not (rate or unit == "s"):
@@ -95,31 +95,36 @@ def _benchmark(bundle: Bundle, entry: _Entry) -> dict[str, Any] | None:
 
 
 def _time_of_one(name: str, unit: str) -> str:
-    """How a rate is called that became a time: decode_tokens_per_s becomes decode_s_per_token."""
+    """Name the inverse of a rate: decode_tokens_per_s becomes decode_s_per_token."""
     prefix, _, _ = name.removesuffix("_per_s").rpartition("_")
     return f"{prefix or name}_s_per_{unit.removesuffix('/s')}"
 
 
 def _machine(bundle: Bundle) -> dict[str, Any]:
-    its = bundle.environment
-    if its is None:
+    environment = bundle.environment
+    if environment is None:
         return {}
-    known = {name: its.os.get(name) for name in ("machine", "processor", "release", "system")}
-    cpu = {"brand_raw": its.os.get("processor"), "count": its.os.get("threads")}
-    return {**known, "python_version": its.os.get("python"), "cpu": cpu, "device": its.device.get("name")}
+    known = {name: environment.os.get(name) for name in ("machine", "processor", "release", "system")}
+    cpu = {"brand_raw": environment.os.get("processor"), "count": environment.os.get("threads")}
+    return {
+        **known,
+        "python_version": environment.os.get("python"),
+        "cpu": cpu,
+        "device": environment.device.get("name"),
+    }
 
 
 def _commit(bundle: Bundle) -> dict[str, Any]:
-    its = bundle.run.git or {}
+    git = bundle.run.git or {}
     times = {"time": None, "author_time": None}
-    where = {"project": "tunebench", "branch": "(unknown)"}
-    return {"id": its.get("commit") or "unversioned", **times, "dirty": bool(its.get("dirty")), **where}
+    project = {"project": "tunebench", "branch": "(unknown)"}
+    return {"id": git.get("commit") or "unversioned", **times, "dirty": bool(git.get("dirty")), **project}
 
 
 def github_action_benchmark_json(bundle: Bundle, better: str) -> str:
-    """The array that github-action-benchmark reads as customSmallerIsBetter, or as customBiggerIsBetter.
+    """Write the array that github-action-benchmark reads as customSmallerIsBetter, or as customBiggerIsBetter.
 
-    One file has one direction: metrics that get better by being *better* ("lower" or "higher").
+    A file holds the metrics of one direction: those that improve by getting *better* ("lower" or "higher").
 
     Raises:
         UnknownName: if there is no such direction.
@@ -127,10 +132,10 @@ def github_action_benchmark_json(bundle: Bundle, better: str) -> str:
     """
     if better not in DIRECTIONS:
         raise UnknownName("direction", better, DIRECTIONS)
-    found = [_bench(bundle, entry) for entry in _entries(bundle) if entry.metric.better.value == better]
-    if not found:
+    benches = [_bench(bundle, entry) for entry in _entries(bundle) if entry.metric.better.value == better]
+    if not benches:
         raise HarnessError(f"run {bundle.run.id} holds no metric of a case that ended ok with --better {better}")
-    return codec.encode(found, indent=1).decode()
+    return codec.encode(benches, indent=1).decode()
 
 
 def _bench(bundle: Bundle, entry: _Entry) -> dict[str, Any]:

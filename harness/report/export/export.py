@@ -1,4 +1,4 @@
-"""A run as text for other programs: the bundle that every command here reads, lines for a spreadsheet, other forms."""
+"""Export a run for other programs: as a JSON bundle, CSV, Parquet, or the format of another benchmark tool."""
 
 import csv
 import io
@@ -17,14 +17,14 @@ _HEAD = (
     "run", "case", "status", "reason", "model", "weights", "device", "metric", "label", "unit", "better", "kind",
     "process", "reading", "value",
 )  # fmt: skip
-# What makes a spreadsheet take a text for a formula. Source: OWASP, CSV Injection.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # full-width ones, too
+# First characters that make a spreadsheet read a text as a formula. Source: OWASP, CSV Injection.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the last four are full-width
 
 
 def export(bundle: Bundle, form: str, *, better: str | None = None) -> bytes:
-    """Write a run in one of FORMATS, texts in UTF-8.
+    """Write a run in one of FORMATS; text formats are in UTF-8.
 
-    *better* is of github-action-benchmark: "lower", unless said otherwise.
+    *better* selects the metrics for github-action-benchmark: "lower" (the default) or "higher".
 
     Raises:
         UnknownName: if there is no such format.
@@ -48,20 +48,20 @@ def export(bundle: Bundle, form: str, *, better: str | None = None) -> bytes:
 
 
 def _csv(bundle: Bundle) -> str:
-    """One line a reading, and one for what was not measured, with the reason in place of a value."""
+    """Write one line per reading; a metric that was not measured has one line with the reason as its value."""
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     lines.writerow(_HEAD)
     for line in _lines(bundle):
-        lines.writerow(["" if its is None else _inert(its) for its in line])
+        lines.writerow(["" if cell is None else _inert(cell) for cell in line])
     return file.getvalue()
 
 
 def _parquet(bundle: Bundle) -> bytes:
-    """The same as a table of columns; a value is a number or null, and *not_measured* says why.
+    """Write the same lines as Parquet; a value is a number or null, and the column *not_measured* has the reason.
 
     Raises:
-        HarnessError: if the library for it is not there.
+        HarnessError: if pyarrow is not installed.
     """
     try:
         import pyarrow as pa  # noqa: PLC0415 - large, and few need it
@@ -77,13 +77,14 @@ def _parquet(bundle: Bundle) -> bytes:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in schema]
     out = pa.BufferOutputStream()
     pq.write_table(
-        pa.table([pa.array(its, field.type) for its, field in zip(columns, schema, strict=True)], schema=schema), out
+        pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema),
+        out,
     )
     return bytes(out.getvalue())
 
 
 def _lines(bundle: Bundle) -> Iterator[tuple[_Value, ...]]:
-    """The cells under _HEAD; None where there is nothing to say."""
+    """Yield the lines under the heading _HEAD; a cell that does not apply is None."""
     for record in bundle.records:
         case = (bundle.run.id, record.case, record.status.value, record.reason, *_measured_with(record))
         if not record.metrics:
@@ -109,7 +110,7 @@ def _readings(metric: Metric) -> Iterator[tuple[str | None, int | None, int | No
 
 
 def _inert(value: float | str) -> float | str:
-    """A text that no spreadsheet takes for a formula: an apostrophe before it makes it a text. Numbers stay numbers."""
+    """Put an apostrophe before a text that a spreadsheet would read as a formula; return numbers unchanged."""
     if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
         return f"'{value}"
     return value

@@ -1,7 +1,7 @@
-"""What a figure shows, before it is drawn: panels of lines, dots, bars and marks. Values only.
+"""Types of a chart's content, before it is drawn: panels with lines, dots, bars and marks.
 
-A colour is a number from 0 on, the same for the same thing in every figure of a report; `plots` knows which it is.
-Never is colour alone what tells two things apart: lines differ in dash or marker too.
+A color is a number from 0 on; the same thing has the same number in every figure of a report, and `style` maps it to
+a color. Two things never differ in color alone: lines differ in dash or marker too.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Dash(Enum):
-    """How a line is drawn: training solid, validation dashed."""
+    """Dash pattern of a line: solid for training, dashed for validation."""
 
     SOLID = "solid"
     DASHED = "dashed"
@@ -17,8 +17,8 @@ class Dash(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A curve of as many x as y. With a *marker* its points are shown."""
+class Curve:
+    """A line through the points (x, y). With *marker*, each point is marked."""
 
     label: str
     x: tuple[float, ...]
@@ -26,13 +26,13 @@ class Line:
     color: int = 0
     dash: Dash = Dash.SOLID
     marker: bool = False
-    low: tuple[float, ...] = ()  # bounds of the interval at each point, or ()
+    low: tuple[float, ...] = ()  # lower bounds of the intervals, or (); a key of every report in JSON
     high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dots:
-    """Raw readings, or points of which each has a *texts* of its own beside it (or ())."""
+    """Points without a line between them. *texts* holds one label per point, or is empty."""
 
     label: str
     x: tuple[float, ...]
@@ -43,7 +43,7 @@ class Dots:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bars:
-    """One bar a category of the panel, from 0; None leaves a gap."""
+    """One bar from 0 per category of the panel; a height of None leaves a gap."""
 
     label: str
     heights: tuple[float | None, ...]
@@ -51,8 +51,8 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A stretch of the x-axis, shaded and named."""
+class ShadedSpan:
+    """A range of x that is shaded over the full height, with a label."""
 
     label: str
     start: float
@@ -62,7 +62,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A point worth a word."""
+    """A circle around one point, with a text beside it."""
 
     text: str
     x: float
@@ -71,7 +71,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A level worth a word: a limit, a target."""
+    """A horizontal line with a text, such as a limit or a target."""
 
     text: str
     y: float
@@ -79,15 +79,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One pair of axes. With *categories*, x counts them from 0. A panel without data says *empty*."""
+    """One pair of axes. With *categories*, x is an index into them. A panel without data shows the text *empty*."""
 
     title: str
     x_label: str
     y_label: str
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Curve, ...] = ()
     dots: tuple[Dots, ...] = ()
     bars: tuple[Bars, ...] = ()
-    spans: tuple[Span, ...] = ()
+    spans: tuple[ShadedSpan, ...] = ()
     marks: tuple[Mark, ...] = ()
     rules: tuple[Rule, ...] = ()
     categories: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A figure. *name* is its file's; *alt* says in words and numbers what it shows."""
+    """A figure. *name* is its file name without the ending; *alt* describes the content in words and numbers."""
 
     name: str
     title: str

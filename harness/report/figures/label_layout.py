@@ -1,4 +1,4 @@
-"""Where a text goes in a drawing, so that it covers as little as it can. Pure geometry, in any unit of length."""
+"""Place texts in a drawing so that they cover as little as possible. Plain geometry in any unit of length."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]  # (points, 2): x and y
-_LEVELS = 8  # how many lines of text away from its point a text is tried
+_LEVELS = 8  # distances from its point, in lines of text, at which a text is tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,19 +20,19 @@ class Box:
     top: float
 
     def meets(self, other: "Box") -> bool:
-        """Whether the two share more than an edge."""
+        """Return True if the two boxes overlap; a shared edge is no overlap."""
         across = self.left < other.right and other.left < self.right
         return across and self.bottom < other.top and other.bottom < self.top
 
     def within(self, bounds: "Box") -> "Box":
-        """The box moved, if it must be, to lie in *bounds*; the lower left corner wins where it cannot."""
+        """Move the box into *bounds*; a box that is too large keeps its lower left corner inside."""
         left = max(bounds.left, min(self.left, bounds.right - (self.right - self.left)))
         bottom = max(bounds.bottom, min(self.bottom, bounds.top - (self.top - self.bottom)))
         return Box(left=left, bottom=bottom, right=left + self.right - self.left, top=bottom + self.top - self.bottom)
 
 
 def best(candidates: Iterable[Box], taken: Sequence[Box], points: Points) -> Box:
-    """The first of the candidates that covers least: one other text weighs more than any number of points."""
+    """Return the first candidate that covers least; one covered text counts more than any number of points."""
     x, y = points[:, 0], points[:, 1]
 
     def cost(box: Box) -> tuple[int, int]:
@@ -43,7 +43,7 @@ def best(candidates: Iterable[Box], taken: Sequence[Box], points: Points) -> Box
 
 
 def around(x: float, y: float, width: float, height: float, gap: float) -> list[Box]:
-    """Boxes of this size about a point, the nearest first: right and left of it, above and below."""
+    """List boxes of this size around a point, nearest first: right and left of the point, above and below it."""
     return [
         Box(left=left, bottom=bottom, right=left + width, top=bottom + height)
         for level in range(_LEVELS)
@@ -53,11 +53,11 @@ def around(x: float, y: float, width: float, height: float, gap: float) -> list[
 
 
 def stagger(starts: Sequence[float], widths: Sequence[float], room: float) -> list[tuple[float, int]]:
-    """The left edge and the row (from 0) of texts in a stretch of length *room*, so that none meets another.
+    """Arrange texts in rows of length *room* without overlap; return the left edge and the row (from 0) of each.
 
-    A text begins at its start, or further left where it would go beyond the end. *starts* ascend.
+    A text begins at its start, or further left if it would reach beyond the end. *starts* must be in ascending order.
     """
-    ends: list[float] = []  # of what stands in each row so far
+    ends: list[float] = []  # right edge of the last text in each row
     placed = []
     for start, width in zip(starts, widths, strict=True):
         left = max(0.0, min(start, room - width))

@@ -1,7 +1,7 @@
-"""How figures look: colours, markers, sizes, and matplotlib's settings. Values only.
+"""Style of the figures: colors, markers, sizes, and matplotlib's settings.
 
-Source of the colours: Okabe and Ito (2008), Color Universal Design: those with a contrast of 3:1 on white and on
-#0d1117 alike, and a grey.
+Source of the colors: Okabe and Ito (2008), Color Universal Design: those with a contrast of 3:1 on both white and
+#0d1117, and a grey.
 """
 
 from typing import Any
@@ -13,21 +13,21 @@ GREY = COLORS[4]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p")  # 11 against 5 colours: 55 pairs
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 DASHES: dict[Dash, Any] = {Dash.SOLID: "-", Dash.DASHED: (0, (5, 2)), Dash.DOTTED: (0, (1, 2))}
-# Texts have no colour of their own, so the reader's scheme gives them one.
+# Texts have no color in the SVG; these rules give them one for the reader's light or dark scheme.
 SCHEMES = "text{fill:#1f2328}@media(prefers-color-scheme:dark){text{fill:#e6edf3}}"
 
-PANEL_IN = (5.4, 3.0)  # width and height, inches, where there are several columns
-ALONE_IN = 8.0  # width where there is one
-STRIP_IN = 1.5  # height of the panels below the first of one column
+PANEL_IN = (5.4, 3.0)  # width and height in inches, for charts of several columns
+ALONE_IN = 8.0  # width in inches, for charts of one column
+STRIP_IN = 1.5  # height of the panels below the first, for charts of one column
 TITLE_IN = 0.3
-FRAME_IN = 0.9  # of a panel's width or height, what labels take
+FRAME_IN = 0.9  # part of a panel's width or height that labels take
 DPI = 110
 SMALL_PT = 8.0
 LINE_PT = 1.35 * SMALL_PT
 LEGEND_PT = 8.5
 LEGEND_ROW_PT = 14.0
-LEGEND_KEY_PT = 50.0  # of an entry's width, what is not text
-GAP_PT = 5.0  # from a point to its words
+LEGEND_KEY_PT = 50.0  # part of a legend entry's width that is not text
+GAP_PT = 5.0  # from a point to the text beside it
 
 SETTINGS = {
     "axes.axisbelow": True,

@@ -8,7 +8,7 @@ from harness import __version__
 from harness.analysis.history import Point, Timeline, timelines
 from harness.analysis.stats.change_points import Shift
 from harness.report.cells import change, code, plain, text, texts
-from harness.report.figures.charts import Chart, Dash, Line, Mark, Panel, Span
+from harness.report.figures.charts import Chart, Curve, Dash, Mark, Panel, ShadedSpan
 from harness.report.page import Cell, Provenance, Report, Section, State, Table
 from harness.report.sections import assemble_report
 from harness.report.sections.history_sentences import (
@@ -173,7 +173,7 @@ def _chart(place: int, line: Timeline) -> Chart:
     factor, symbol = scale_of(max(abs(point.value) for point in line.points), line.unit)
     y = tuple(point.value / factor for point in line.points)
     x = tuple(float(number) for number in range(1, len(y) + 1))
-    values = Line(label="runs", x=x, y=y, marker=True)
+    values = Curve(label="runs", x=x, y=y, marker=True)
     spans = tuple(_version_spans(line))
     panel = Panel(
         title="",
@@ -196,14 +196,14 @@ def _chart(place: int, line: Timeline) -> Chart:
     )
 
 
-def _levels(line: Timeline, factor: float) -> list[Line]:
+def _levels(line: Timeline, factor: float) -> list[Curve]:
     """Horizontal lines at the level between each two change points."""
     if not line.shifts:
         return []
     limits = [0, *(shift.at for shift in line.shifts), len(line.points)]
     levels = [line.shifts[0].before, *(shift.after for shift in line.shifts)]
     return [
-        Line(
+        Curve(
             label="level" if number == 0 else "",
             x=(start + 1.0, float(end)),
             y=(level / factor, level / factor),
@@ -214,7 +214,7 @@ def _levels(line: Timeline, factor: float) -> list[Line]:
     ]
 
 
-def _version_spans(line: Timeline) -> list[Span]:
+def _version_spans(line: Timeline) -> list[ShadedSpan]:
     """Spans of successive runs with the same libraries; [] where all are the same, or there are too many."""
     runs_by_versions = [
         (label, [place for place, _ in runs])
@@ -223,6 +223,6 @@ def _version_spans(line: Timeline) -> list[Span]:
     if not 1 < len(runs_by_versions) <= _MOST_SPANS:
         return []
     return [
-        Span(label=label, start=places[0] + 0.5, end=places[-1] + 1.5, color=number % 2)
+        ShadedSpan(label=label, start=places[0] + 0.5, end=places[-1] + 1.5, color=number % 2)
         for number, (label, places) in enumerate(runs_by_versions)
     ]

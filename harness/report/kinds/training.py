@@ -117,7 +117,7 @@ def _losses_in_words(analyzed: AnalyzedTraining) -> str:
     assert lowest is not None, "a training with a curve has at least one loss"
     return (
         f"{analyzed.column.name}: {kind} loss {format_number(curve[0][1])} at first, {format_number(lowest.y)} at best "
-        f"(iteration {format_number(lowest.x, whole=True)}), {format_number(curve[-1][1])} in the end."
+        f"(iteration {format_number(lowest.x, as_integer=True)}), {format_number(curve[-1][1])} in the end."
     )
 
 

@@ -1,7 +1,7 @@
-"""Reports and templates to text. The only module that imports Jinja.
+"""Render a report with Jinja templates as Markdown or HTML.
 
-Secure by default: a text that a template prints is made inert for the page's format, the user's template included.
-Only what a template itself spells, or marks as safe, and what these filters typeset, is markup.
+Secure by default: every text that a template prints, even one of the user's templates, is escaped for the format of
+the page. Only the template's own characters, text that it marks as safe, and the output of the filters are markup.
 """
 
 import base64
@@ -27,31 +27,30 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import make_attrgetter
 from jinja2.meta import find_referenced_templates
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from harness.errors import BadConfig, UnknownName
 from harness.paths import bundled
-from harness.plain_text import visible
 from harness.report.page import Report, Table
-from harness.report.render import escape_markdown
+from harness.report.render import escape_html, escape_markdown
 from harness.report.render.stamp import stamp
 
 FORMS = ("md", "html")
 STYLE = "report.css"
-# What a template can do wrong: bad syntax, an unknown name, and every mistake an expression can make.
+# Errors that a template can raise: bad syntax, an unknown name, and any error of an expression.
 _MISTAKES = (TemplateError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
-Picture = bytes | str  # the file's bytes, to be held by the page; or its path relative to the page
+Picture = bytes | str  # the bytes of an SVG to embed, or the path of a file relative to the page
 
 
 def render(report: Report, form: str, *, pictures: Mapping[str, Picture], own_templates: Path | None = None) -> str:
-    """Write *report* as Markdown ("md") or as one HTML file ("html").
+    """Render *report* as Markdown ("md") or as one HTML file ("html").
 
-    The template is `<kind>.<form>.j2`, else `report.<form>.j2`: the user's if *own_templates* has it, else the one
-    that ships. *pictures* are SVGs by their chart's name; a chart without one shows what it says in words.
+    The template is `<kind>.<form>.j2`, or else `report.<form>.j2`; one in *own_templates*, the user's folder, takes
+    precedence over a shipped one. *pictures* maps chart names to SVGs; a chart without one shows its text instead.
 
     Raises:
-        BadConfig: if there is no such folder, or a template uses a name that does not exist or is not Jinja.
+        BadConfig: if the folder does not exist, or a template uses an unknown name or is not valid Jinja.
         UnknownName: if there is no such format.
     """
     if form not in FORMS:
@@ -71,8 +70,8 @@ def render(report: Report, form: str, *, pictures: Mapping[str, Picture], own_te
         _check_blocks(environment, template, form)
         return template.render(report=report)
     except RecursionError as error:
-        told = f"extends itself; ours is called tunebench/{names[1]}"
-        raise BadConfig(str((own_templates or bundled("templates")) / names[0]), [told]) from error
+        problem = f"extends itself; ours is called tunebench/{names[1]}"
+        raise BadConfig(str((own_templates or bundled("templates")) / names[0]), [problem]) from error
     except _MISTAKES as error:
         place, line = _place(error) or (str((own_templates or bundled("templates")) / names[0]), None)
         problem = f"{type(error).__name__}: {getattr(error, 'message', None) or error}"
@@ -80,7 +79,7 @@ def render(report: Report, form: str, *, pictures: Mapping[str, Picture], own_te
 
 
 def _check_blocks(environment: Environment, template: Template, form: str) -> None:
-    """Refuse a block that the template it extends has not: it would never be shown."""
+    """Refuse a block that the extended template does not have, since it would never be printed."""
     ours = environment.get_template(f"tunebench/report.{form}.j2")
     loader = environment.loader
     assert loader is not None, "an environment of ours has one"
@@ -93,7 +92,7 @@ def _check_blocks(environment: Environment, template: Template, form: str) -> No
 
 
 def _environment(form: str, own_templates: Path | None) -> Environment:
-    """Jinja for pages of one format, with every name a template may use besides `report`."""
+    """Set up Jinja for pages of one format, with every name that a template may use besides `report`."""
     loader = _loader(own_templates)
     filters = _MARKDOWN if form == "md" else _HTML
     inert = filters["inert"]
@@ -121,7 +120,7 @@ def _environment(form: str, own_templates: Path | None) -> Environment:
 
 
 class _Concatenation(CodeGenerator):
-    """Hands `a ~ b` to the environment: Jinja's own escapes a text beside markup for HTML, whatever the page is."""
+    """Compile `a ~ b` into a call of `beside`, since Jinja's own `~` always escapes for HTML."""
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
         self.write("environment.beside((")
@@ -135,39 +134,42 @@ class _Environment(Environment):
     code_generator_class = _Concatenation
 
     def beside(self, parts: Iterable[object]) -> str:
-        """Put *parts* together: as text if all are, else as markup in which the texts are inert."""
+        """Join *parts*: as text if all of them are text, else as markup with the texts escaped."""
         listed = list(parts)
         if not any(isinstance(part, Markup) for part in listed):
             return "".join(map(str, listed))
         return Markup().join(part if isinstance(part, Markup) else self._spaced(str(part)) for part in listed)
 
     def _spaced(self, text: str) -> Markup:
-        """Make *text* inert between the spaces it is to keep."""
+        """Escape *text* but keep the white space around it."""
         words = text.strip()
-        before, after = text.split(words, 1) if words else (text, "")
-        return Markup(f"{before}{self.filters['inert'](words)}{after}")  # noqa: S704 - made inert
+        leading, trailing = text.split(words, 1) if words else (text, "")
+        return Markup(f"{leading}{self.filters['inert'](words)}{trailing}")  # noqa: S704 - made inert
 
 
 class _Sandboxed(_Environment, ImmutableSandboxedEnvironment):
-    """For the user's templates, which may be another's; of a large page it doubles the time."""
+    """Environment for the user's templates, which somebody else may have written; it doubles the time of a page."""
 
 
 @pass_environment
 def _join(environment: _Environment, values: Iterable[object], between: str = "", attribute: str | None = None) -> str:
-    """Jinja's filter, with `~`."""
-    of = make_attrgetter(environment, attribute) if attribute else (lambda value: value)
-    return environment.beside([part for value in values for part in (between, of(value))][1:])
+    """Replace Jinja's `join` filter by one that joins as `~` does."""
+    value_of = make_attrgetter(environment, attribute) if attribute else (lambda value: value)
+    return environment.beside([part for value in values for part in (between, value_of(value))][1:])
 
 
 def _loader(own_templates: Path | None) -> BaseLoader:
-    """The user's templates, then ours; ours under "tunebench/" too, so that one of his can extend its namesake."""
+    """Look templates up in the user's folder, then among ours.
+
+    Ours are also found under "tunebench/", so that a user's template can extend ours of the same name.
+    """
     ours = FileSystemLoader(bundled("templates"))
-    own = [] if own_templates is None else [FileSystemLoader(own_templates)]
-    return ChoiceLoader([*own, ours, PrefixLoader({"tunebench": ours})])
+    users = [] if own_templates is None else [FileSystemLoader(own_templates)]
+    return ChoiceLoader([*users, ours, PrefixLoader({"tunebench": ours})])
 
 
 def of_figures(table: Table) -> tuple[bool, ...]:
-    """Whether a column holds figures, for each: those stand at the right."""
+    """Return for each column whether it holds figures, which are aligned right."""
     return tuple(
         any(row[place].value is not None for row in table.rows if place < len(row))
         for place in range(len(table.columns))
@@ -175,23 +177,23 @@ def of_figures(table: Table) -> tuple[bool, ...]:
 
 
 def has_verdicts(report: Report) -> bool:
-    """Whether any table holds a verdict, so that its symbols need a legend."""
+    """Return True if a table holds a verdict, so that the page needs a legend of the symbols."""
     tables = [table for section in report.sections for table in section.tables]
     return any(cell.verdict for table in tables for row in table.rows for cell in row)
 
 
 def first_marks(table: Table) -> dict[int, tuple[int, int]]:
-    """The first cell, by row and column from 0, that has a footnote's mark."""
-    found: dict[int, tuple[int, int]] = {}
+    """Map each footnote to the row and column, from 0, of the first cell that refers to it."""
+    marks: dict[int, tuple[int, int]] = {}
     for at, row in enumerate(table.rows):
         for place, cell in enumerate(row):
             for note in cell.notes:
-                found.setdefault(note, (at, place))
-    return found
+                marks.setdefault(note, (at, place))
+    return marks
 
 
-def _made(make: Callable[[str], str]) -> Callable[[object], Markup]:
-    """A filter that makes markup of any value, and leaves alone what is markup already. Nothing stays nothing."""
+def _markup_filter(make: Callable[[str], str]) -> Callable[[object], Markup]:
+    """Make a filter of the function *make*; it leaves markup and empty texts unchanged."""
 
     def markup(value: object) -> Markup:
         if isinstance(value, Markup):
@@ -202,32 +204,31 @@ def _made(make: Callable[[str], str]) -> Callable[[object], Markup]:
     return markup
 
 
-def _shown(text: str) -> str:
-    return str(escape(visible(text)))
-
-
 _MARKDOWN = {
-    "inert": _made(escape_markdown.inert),
-    "cell": _made(escape_markdown.in_cell),
-    "alt": _made(escape_markdown.in_brackets),
-    "code": _made(escape_markdown.code),
-    "fenced": _made(escape_markdown.fenced),
+    "inert": _markup_filter(escape_markdown.inert),
+    "cell": _markup_filter(escape_markdown.in_cell),
+    "alt": _markup_filter(escape_markdown.in_brackets),
+    "code": _markup_filter(escape_markdown.code),
+    "fenced": _markup_filter(escape_markdown.fenced),
 }
 _HTML = {
-    "inert": _made(_shown),
-    "cell": _made(_shown),
-    "alt": _made(_shown),
-    "code": _made(lambda text: f"<code>{_shown(text)}</code>"),
-    "fenced": _made(lambda text: f"<pre>\n{_shown(text)}</pre>"),  # a first line break is not shown
+    "inert": _markup_filter(escape_html.inert),
+    "cell": _markup_filter(escape_html.inert),
+    "alt": _markup_filter(escape_html.inert),
+    "code": _markup_filter(escape_html.code),
+    "fenced": _markup_filter(escape_html.fenced),
 }
 
-# A stamp is made to stand in a comment as it is; in an attribute its quotes are escaped like any other's.
+# A stamp needs no escape in a Markdown comment; in an HTML attribute its quotes are escaped like any other text.
 _IN_PLACE: dict[str, Callable[[str], str]] = {"md": Markup, "html": str}
 
 
 def _anchor(value: object) -> str:
-    """A section's name as an id: what an address can hold."""
-    return "".join(its if its.isascii() and (its.isalnum() or its in "-_") else "-" for its in str(value))
+    """Turn a section's name into an id that a URL can hold."""
+    return "".join(
+        character if character.isascii() and (character.isalnum() or character in "-_") else "-"
+        for character in str(value)
+    )
 
 
 def _address(picture: Picture) -> Markup:
@@ -237,6 +238,6 @@ def _address(picture: Picture) -> Markup:
 
 
 def _place(error: BaseException) -> tuple[str, int | None] | None:
-    """The file and line of the innermost template in the traceback; None if there is none."""
+    """Return file and line of the innermost template in the traceback; None if there is no template in it."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
     return (frames[-1].filename, frames[-1].lineno) if frames else None

@@ -1,23 +1,23 @@
-"""Facts as the YAML block that heads a card on the Hugging Face hub. Pure; it writes and never reads.
+"""Write the YAML block at the top of a card for the Hugging Face hub.
 
-Written by hand, not by the hub's library: every text stands in double quotes, so that none can be taken for a number,
-a date or markup, and the same facts give the same bytes whatever version of a library is installed.
-Source: YAML 1.2, section 5.7 (escapes) and 7.3.1 (double-quoted); read by YAML 1.1 too.
+This module does not use the hub's library: it puts every text in double quotes, so that none is read as a number, a
+date or markup, and the same facts give the same bytes with any version of a library.
+Source: YAML 1.2, section 5.7 (escapes) and 7.3.1 (double-quoted); YAML 1.1 reads the result too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
 Fact = str | int | float | Sequence["Fact"] | Mapping[str, "Fact"]
-_BYTE, _SHORT = 0xFF, 0xFFFF  # the last characters that two and four hexadecimal digits write
+_BYTE, _SHORT = 0xFF, 0xFFFF  # the last characters that two and four hexadecimal digits can express
 
 
 def front_matter(facts: Mapping[str, Fact]) -> str:
-    """Write *facts* between the lines that fence them. Keys are this program's own, plain words."""
+    """Write *facts* between two lines of three dashes. Keys must be plain words, which need no quotes."""
     return "\n".join(["---", *_lines(facts), "---", ""])
 
 
 def _lines(fact: Fact) -> Iterator[str]:
-    """Each line of a mapping or a list, from its own left edge."""
+    """Yield the lines of a mapping or a list, without the indentation of the level above."""
     if isinstance(fact, Mapping):
         for key, value in fact.items():
             if _is_plain(value):
@@ -27,9 +27,9 @@ def _lines(fact: Fact) -> Iterator[str]:
                 yield from (f"  {line}" for line in _lines(value))
     elif not isinstance(fact, str | int | float):
         for value in fact:
-            first, *rest = [_plain(value)] if _is_plain(value) else _lines(value)
+            first, *others = [_plain(value)] if _is_plain(value) else _lines(value)
             yield f"- {first}"
-            yield from (f"  {line}" for line in rest)
+            yield from (f"  {line}" for line in others)
 
 
 def _is_plain(fact: Fact) -> bool:

@@ -10,7 +10,7 @@ from harness.report.cells import HOW_TO_READ, Column, code, columns_of, text
 from harness.report.page import Provenance, Report, Section, State, Table
 from harness.report.sections.run_description import STAND_IN_NOTE
 from harness.report.sections.verdict_rows import ROWS
-from harness.report.shorten import first_rows
+from harness.report.shorten_for_github import first_rows
 from harness.results.library_versions import version_warnings
 from harness.results.metrics import DEFINITIONS
 from harness.results.records import Bundle, Record, Status, number_in

@@ -34,7 +34,7 @@ def sentences(clauses: Iterable[str]) -> str:
 
 def iteration(number: float) -> str:
     """Name an iteration, such as "iteration 1,000"."""
-    return f"iteration {format_number(number, whole=True)}"
+    return f"iteration {format_number(number, as_integer=True)}"
 
 
 def loss_in_words(name: str, series: Series) -> str:
@@ -45,7 +45,7 @@ def loss_in_words(name: str, series: Series) -> str:
     if first == last:
         return f"{name} is {first} at first and at the end"
     verb = "falls" if series.y[-1] < series.y[0] else "rises"
-    during = f"from {iteration(series.x[0])} to {format_number(series.x[-1], whole=True)}"
+    during = f"from {iteration(series.x[0])} to {format_number(series.x[-1], as_integer=True)}"
     return f"{name} {verb} from {first} to {last}, {during}"
 
 

@@ -84,4 +84,4 @@ def _count(value: object, unit: str) -> Cell:
     """Cell with a count, without its unit, which the head of the column names."""
     if not isinstance(value, int | float):
         return none()
-    return Cell(text=format_number(value, whole=True), state=State.COMPUTED, value=value, unit=unit)
+    return Cell(text=format_number(value, as_integer=True), state=State.COMPUTED, value=value, unit=unit)

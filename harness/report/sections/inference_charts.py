@@ -12,7 +12,7 @@ from statistics import median
 
 from harness.analysis.judge import STAND_INS
 from harness.analysis.stats.estimates import process_values, summarise
-from harness.report.figures.charts import Bars, Chart, Dash, Dots, Line, Panel
+from harness.report.figures.charts import Bars, Chart, Curve, Dash, Dots, Panel
 from harness.report.sections.chart_captions import (
     NamedRecords,
     limit_cases,
@@ -166,7 +166,7 @@ def _with_speeds(
     lines, dots = [], []
     for color, ((name, parts), x) in enumerate(zip(measured, places, strict=True)):
         medians = tuple(median(values) for values in parts.values())
-        lines.append(Line(label=name, x=tuple(x), y=medians, color=color, dash=Dash.DOTTED, marker=True))
+        lines.append(Curve(label=name, x=tuple(x), y=medians, color=color, dash=Dash.DOTTED, marker=True))
         dots += _process_dots(x, parts, color)
     speeds = [y for line in lines for y in line.y]
     log = max(speeds) > _WIDE_RANGE * min(speeds) > 0

@@ -9,7 +9,7 @@ from statistics import median
 
 from harness.analysis.training.phases import Phase
 from harness.analysis.training.spikes import Spike
-from harness.report.figures.charts import Chart, Dash, Line, Mark, Panel, Rule, Span
+from harness.report.figures.charts import Chart, Curve, Dash, Mark, Panel, Rule, ShadedSpan
 from harness.report.sections.chart_captions import iteration, loss_in_words, sentences
 from harness.report.sections.loss_curves import best, gap, level_near, points, running_median, window_of
 from harness.results.records import Record, Series
@@ -54,7 +54,9 @@ def loss_curve_detailed(name: str, record: Record, spikes: Sequence[Spike], phas
         return None
     highest = sorted(range(len(spikes)), key=lambda i: -(spikes[i].ratio or 0))[:_MOST_DESCRIBED]
     marks = [mark for i in sorted(highest) for mark in _spike_marks(spikes[i], i + 1, len(spikes), train)]
-    bands = [Span(label=phase.name, start=phase.start, end=phase.end, color=_color(phase.name)) for phase in phases]
+    bands = [
+        ShadedSpan(label=phase.name, start=phase.start, end=phase.end, color=_color(phase.name)) for phase in phases
+    ]
     count = f"Of {len(spikes)} spikes the {_MOST_DESCRIBED} highest are described. "
     left_out = count if len(spikes) > _MOST_DESCRIBED else ""
     panels = (
@@ -72,7 +74,7 @@ def loss_curve_detailed(name: str, record: Record, spikes: Sequence[Spike], phas
             title="Learning rate",
             x_label="iteration",
             y_label="",
-            lines=(Line(label="", x=rate.x, y=rate.y, color=_TRAIN),) if rate else (),
+            lines=(Curve(label="", x=rate.x, y=rate.y, color=_TRAIN),) if rate else (),
             empty="the learning rate was not recorded",
         ),
     )
@@ -101,7 +103,7 @@ def _losses(record: Record, spikes: Sequence[Spike]) -> Panel:
 
 def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
     train, val = record.series.get("train_loss"), record.series.get("val_loss")
-    lines: list[Line] = []
+    lines: list[Curve] = []
     if val:
         lines.append(_line("validation", val, _VAL))
     if train and val:
@@ -110,7 +112,7 @@ def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
             if calm:
                 x, y = zip(*stretch, strict=True)
                 label = "gap to training" if len(lines) == 1 else ""
-                lines.append(Line(label=label, x=x, y=y, color=_THIRD, marker=True))
+                lines.append(Curve(label=label, x=x, y=y, color=_THIRD, marker=True))
     return Panel(
         title="Validation and gap",
         x_label="iteration",
@@ -122,7 +124,7 @@ def _gap(record: Record, spikes: Sequence[Spike]) -> Panel:
 
 def _speed(record: Record) -> Panel:
     steps, tokens = record.series.get("step_s"), record.series.get("real_tokens")
-    lines: list[Line] = []
+    lines: list[Curve] = []
     if steps and tokens:
         by_iteration = dict(points(tokens))
         rates = [(x, by_iteration[x] / step_s) for x, step_s in points(steps) if step_s > 0 and x in by_iteration]
@@ -139,20 +141,20 @@ def _speed(record: Record) -> Panel:
     )
 
 
-def _relative(label: str, rates: Sequence[tuple[float, float]], color: int) -> list[Line]:
-    """Line of rates divided by their median, so that two units fit one axis. The label states the median."""
+def _relative(label: str, rates: Sequence[tuple[float, float]], color: int) -> list[Curve]:
+    """Curve of rates divided by their median, so that two units fit one axis. The label states the median."""
     center = median([rate for _, rate in rates]) if rates else 0.0
     if center <= 0:
         return []
     x = tuple(number for number, _ in rates)
     y = tuple(running_median([rate / center for _, rate in rates], window_of(len(rates))))
-    return [Line(label=f"{label} (median {format_number(center)})", x=x, y=y, color=color)]
+    return [Curve(label=f"{label} (median {format_number(center)})", x=x, y=y, color=color)]
 
 
 def _memory(record: Record, limit_bytes: float | None) -> Panel:
     kinds = (("active_bytes", "arrays in use", _TRAIN), ("footprint_bytes", "process", _OTHER))
     lines = tuple(
-        Line(label=label, x=series.x, y=tuple(size_bytes / _GIB for size_bytes in series.y), color=color)
+        Curve(label=label, x=series.x, y=tuple(size_bytes / _GIB for size_bytes in series.y), color=color)
         for name, label, color in kinds
         if (series := record.series.get(name))
     )
@@ -167,25 +169,25 @@ def _memory(record: Record, limit_bytes: float | None) -> Panel:
     )
 
 
-def _curves(train: Series | None, val: Series | None) -> tuple[Line, ...]:
-    lines = [Line(label="training", x=train.x, y=train.y, color=_TRAIN)] if train else []
+def _curves(train: Series | None, val: Series | None) -> tuple[Curve, ...]:
+    lines = [Curve(label="training", x=train.x, y=train.y, color=_TRAIN)] if train else []
     return (*lines, _line("validation", val, _VAL)) if val else tuple(lines)
 
 
-def _line(label: str, series: Series, color: int) -> Line:
-    return Line(label=label, x=series.x, y=series.y, color=color, dash=Dash.DASHED, marker=True)
+def _line(label: str, series: Series, color: int) -> Curve:
+    return Curve(label=label, x=series.x, y=series.y, color=color, dash=Dash.DASHED, marker=True)
 
 
 def _best(val: Series | None) -> tuple[Mark, ...]:
     if not val:
         return ()
     x, loss = best(val)
-    return (Mark(text=f"best validation {format_number(loss)} at {format_number(x, whole=True)}", x=x, y=loss),)
+    return (Mark(text=f"best validation {format_number(loss)} at {format_number(x, as_integer=True)}", x=x, y=loss),)
 
 
-def _spans(spikes: Sequence[Spike]) -> tuple[Span, ...]:
+def _spans(spikes: Sequence[Spike]) -> tuple[ShadedSpan, ...]:
     return tuple(
-        Span(label=_spike_name(number, len(spikes)).capitalize(), start=spike.onset, end=spike.end, color=_VAL)
+        ShadedSpan(label=_spike_name(number, len(spikes)).capitalize(), start=spike.onset, end=spike.end, color=_VAL)
         for number, spike in enumerate(spikes, 1)
     )
 
@@ -201,7 +203,7 @@ def _spike_marks(spike: Spike, number: int, count: int, train: Series | None) ->
     for word, x in (("half recovered", spike.half_recovered), ("recovered", spike.recovered)):
         if x is not None:
             events.append((word, x, level_near(train, x)))
-    return [Mark(text=f"{prefix}{word} at {format_number(x, whole=True)}", x=x, y=y) for word, x, y in events]
+    return [Mark(text=f"{prefix}{word} at {format_number(x, as_integer=True)}", x=x, y=y) for word, x, y in events]
 
 
 def _spike_name(number: int, count: int) -> str:
@@ -236,7 +238,7 @@ def _spike_in_words(spike: Spike) -> str:
 
 def _phases_in_words(phases: Sequence[Phase]) -> str:
     ranges = (
-        f"{phase.name} ({format_number(phase.start, whole=True)} to {format_number(phase.end, whole=True)})"
+        f"{phase.name} ({format_number(phase.start, as_integer=True)} to {format_number(phase.end, as_integer=True)})"
         for phase in phases
     )
     return f"Phases: {', '.join(ranges)}" if phases else ""

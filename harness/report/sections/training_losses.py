@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.report.cells import Column, none, plain, text
-from harness.report.figures.charts import Chart, Dash, Line, Panel
+from harness.report.figures.charts import Chart, Curve, Dash, Panel
 from harness.report.page import Cell, Section, State, Table
 from harness.report.sections.chart_captions import (
     NamedRecords,
@@ -83,7 +83,7 @@ def losses_in_order(columns: Sequence[Column]) -> Section:
 @limit_cases
 def losses_over_tokens(cases: NamedRecords) -> Chart | None:
     """Draw the training and validation losses of several trainings over the tokens trained on."""
-    lines: list[Line] = []
+    lines: list[Curve] = []
     clauses: list[str] = []
     smoothed = False
     for color, (name, record) in enumerate(cases):
@@ -92,11 +92,11 @@ def losses_over_tokens(cases: NamedRecords) -> Chart | None:
             window = window_of(len(train.y))
             smoothed |= window > 1
             x, y = _with_known_tokens(tokens, running_median(train.y, window))
-            lines.append(Line(label=f"{name}, training", x=x, y=y, color=color))
+            lines.append(Curve(label=f"{name}, training", x=x, y=y, color=color))
             clauses.append(loss_in_words(f"Training loss of {name}", train))
         if val and (tokens := tokens_at(record, val.x)):
             x, y = _with_known_tokens(tokens, val.y)
-            lines.append(Line(label=f"{name}, validation", x=x, y=y, color=color, dash=Dash.DASHED, marker=True))
+            lines.append(Curve(label=f"{name}, validation", x=x, y=y, color=color, dash=Dash.DASHED, marker=True))
             clauses.append(f"Best validation loss of {name} {format_number(best(val)[1])}")
     if not lines:
         return None

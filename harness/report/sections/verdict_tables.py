@@ -8,7 +8,7 @@ from harness.inputs.prompts import SCENARIOS
 from harness.report.cells import Footnotes, code, none, text
 from harness.report.page import Cell, Section, State, Table
 from harness.report.sections.verdict_rows import PRIMARY, Judged, group_name
-from harness.report.shorten import first_rows
+from harness.report.shorten_for_github import first_rows
 
 _MOST_METRICS = 12  # as columns; of more, the primary metrics alone
 MOST_COLUMNS = 6  # cases as columns; more cases become rows

@@ -12,7 +12,7 @@ from tests.support.samples import bundle, environment, failed, measured, record
 TIMES = record(
     "inference/tiny/r8",
     metrics={
-        "ttft_s": measured("ttft_s", *((its, its, 9.0) for its in (1.0, 2.0, 3.0, 4.0)), labels=("a", "a", "b")),
+        "ttft_s": measured("ttft_s", *((value, value, 9.0) for value in (1.0, 2.0, 3.0, 4.0)), labels=("a", "a", "b")),
         "decode_tokens_per_s": measured("decode_tokens_per_s", (4.0, 5.0, 6.0), (2.0, 2.0, 2.0)),
         "probe_copy_bytes_per_s": measured("probe_copy_bytes_per_s", 4e9),
         "peak_active_bytes": measured("peak_active_bytes", 1024.0),
@@ -30,8 +30,8 @@ def as_action(*records, better="lower"):
 
 
 def test_every_time_and_rate_is_a_benchmark_and_nothing_else():
-    found = as_pytest_benchmark(TIMES, failed("inference/tiny/base", metrics={"load_s": measured("load_s", 1.0)}))
-    assert [its["fullname"] for its in found["benchmarks"]] == [
+    exported = as_pytest_benchmark(TIMES, failed("inference/tiny/base", metrics={"load_s": measured("load_s", 1.0)}))
+    assert [benchmark["fullname"] for benchmark in exported["benchmarks"]] == [
         "inference/tiny/r8::ttft_s[a]",
         "inference/tiny/r8::ttft_s[b]",
         "inference/tiny/r8::decode_s_per_token",
@@ -90,8 +90,8 @@ def test_a_rate_of_nothing_has_no_time():
 
 
 def test_machine_commit_and_date_are_the_run_s():
-    found = as_pytest_benchmark(TIMES)
-    assert found["machine_info"] == {
+    exported = as_pytest_benchmark(TIMES)
+    assert exported["machine_info"] == {
         "machine": "x86_64",
         "processor": "One",
         "release": "6.1",
@@ -100,7 +100,7 @@ def test_machine_commit_and_date_are_the_run_s():
         "cpu": {"brand_raw": "One", "count": 4},
         "device": "gpu: One",
     }
-    assert found["commit_info"] == {
+    assert exported["commit_info"] == {
         "id": "0123456789abcdef",
         "time": None,
         "author_time": None,
@@ -108,19 +108,19 @@ def test_machine_commit_and_date_are_the_run_s():
         "project": "tunebench",
         "branch": "(unknown)",
     }
-    assert found["datetime"] == "2026-01-02T03:04:05+00:00"
+    assert exported["datetime"] == "2026-01-02T03:04:05+00:00"
 
 
 def test_a_run_without_a_commit_or_an_environment_says_so():
-    found = as_pytest_benchmark(TIMES, git=None, environment=None)
-    assert (found["machine_info"], found["commit_info"]["id"]) == ({}, "unversioned")
+    exported = as_pytest_benchmark(TIMES, git=None, environment=None)
+    assert (exported["machine_info"], exported["commit_info"]["id"]) == ({}, "unversioned")
     assert as_pytest_benchmark(TIMES, environment=environment(os={}))["machine_info"]["processor"] is None
 
 
 def test_the_tool_itself_compares_two_runs(tmp_path):
     slower = record("inference/tiny/r8", metrics={"ttft_s": measured("ttft_s", 2.0, 4.0, 6.0, 8.0, labels=None)})
-    for name, its in (("0001_before", TIMES), ("0002_after", slower)):
-        (tmp_path / f"{name}.json").write_text(pytest_benchmark_json(bundle(its)), encoding="utf-8")
+    for name, run in (("0001_before", TIMES), ("0002_after", slower)):
+        (tmp_path / f"{name}.json").write_text(pytest_benchmark_json(bundle(run)), encoding="utf-8")
     command = [sys.executable, "-m", "pytest_benchmark", "compare", "0001_before.json", "0002_after.json"]
     done = subprocess.run(
         [*command, "--columns=median"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
@@ -141,12 +141,12 @@ def test_pytest_itself_loads_it_to_compare_with(pytester):
 
 
 def test_the_action_gets_one_direction_a_file():
-    assert [its["name"] for its in as_action(TIMES)] == [
+    assert [entry["name"] for entry in as_action(TIMES)] == [
         "inference/tiny/r8 ttft_s[a]",
         "inference/tiny/r8 ttft_s[b]",
         "inference/tiny/r8 peak_active_bytes",
     ]
-    assert [its["name"] for its in as_action(TIMES, better="higher")] == [
+    assert [entry["name"] for entry in as_action(TIMES, better="higher")] == [
         "inference/tiny/r8 decode_tokens_per_s",
         "inference/tiny/r8 probe_copy_bytes_per_s",
     ]
@@ -168,9 +168,9 @@ def test_the_action_gets_the_median_of_the_processes_with_their_spread():
 @pytest.mark.parametrize("spread", [0.0, 1e-7, 1e20])
 def test_the_action_can_read_the_spread(spread):
     """Its pattern, from src/extractRangeInfo.ts: a sign, then what JavaScript takes for a number."""
-    (its,) = as_action(record(metrics={"load_s": measured("load_s", 1.0, 1.0 + spread)}))
-    found = re.search(r"(\+-|±)\s*(\d.+)", its["range"])
-    assert float(found[2]) == pytest.approx(spread / 2**0.5, rel=1e-6)
+    (entry,) = as_action(record(metrics={"load_s": measured("load_s", 1.0, 1.0 + spread)}))
+    spread_text = re.search(r"(\+-|±)\s*(\d.+)", entry["range"])
+    assert float(spread_text[2]) == pytest.approx(spread / 2**0.5, rel=1e-6)
 
 
 def test_a_direction_or_a_run_without_metrics_is_refused():

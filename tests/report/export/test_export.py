@@ -12,19 +12,23 @@ from harness.results.records import Bundle
 from tests.support.samples import bundle, failed, full_record, key, measured, record
 
 
-def lines(its):
-    return list(csv.DictReader(io.StringIO(export(its, "csv").decode())))
+def lines(run):
+    return list(csv.DictReader(io.StringIO(export(run, "csv").decode())))
 
 
 def test_the_bundle_reads_back_as_what_it_was():
-    its = bundle(full_record(), failed("inference/tiny/r8"))
-    assert codec.decode(export(its, "json"), Bundle) == its
+    run = bundle(full_record(), failed("inference/tiny/r8"))
+    assert codec.decode(export(run, "json"), Bundle) == run
 
 
 def test_every_reading_is_a_line_with_its_process_and_place():
-    its = record(metrics={"ttft_s": measured("ttft_s", (0.5, 2.0, 0.75), (1.0, 4.0, 1.5), labels=("a", "b", "a"))})
-    found = [(line["label"], line["process"], line["reading"], line["value"]) for line in lines(bundle(its))]
-    assert found == [
+    measured_record = record(
+        metrics={"ttft_s": measured("ttft_s", (0.5, 2.0, 0.75), (1.0, 4.0, 1.5), labels=("a", "b", "a"))}
+    )
+    cells = [
+        (line["label"], line["process"], line["reading"], line["value"]) for line in lines(bundle(measured_record))
+    ]
+    assert cells == [
         ("a", "1", "1", "0.5"),
         ("a", "1", "2", "0.75"),
         ("a", "2", "1", "1.0"),
@@ -32,7 +36,7 @@ def test_every_reading_is_a_line_with_its_process_and_place():
         ("b", "1", "1", "2.0"),
         ("b", "2", "1", "4.0"),
     ]
-    (first, *_) = lines(bundle(its))
+    (first, *_) = lines(bundle(measured_record))
     assert (first["metric"], first["unit"], first["better"], first["kind"]) == ("ttft_s", "s", "lower", "timing")
     assert (first["model"], first["weights"], first["device"]) == ("tiny", "hub", "gpu: One")
 
@@ -53,9 +57,11 @@ FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =cmd|' /C calc'!A
 @pytest.mark.parametrize("word", FORMULAS)
 def test_no_text_is_a_formula(word):
     """In every field a user or a model can put text into."""
-    its = record(key=key(model=word, device=word), metrics={"ttft_s": measured("ttft_s", (-0.5,), labels=(word,))})
+    odd_record = record(
+        key=key(model=word, device=word), metrics={"ttft_s": measured("ttft_s", (-0.5,), labels=(word,))}
+    )
     lost = failed("inference/x/y", reason=word)
-    made = lines(bundle(its, lost, id=word))
+    made = lines(bundle(odd_record, lost, id=word))
     cells = [cell for line in made for name, cell in line.items() if name != "value"]
     assert f"'{word}" in cells
     assert not any(cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "＝")) for cell in cells)
@@ -72,10 +78,10 @@ def test_an_unknown_format_is_refused_with_those_that_are_known():
 
 
 def test_other_tools_forms_are_exported():
-    its = bundle(record(metrics={"ttft_s": measured("ttft_s", 0.5), "mfu": measured("mfu", 0.25)}))
-    assert '"fullname": "inference/tiny/base::ttft_s"' in export(its, "pytest-benchmark").decode()
-    assert '"name": "inference/tiny/base ttft_s"' in export(its, "github-action-benchmark").decode()
-    assert '"name": "inference/tiny/base mfu"' in export(its, "github-action-benchmark", better="higher").decode()
+    run = bundle(record(metrics={"ttft_s": measured("ttft_s", 0.5), "mfu": measured("mfu", 0.25)}))
+    assert '"fullname": "inference/tiny/base::ttft_s"' in export(run, "pytest-benchmark").decode()
+    assert '"name": "inference/tiny/base ttft_s"' in export(run, "github-action-benchmark").decode()
+    assert '"name": "inference/tiny/base mfu"' in export(run, "github-action-benchmark", better="higher").decode()
 
 
 def test_a_direction_is_refused_where_it_would_do_nothing():
@@ -84,16 +90,16 @@ def test_a_direction_is_refused_where_it_would_do_nothing():
 
 
 def test_parquet_holds_the_same_lines_with_numbers_as_numbers():
-    its = record(
+    full = record(
         metrics={
             "ttft_s": measured("ttft_s", (0.5, 2.0), labels=("=a", "b")),
             "load_s": measured("load_s", reason="no clock"),
         }
     )
-    made = export(bundle(its, failed("inference/x/y", reason="it broke")), "parquet")
+    made = export(bundle(full, failed("inference/x/y", reason="it broke")), "parquet")
     rows = pq.read_table(io.BytesIO(made)).to_pylist()
-    shown = ("case", "reason", "metric", "label", "process", "reading", "value", "not_measured")
-    assert [tuple(row[name] for name in shown) for row in rows] == [
+    columns = ("case", "reason", "metric", "label", "process", "reading", "value", "not_measured")
+    assert [tuple(row[name] for name in columns) for row in rows] == [
         ("inference/tiny/base", None, "ttft_s", "=a", 1, 1, 0.5, None),
         ("inference/tiny/base", None, "ttft_s", "b", 1, 1, 2.0, None),
         ("inference/tiny/base", None, "load_s", None, None, None, None, "not measured: no clock"),

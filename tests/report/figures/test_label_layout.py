@@ -51,7 +51,7 @@ def test_the_nearest_places_are_beside_the_point_on_all_four_sides():
 
 
 def test_no_place_covers_its_own_point():
-    assert not any(its.meets(box(9.5, 9.5, 10.5, 10.5)) for its in around(10, 10, 4, 2, 1))
+    assert not any(place.meets(box(9.5, 9.5, 10.5, 10.5)) for place in around(10, 10, 4, 2, 1))
 
 
 def test_names_that_fit_stand_in_one_row_and_others_below():
@@ -66,9 +66,12 @@ def test_a_name_that_would_reach_beyond_the_end_begins_earlier():
 
 
 @given(st.lists(st.tuples(length, st.integers(1, 150).map(float)), max_size=12))
-def test_no_two_names_meet(wanted):
-    starts, widths = [start for start, _ in sorted(wanted)], [width for _, width in sorted(wanted)]
+def test_no_two_names_meet(starts_and_widths):
+    starts, widths = (
+        [start for start, _ in sorted(starts_and_widths)],
+        [width for _, width in sorted(starts_and_widths)],
+    )
     placed = stagger(starts, widths, 200)
     names = [box(left, row, left + width, row + 1) for (left, row), width in zip(placed, widths, strict=True)]
     assert not any(a.meets(b) for i, a in enumerate(names) for b in names[:i])
-    assert all(its.left >= 0 and its.right <= 200 for its in names)
+    assert all(place.left >= 0 and place.right <= 200 for place in names)

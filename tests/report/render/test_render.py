@@ -33,7 +33,7 @@ def page(form, report=None, **options):
 
 
 @pytest.fixture
-def own(tmp_path):
+def user_templates(tmp_path):
     """A user's templates, written as name=text; "." in a name is "__"."""
 
     def write(**templates):
@@ -53,9 +53,9 @@ class Html(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        its = dict(attrs)
-        self.tags.append((tag, its))
-        self.said += "".join(f"\n{its[name]}\n" for name in ("alt", "aria-label") if name in its)
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        self.said += "".join(f"\n{attributes[name]}\n" for name in ("alt", "aria-label") if name in attributes)
         if tag == "table":
             self.tables.append([])
         elif tag == "tr":
@@ -75,15 +75,15 @@ class Html(HTMLParser):
             self.tables[-1][-1][-1] += data
 
     def all(self, tag):
-        return [its for name, its in self.tags if name == tag]
+        return [attributes for name, attributes in self.tags if name == tag]
 
 
 # --- what it looks like ---
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_report_becomes_the_page_that_was_read_and_approved(form, own):
-    made = page(form, own_templates=own(report__css="body { margin: 1rem }\n"))
+def test_a_report_becomes_the_page_that_was_read_and_approved(form, user_templates):
+    made = page(form, own_templates=user_templates(report__css="body { margin: 1rem }\n"))
     golden = GOLDEN / f"page.{form}"
     if os.environ.get("TUNEBENCH_UPDATE_GOLDENS"):
         golden.write_text(made, encoding="utf-8")
@@ -132,7 +132,7 @@ def test_a_bare_report_has_no_empty_lists_tables_or_legend(form):
 
 
 def test_a_picture_is_linked_from_markdown_and_held_by_html():
-    ((_, image),) = [its for its in Page(page("md")).tags if its[0] == "img"]
+    ((_, image),) = [tag for tag in Page(page("md")).tags if tag[0] == "img"]
     assert image == {"src": "figures/loss%201.svg", "alt": "It falls from 4 to 2."}
     (image,) = Html(page("html")).all("img")
     scheme, _, held = image["src"].partition("data:image/svg+xml;base64,")
@@ -151,17 +151,17 @@ def test_the_policy_of_the_page_allows_its_own_style_and_pictures_alone():
     made = page("html")
     style = made.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    (policy,) = [its["content"] for its in Html(made).all("meta") if its.get("http-equiv")]
+    (policy,) = [attributes["content"] for attributes in Html(made).all("meta") if attributes.get("http-equiv")]
     assert policy == (
         f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
 
 
 def palettes():
-    """The colours by name: in the light, in the dark, on paper."""
-    found = [dict(re.findall(r"--([\w-]+): #([0-9a-f]{6});", its)) for its in STYLE.split(":root")[1:]]
-    assert [len(its) for its in found] == [11, 11, 11]
-    return found
+    """Return the colors by name, for the light scheme, the dark scheme and paper."""
+    palettes = [dict(re.findall(r"--([\w-]+): #([0-9a-f]{6});", block)) for block in STYLE.split(":root")[1:]]
+    assert [len(block) for block in palettes] == [11, 11, 11]
+    return palettes
 
 
 def luminance(color):
@@ -181,18 +181,18 @@ def test_words_stand_out_from_every_ground_they_are_on(palette):
 
 
 def test_every_link_of_a_page_leads_to_a_place_on_it_that_exists_once():
-    found = Html(page("html"))
-    ids = [its["id"] for _, its in found.tags if "id" in its]
+    parsed = Html(page("html"))
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    targets = {its["href"] for its in found.all("a")}
-    assert targets <= {f"#{its}" for its in ids}
+    targets = {attributes["href"] for attributes in parsed.all("a")}
+    assert targets <= {f"#{name}" for name in ids}
     assert {"#inference", "#answers", "#note-inference-1-1", "#mark-inference-1-2"} <= targets
     assert "#nothing" not in targets
 
 
 def test_cells_say_what_they_hold_to_the_style():
-    found = Html(page("html"))
-    classes = [its.get("class") for name, its in found.tags if name in {"th", "td"}][:16]
+    parsed = Html(page("html"))
+    classes = [attributes.get("class") for name, attributes in parsed.tags if name in {"th", "td"}][:16]
     assert classes[:8] == [
         None,
         "figures",
@@ -205,7 +205,7 @@ def test_cells_say_what_they_hold_to_the_style():
     ]
     assert classes[9:12] == ["measured figures", "not-measured figures", "verdict not-judged"]
     assert classes[13:] == ["computed figures", "not-applicable figures", "text"]
-    assert [its.get("scope") for name, its in found.tags if name == "th"][:5] == ["col"] * 4 + ["row"]
+    assert [attributes.get("scope") for name, attributes in parsed.tags if name == "th"][:5] == ["col"] * 4 + ["row"]
 
 
 def test_a_footnote_without_a_mark_leads_nowhere():
@@ -222,15 +222,19 @@ def test_a_column_of_zeros_is_one_of_figures():
 def test_two_tables_of_one_section_have_footnotes_of_their_own():
     grid = Table(columns=("a", "b"), rows=((cell("x"), cell("y", notes=(1,))),), notes=("why",))
     report = replace(small_report(), sections=(Section(name="s", title="S", tables=(grid, grid)),))
-    ids = [its["id"] for _, its in Html(page("html", report)).tags if its.get("id", "").startswith(("note", "mark"))]
+    ids = [
+        attributes["id"]
+        for _, attributes in Html(page("html", report)).tags
+        if attributes.get("id", "").startswith(("note", "mark"))
+    ]
     assert ids == ["mark-s-1-1", "note-s-1-1", "mark-s-2-1", "note-s-2-1"]
 
 
 @pytest.mark.parametrize(
-    ("its", "symbol"), [("worse", "▼"), ("equivalent", "~"), ("inconclusive", "?"), ("not comparable", "⊘")]
+    ("verdict_value", "symbol"), [("worse", "▼"), ("equivalent", "~"), ("inconclusive", "?"), ("not comparable", "⊘")]
 )
-def test_a_verdict_has_its_symbol_after_its_words(its, symbol):
-    grid = Table(columns=("a", "b"), rows=((cell("x"), verdict("words", its)),))
+def test_a_verdict_has_its_symbol_after_its_words(verdict_value, symbol):
+    grid = Table(columns=("a", "b"), rows=((cell("x"), verdict("words", verdict_value)),))
     report = replace(small_report(), sections=(Section(name="s", title="S", tables=(grid,)),))
     assert Page(page("md", report)).tables[0][1][1] == f"words {symbol}"
     assert Html(page("html", report)).tables[0][1][1] == f"words\u00a0{symbol}"
@@ -287,11 +291,11 @@ ATTRIBUTES = set(
 
 
 def everywhere(text):
-    shown = []
-    report = with_text(small_report(), text, shown)
-    assert len(shown) > 50
+    texts_put_in = []
+    report = with_text(small_report(), text, texts_put_in)
+    assert len(texts_put_in) > 50
     # A path that is no UTF-8 cannot be stored; a result's is checked where it is read.
-    return replace(report, provenance=small_report().provenance) if "\ud800" in text else report, shown
+    return replace(report, provenance=small_report().provenance) if "\ud800" in text else report, texts_put_in
 
 
 def letters(text):
@@ -301,27 +305,27 @@ def letters(text):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_of_a_report_is_markup_in_html(text):
-    report, shown = everywhere(text)
-    found = Html(page("html", report, pictures={report.sections[0].figures[0].name: PICTURE}))
-    assert {tag for tag, _ in found.tags} <= HTML_TAGS
-    assert {name for _, its in found.tags for name in its} <= ATTRIBUTES
-    assert len(found.all("style")) == 1
-    assert all(its["href"].startswith("#") for its in found.all("a"))
-    assert all(its["src"].startswith("data:image/svg+xml;base64,") for its in found.all("img"))
-    said = letters(found.said)
-    at_fault = [its for its in shown if letters(visible(its)) not in said]
+    report, texts_put_in = everywhere(text)
+    parsed = Html(page("html", report, pictures={report.sections[0].figures[0].name: PICTURE}))
+    assert {tag for tag, _ in parsed.tags} <= HTML_TAGS
+    assert {name for _, attributes in parsed.tags for name in attributes} <= ATTRIBUTES
+    assert len(parsed.all("style")) == 1
+    assert all(attributes["href"].startswith("#") for attributes in parsed.all("a"))
+    assert all(attributes["src"].startswith("data:image/svg+xml;base64,") for attributes in parsed.all("img"))
+    visible_text = letters(parsed.said)
+    at_fault = [text_put_in for text_put_in in texts_put_in if letters(visible(text_put_in)) not in visible_text]
     assert at_fault == [] or "\ud800" in text
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_of_a_report_is_markup_in_markdown(text):
-    report, shown = everywhere(text)
-    found = Page(page("md", report, pictures={report.sections[0].figures[0].name: "loss.svg"}))
-    assert {tag for tag, _ in found.tags} <= MARKDOWN_TAGS
-    assert [its["src"] for tag, its in found.tags if tag == "img"] == ["loss.svg"]
-    assert {name for _, its in found.tags for name in its} <= {"src", "alt", "style", "class"}
-    said = letters(found.text + "".join(its.get("alt", "") for _, its in found.tags))
-    at_fault = [its for its in shown if letters(visible(its)) not in said]
+    report, texts_put_in = everywhere(text)
+    parsed = Page(page("md", report, pictures={report.sections[0].figures[0].name: "loss.svg"}))
+    assert {tag for tag, _ in parsed.tags} <= MARKDOWN_TAGS
+    assert [attributes["src"] for tag, attributes in parsed.tags if tag == "img"] == ["loss.svg"]
+    assert {name for _, attributes in parsed.tags for name in attributes} <= {"src", "alt", "style", "class"}
+    visible_text = letters(parsed.text + "".join(attributes.get("alt", "") for _, attributes in parsed.tags))
+    at_fault = [text_put_in for text_put_in in texts_put_in if letters(visible(text_put_in)) not in visible_text]
     assert at_fault == [] or "\ud800" in text
 
 
@@ -338,8 +342,8 @@ def test_markdown_keeps_its_outline_whatever_the_texts_are(text):
     """As many headings, lists, tables and fences as with plain words."""
     kinds = {"h1", "h2", "ul", "table", "pre", "blockquote", "details", "hr"}
 
-    def outline(its):
-        return [tag for tag, _ in Page(page("md", everywhere(its)[0])).tags if tag in kinds]
+    def outline(hostile):
+        return [tag for tag, _ in Page(page("md", everywhere(hostile)[0])).tags if tag in kinds]
 
     assert outline(text) == outline("plain")
 
@@ -348,11 +352,11 @@ def test_markdown_keeps_its_outline_whatever_the_texts_are(text):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_one_block_of_ours_is_overridden_and_the_rest_stays(form, own):
+def test_one_block_of_ours_is_overridden_and_the_rest_stays(form, user_templates):
     extending = (
         f'{{% extends "tunebench/report.{form}.j2" %}}{{% block headline %}}MINE {{{{ report.title }}}}{{% endblock %}}'
     )
-    made = page(form, own_templates=own(**{f"comparison__{form}__j2": extending}))
+    made = page(form, own_templates=user_templates(**{f"comparison__{form}__j2": extending}))
     assert "MINE tiny" in made
     assert "2 of 3 cases ended ok." not in made
     assert "Ratios are of medians." in made
@@ -360,39 +364,39 @@ def test_one_block_of_ours_is_overridden_and_the_rest_stays(form, own):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("block", ["title", "banners", "headline", "sections", "footer"])
-def test_a_block_s_name_is_kept(form, block, own):
+def test_a_block_s_name_is_kept(form, block, user_templates):
     extending = f'{{% extends "tunebench/report.{form}.j2" %}}{{% block {block} %}}MINE{{% endblock %}}'
-    assert "MINE" in page(form, own_templates=own(**{f"report__{form}__j2": extending}))
+    assert "MINE" in page(form, own_templates=user_templates(**{f"report__{form}__j2": extending}))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_block_of_a_section_is_overridden_for_one_of_them(form, own):
+def test_the_block_of_a_section_is_overridden_for_one_of_them(form, user_templates):
     extending = (
         f'{{% extends "tunebench/report.{form}.j2" %}}{{% block section %}}'
         '{% if section.name == "answers" %}NO ANSWERS{% else %}{{ super() }}{% endif %}{% endblock %}'
     )
-    made = page(form, own_templates=own(**{f"comparison__{form}__j2": extending}))
+    made = page(form, own_templates=user_templates(**{f"comparison__{form}__j2": extending}))
     assert "NO ANSWERS" in made
     assert "Say hi." not in made
     assert "Ratios are of medians." in made
 
 
-def test_contents_are_a_block_of_html(own):
+def test_contents_are_a_block_of_html(user_templates):
     extending = '{% extends "tunebench/report.html.j2" %}{% block contents %}{% endblock %}'
-    assert "<nav" not in page("html", own_templates=own(report__html__j2=extending))
+    assert "<nav" not in page("html", own_templates=user_templates(report__html__j2=extending))
 
 
-def test_a_kind_s_own_template_comes_before_the_one_for_all(own):
-    templates = own(report__md__j2="all\n", comparison__md__j2="mine\n")
+def test_a_kind_s_own_template_comes_before_the_one_for_all(user_templates):
+    templates = user_templates(report__md__j2="all\n", comparison__md__j2="mine\n")
     assert page("md", own_templates=templates) == "mine\n"
     assert page("md", replace(small_report(), kind="training"), own_templates=templates) == "all\n"
     assert page("html", own_templates=templates) == page("html")
 
 
-def test_a_part_of_ours_is_replaced_for_every_page(own):
+def test_a_part_of_ours_is_replaced_for_every_page(user_templates):
     macros = {"legend()": "", "table(grid)": "", "content(section)": "PART"}
     changed = "".join(f"{{% macro {name} %}}{text}{{% endmacro %}}" for name, text in macros.items())
-    assert page("md", own_templates=own(parts__md__j2=changed)).count("PART") == 2
+    assert page("md", own_templates=user_templates(parts__md__j2=changed)).count("PART") == 2
 
 
 PRINTING = [
@@ -419,17 +423,17 @@ PRINTING = [
 
 
 @pytest.mark.parametrize("template", PRINTING)
-def test_a_user_s_template_cannot_forget_to_make_a_text_inert(template, own):
+def test_a_user_s_template_cannot_forget_to_make_a_text_inert(template, user_templates):
     text = "[x](http://evil.example) ![y](z) <b>*b*</b>"
     report = replace(small_report(), title=text, headline=(text, text))
-    found = Page(page("md", report, own_templates=own(report__md__j2=template)))
-    assert {tag for tag, _ in found.tags} <= {"p", "code", "br"}
-    found = Html(page("html", report, own_templates=own(report__html__j2=template)))
-    assert {tag for tag, _ in found.tags} <= {"code"}
+    parsed = Page(page("md", report, own_templates=user_templates(report__md__j2=template)))
+    assert {tag for tag, _ in parsed.tags} <= {"p", "code", "br"}
+    parsed = Html(page("html", report, own_templates=user_templates(report__html__j2=template)))
+    assert {tag for tag, _ in parsed.tags} <= {"code"}
 
 
 @pytest.mark.parametrize(
-    ("template", "shown"),
+    ("template", "expected"),
     [
         ("{{ ('a_' | code) ~ ' is ' ~ report.title ~ ' ' }}.", "`a_` is t&#42; ."),
         ("{{ ['a' | code, report.title] | join(', ') }}", "`a`, t&#42;"),
@@ -441,22 +445,22 @@ def test_a_user_s_template_cannot_forget_to_make_a_text_inert(template, own):
         ("{{ {'no1': 'found'}['no' ~ 1] }}", "found"),
     ],
 )
-def test_texts_and_markup_are_put_together(template, shown, own):
+def test_texts_and_markup_are_put_together(template, expected, user_templates):
     report = replace(small_report(), title="t*")
-    assert page("md", report, own_templates=own(report__md__j2=template)) == shown
+    assert page("md", report, own_templates=user_templates(report__md__j2=template)) == expected
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_braces_in_a_text_are_not_a_template(form, own):
+def test_braces_in_a_text_are_not_a_template(form, user_templates):
     report = replace(small_report(), title="{{ 7 + 7 }}{% x %}")
-    templates = own(**{f"report__{form}__j2": "{{ report.title }}"})
+    templates = user_templates(**{f"report__{form}__j2": "{{ report.title }}"})
     assert page(form, report, own_templates=templates) == "{{ 7 + 7 }}{% x %}"
 
 
 @pytest.mark.parametrize("template", ["{{ report.__class__.__mro__ }}", "{{ ''.__class__ }}", "{{ [].append(1) }}"])
-def test_a_template_gets_at_nothing_but_the_report(template, own):
+def test_a_template_gets_at_nothing_but_the_report(template, user_templates):
     with pytest.raises(BadConfig, match=r"SecurityError|is unsafe"):
-        page("md", own_templates=own(report__md__j2=template))
+        page("md", own_templates=user_templates(report__md__j2=template))
 
 
 # --- mistakes ---
@@ -480,16 +484,16 @@ def test_a_template_gets_at_nothing_but_the_report(template, own):
         ("{{ report() }}", "not callable"),
     ],
 )
-def test_a_mistake_in_a_template_names_file_and_problem(template, problem, own):
-    folder = own(comparison__md__j2=template)
+def test_a_mistake_in_a_template_names_file_and_problem(template, problem, user_templates):
+    folder = user_templates(comparison__md__j2=template)
     with pytest.raises(BadConfig) as refusal:
         page("md", own_templates=folder)
     assert str(refusal.value).startswith(f"{folder / 'comparison.md.j2'}: 1 problem\n  line 1: ")
     assert problem in str(refusal.value)
 
 
-def test_a_mistake_in_a_part_names_the_part_and_its_line(own):
-    folder = own(
+def test_a_mistake_in_a_part_names_the_part_and_its_line(user_templates):
+    folder = user_templates(
         comparison__md__j2='{% from "mine.j2" import part %}\n\n{{ part(report) }}',
         mine__j2="{% macro part(report) %}\n{{ repotr }}{% endmacro %}",
     )
@@ -499,9 +503,9 @@ def test_a_mistake_in_a_part_names_the_part_and_its_line(own):
     assert "'repotr' is undefined" in str(refusal.value)
 
 
-def test_a_template_that_includes_itself_is_refused_by_name(own):
+def test_a_template_that_includes_itself_is_refused_by_name(user_templates):
     with pytest.raises(BadConfig, match=r"comparison\.md\.j2"):
-        page("md", own_templates=own(comparison__md__j2='{% include "comparison.md.j2" %}'))
+        page("md", own_templates=user_templates(comparison__md__j2='{% include "comparison.md.j2" %}'))
 
 
 def test_a_template_that_is_not_text_is_refused_by_name(tmp_path):
@@ -510,11 +514,11 @@ def test_a_template_that_is_not_text_is_refused_by_name(tmp_path):
         page("md", own_templates=tmp_path)
 
 
-def test_a_template_that_may_not_be_read_is_refused_by_name(own, monkeypatch):
+def test_a_template_that_may_not_be_read_is_refused_by_name(user_templates, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
-    folder = own(comparison__md__j2="")
+    folder = user_templates(comparison__md__j2="")
     monkeypatch.setattr("jinja2.loaders.FileSystemLoader.get_source", lambda self, env, name: refuse(name))
     with pytest.raises(BadConfig, match="Permission denied"):
         page("md", own_templates=folder)
@@ -530,9 +534,9 @@ def test_a_folder_that_is_not_there_is_refused_by_name(tmp_path):
 DOCS = (Path(__file__).parents[3] / "docs" / "templates.md").read_text(encoding="utf-8")
 
 
-def test_the_example_of_the_documentation_does_what_it_says(own):
+def test_the_example_of_the_documentation_does_what_it_says(user_templates):
     (example,) = re.findall(r"<!-- runs in a test -->\n```jinja\n(.*?)```", DOCS, flags=re.DOTALL)
-    made = page("md", own_templates=own(comparison__md__j2=example))
+    made = page("md", own_templates=user_templates(comparison__md__j2=example))
     ours = page("md")
     line = "*Nightly comparison: 3 sections, 2 warnings.*\n"
     answers = ours[ours.index("\n<details>") : ours.index("\n## What the metrics mean")]
@@ -541,17 +545,17 @@ def test_the_example_of_the_documentation_does_what_it_says(own):
     assert line in made
 
 
-def test_the_refusal_of_the_documentation_is_the_one_that_is_given(own):
-    folder = own(comparison__md__j2="\n\n{{ report.titel }}")
+def test_the_refusal_of_the_documentation_is_the_one_that_is_given(user_templates):
+    folder = user_templates(comparison__md__j2="\n\n{{ report.titel }}")
     with pytest.raises(BadConfig) as refusal:
         page("md", own_templates=folder)
-    (shown,) = re.findall(r"```\n(mine/.*?)\n```", DOCS, flags=re.DOTALL)
-    assert str(refusal.value) == shown.replace("mine", str(folder), 1)
+    (documented,) = re.findall(r"```\n(mine/.*?)\n```", DOCS, flags=re.DOTALL)
+    assert str(refusal.value) == documented.replace("mine", str(folder), 1)
 
 
 @pytest.mark.parametrize("kind", [Report, Section, Table, Cell, Finding, Listing])
 def test_every_field_a_template_is_given_is_documented(kind):
-    assert [its.name for its in fields(kind) if f"`{its.name}`" not in DOCS] == []
+    assert [field.name for field in fields(kind) if f"`{field.name}`" not in DOCS] == []
 
 
 def test_every_filter_and_block_of_ours_is_documented():

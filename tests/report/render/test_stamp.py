@@ -22,14 +22,14 @@ def made_from(text):
 @example("--")
 @example("😀")
 def test_a_stamp_is_ascii_that_ends_no_comment_and_is_read_back(text):
-    its = made_from(text)
-    written = stamp(its)
+    provenance = made_from(text)
+    written = stamp(provenance)
     assert written.isascii()
     assert written.isprintable()
     assert not any(end in written for end in ("--", "<", ">", "&"))
-    assert provenance_of(f"words\n\n<!-- tunebench {written} -->\n", "md") == its
+    assert provenance_of(f"words\n\n<!-- tunebench {written} -->\n", "md") == provenance
     quoted = written.replace('"', "&quot;")
-    assert provenance_of(f'<meta name="tunebench" content="{quoted}">', "html") == its
+    assert provenance_of(f'<meta name="tunebench" content="{quoted}">', "html") == provenance
 
 
 @pytest.mark.parametrize("form", ["md", "html"])

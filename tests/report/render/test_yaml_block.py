@@ -22,8 +22,8 @@ def read(text):
 
 
 @given(st.dictionaries(KEYS, facts, min_size=1))
-def test_what_is_written_is_read_back_by_another_program(its):
-    assert read(front_matter(its)) == its
+def test_what_is_written_is_read_back_by_another_program(facts):
+    assert read(front_matter(facts)) == facts
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_number_is_read_as_a_number(number):
 
 
 def test_the_block_as_it_is_written():
-    its = {"a": "x", "empty": [], "list": ["y", {"k": 1, "l": ["z"]}], "map": {"m": 1e-5}}
-    assert front_matter(its) == (
+    facts = {"a": "x", "empty": [], "list": ["y", {"k": 1, "l": ["z"]}], "map": {"m": 1e-5}}
+    assert front_matter(facts) == (
         '---\na: "x"\nempty: []\nlist:\n  - "y"\n  - k: 1\n    l:\n      - "z"\nmap:\n  m: 1.0e-05\n---\n'
     )

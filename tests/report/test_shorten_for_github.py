@@ -6,7 +6,7 @@ from harness.analysis.finding import Finding
 from harness.report.figures.charts import Chart
 from harness.report.page import Cell, Listing, Provenance, Report, Section, Source, Table
 from harness.report.render.render import render
-from harness.report.shorten import shortened
+from harness.report.shorten_for_github import shortened
 
 WHOLE = "report.html"
 
@@ -39,32 +39,33 @@ SECTIONS = (
 )
 
 
-def units(its):
+def units(shown_report):
     """A size to count by: a listing weighs 1000, a row of detail 100, a figure 10, a row 1."""
     return sum(
         1000 * len(section.listings)
         + 10 * len(section.figures)
-        + (100 if section.detail else 1) * (sum(len(one.rows) for one in section.tables) + len(section.findings))
-        for section in its.sections
+        + (100 if section.detail else 1)
+        * (sum(len(shown_table.rows) for shown_table in section.tables) + len(section.findings))
+        for section in shown_report.sections
     )
 
 
-def cut(its, limit, size=units):
-    return shortened(its, size=size, limit=limit, whole=WHOLE)
+def cut(full, limit, size=units):
+    return shortened(full, size=size, limit=limit, full_report=WHOLE)
 
 
-def names(its):
-    return [section.name for section in its.sections]
+def names(shown_report):
+    return [section.name for section in shown_report.sections]
 
 
 def test_what_fits_is_left_as_it_is():
-    its = report(*SECTIONS)
-    assert units(its) == 1214
-    assert cut(its, 1214) is its
+    full = report(*SECTIONS)
+    assert units(full) == 1214
+    assert cut(full, 1214) is full
 
 
 @pytest.mark.parametrize(
-    ("limit", "left", "figures", "rows", "said"),
+    ("limit", "left", "figures", "rows", "notice"),
     [
         (1213, ["speed", "more"], 1, 4, "1 sections, 1 listings"),
         (214, ["speed", "more"], 1, 4, "1 sections, 1 listings"),
@@ -76,12 +77,12 @@ def test_what_fits_is_left_as_it_is():
         (1, ["speed"], 0, 1, "2 sections, 1 tables, 5 rows, 1 figures, 1 listings"),
     ],
 )
-def test_what_is_missed_least_goes_first_and_is_counted(limit, left, figures, rows, said):
+def test_what_is_missed_least_goes_first_and_is_counted(limit, left, figures, rows, notice):
     short = cut(report(*SECTIONS), limit)
     assert names(short) == left
     assert len(short.sections[0].figures) == figures
     assert len(short.sections[0].tables[0].rows) == rows
-    assert short.banners == (f"SHORTENED: left out to fit here: {said}. The whole report: report.html", "SMOKE SIZE.")
+    assert short.banners == (f"SHORTENED: left out to fit here: {notice}. The whole report: report.html", "SMOKE SIZE.")
     assert units(short) <= limit
 
 
@@ -92,19 +93,19 @@ def test_where_no_row_fits_the_headline_stays():
 
 
 def test_the_largest_table_is_cut_first():
-    its = report(Section(name="speed", title="Speed", tables=(table(90), table(3))))
-    assert [len(one.rows) for one in cut(its, 13).sections[0].tables] == [10, 3]
+    full = report(Section(name="speed", title="Speed", tables=(table(90), table(3))))
+    assert [len(kept_table.rows) for kept_table in cut(full, 13).sections[0].tables] == [10, 3]
 
 
 def test_findings_are_cut_with_the_rows():
-    found = tuple(Finding(rule="R9", level="note", subject=str(at), text="x") for at in range(50))
-    (section,) = cut(report(Section(name="speed", title="Speed", findings=found)), 7).sections
-    assert [its.subject for its in section.findings] == ["0", "1", "2", "3", "4", "5", "6"]
+    findings = tuple(Finding(rule="R9", level="note", subject=str(at), text="x") for at in range(50))
+    (section,) = cut(report(Section(name="speed", title="Speed", findings=findings)), 7).sections
+    assert [finding.subject for finding in section.findings] == ["0", "1", "2", "3", "4", "5", "6"]
 
 
 def test_the_definitions_are_cut_as_any_table():
-    its = report(definitions=table(50))
-    short = shortened(its, size=lambda one: len(one.definitions.rows), limit=8, whole=WHOLE)
+    full = report(definitions=table(50))
+    short = shortened(full, size=lambda candidate: len(candidate.definitions.rows), limit=8, full_report=WHOLE)
     assert len(short.definitions.rows) == 8
 
 
@@ -120,19 +121,19 @@ def test_footnotes_of_rows_that_went_go_with_them_and_the_others_count_anew():
 
 
 def test_a_text_that_needs_no_tables_stays():
-    its = report(Section(name="method", title="Method", text="words"), *SECTIONS)
-    assert names(cut(its, 1)) == ["method", "speed"]
+    full = report(Section(name="method", title="Method", text="words"), *SECTIONS)
+    assert names(cut(full, 1)) == ["method", "speed"]
 
 
-def page(its):
-    return render(its, "md", pictures={})
+def page(shown_report):
+    return render(shown_report, "md", pictures={})
 
 
 @pytest.mark.parametrize("text", ["a", "@a", "\U000e0041", "<script>"])
 def test_a_page_of_any_report_fits_and_says_it_was_cut(text):
     many = text * 700
     rows = tuple((Cell(text=many), Cell(text="1")) for _ in range(30))
-    its = report(
+    full = report(
         Section(name="speed", title=many, tables=(Table(columns=("a", "b"), rows=rows),)),
         title=many,
         headline=(many,) * 9,
@@ -142,12 +143,12 @@ def test_a_page_of_any_report_fits_and_says_it_was_cut(text):
             kind="comparison", version=many, sources=(Source(run=many, path=many, schema=1, sha256="a" * 64),) * 9
         ),
     )
-    made = page(shortened(its, size=lambda one: len(page(one)), limit=60_000, whole=many))
+    made = page(shortened(full, size=lambda candidate: len(page(candidate)), limit=60_000, full_report=many))
     assert len(made) <= 60_000
     assert "SHORTENED: left out to fit here: " in made
 
 
 def test_a_page_keeps_as_many_rows_as_fit():
-    its = report(Section(name="speed", title="Speed", tables=(table(900),)))
-    made = page(cut(its, 9_000, size=lambda one: len(page(one))))
+    full = report(Section(name="speed", title="Speed", tables=(table(900),)))
+    made = page(cut(full, 9_000, size=lambda candidate: len(page(candidate))))
     assert 8_950 < len(made) <= 9_000
