@@ -16,7 +16,7 @@ _GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class HistoryPoint:
     """A run's value: the median of its processes' medians, in the metric's unit."""
 
     run: str
@@ -36,7 +36,7 @@ class Timeline:
     unit: str
     better: Better
     differs: str
-    points: tuple[Point, ...]
+    points: tuple[HistoryPoint, ...]
     shifts: tuple[Shift, ...]
     why_not: str | None  # why no change points were looked for
 
@@ -64,7 +64,7 @@ class Timeline:
 class _One:
     """One run's readings of one part, with all that has to be equal in a series."""
 
-    point: Point
+    point: HistoryPoint
     key: Key
     machine: dict[str, Any]
     metric: Metric
@@ -88,7 +88,7 @@ def _ones(bundle: Bundle, record: Record, name: str) -> Iterator[tuple[str | Non
         return
     environment = bundle.environment
     for label, samples in metric.parts().items():
-        point = Point(
+        point = HistoryPoint(
             run=bundle.run.id,
             started_at=bundle.run.started_at,
             commit=_commit(bundle.run.git),

@@ -28,7 +28,7 @@ MARKERS = {
 _NAMED = 5  # rows of a finding
 
 
-class Severity(Enum):
+class PreflightSeverity(Enum):
     """What a finding does."""
 
     STOP = "stop"  # the training, unless the config accepts it
@@ -63,11 +63,11 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PreflightFinding:
     """Something that is wrong with some rows, and what to do."""
 
     rule: str
-    severity: Severity
+    severity: PreflightSeverity
     text: str
     remedy: str
 
@@ -75,15 +75,15 @@ class Finding:
         return f"[{self.rule}] {self.text}; {self.remedy}"
 
 
-def examine(rows: Sequence[RowFacts], its: Circumstances) -> list[Finding]:
+def examine(rows: Sequence[RowFacts], its: Circumstances) -> list[PreflightFinding]:
     """Every rule's finding, those that stop first."""
     found = [finding for rule in RULES.values() for finding in rule(rows, its)]
-    return sorted(found, key=lambda finding: finding.severity is Severity.NOTE)
+    return sorted(found, key=lambda finding: finding.severity is PreflightSeverity.NOTE)
 
 
-def stopping(findings: Sequence[Finding], accepted: Sequence[str]) -> list[Finding]:
+def stopping(findings: Sequence[PreflightFinding], accepted: Sequence[str]) -> list[PreflightFinding]:
     """The findings that end a case before it is trained."""
-    return [its for its in findings if its.severity is Severity.STOP and its.rule not in accepted]
+    return [its for its in findings if its.severity is PreflightSeverity.STOP and its.rule not in accepted]
 
 
 def leaked_markers(text: str) -> tuple[str, ...]:
@@ -91,45 +91,45 @@ def leaked_markers(text: str) -> tuple[str, ...]:
     return tuple(marker for markers in MARKERS.values() for marker in markers if marker in text)
 
 
-def _no_template(_: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+def _no_template(_: Sequence[RowFacts], its: Circumstances) -> Iterator[PreflightFinding]:
     if its.conversations and not its.own_template:
-        yield Finding(
+        yield PreflightFinding(
             rule="no-template",
-            severity=Severity.NOTE,
+            severity=PreflightSeverity.NOTE,
             text="the tokenizer has no chat template of its own",
             remedy="conversations are written in the family plain",
         )
 
 
-def _turn_end(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
+def _turn_end(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[PreflightFinding]:
     yield from _of(
         rows,
         lambda row: row.closed is False,
         "turn-end",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         "the last answer is not closed by an end-of-text token",
         "the model would never learn to stop; mend the chat template",
     )
 
 
-def _foreign_markers(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
+def _foreign_markers(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[PreflightFinding]:
     markers = ", ".join(sorted({marker for row in rows for marker in row.foreign}))
     yield from _of(
         rows,
         lambda row: bool(row.foreign),
         "foreign-markers",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         f"turn markers of another family are plain text to this tokenizer: {markers}",
         "the model would write them out; give rows with messages in place of finished text",
     )
 
 
-def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[PreflightFinding]:
     yield from _of(
         rows,
         lambda row: row.leading_bos > 1,
         "bos",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         "more than one beginning-of-text token",
         "template and tokenizer both add one; leave it to the template",
     )
@@ -138,70 +138,70 @@ def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
             rows,
             lambda row: row.leading_bos == 0,
             "bos",
-            Severity.NOTE,
+            PreflightSeverity.NOTE,
             "no beginning-of-text token, though the tokenizer opens texts with one",
             "the chat template leaves it out",
         )
 
 
-def _prompt_prefix(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+def _prompt_prefix(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[PreflightFinding]:
     yield from _of(
         rows,
         lambda row: row.prompt_is_prefix is False,
         "prompt-prefix",
-        Severity.STOP if its.mask_prompt else Severity.NOTE,
+        PreflightSeverity.STOP if its.mask_prompt else PreflightSeverity.NOTE,
         "the prompt's tokens are not the beginning of the conversation's",
         "masking and scoring of the answer would cut in the wrong place; mend the chat template",
     )
 
 
-def _no_targets(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+def _no_targets(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[PreflightFinding]:
     masked = " after masking the prompt" if its.mask_prompt else ""
     yield from _of(
         rows,
         lambda row: row.targets == 0,
         "no-targets",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         f"nothing is left to learn{masked} and cutting at {its.longest} tokens",
         "shorten the prompt, or raise max_seq_length",
     )
 
 
-def _truncated(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+def _truncated(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[PreflightFinding]:
     yield from _of(
         rows,
         lambda row: row.tokens > its.longest,
         "truncated",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         f"cut at {its.longest} tokens, their end of turn with the rest",
         "raise max_seq_length, or leave them out",
     )
 
 
-def _beyond_positions(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
+def _beyond_positions(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[PreflightFinding]:
     positions = its.positions or its.longest
     yield from _of(
         rows,
         lambda row: min(row.tokens, its.longest) > positions,
         "beyond-positions",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         f"longer than the {positions} positions of the model",
         "lower max_seq_length",
     )
 
 
-def _contaminated(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
+def _contaminated(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[PreflightFinding]:
     yield from _of(
         rows,
         lambda row: row.seen_in_training,
         "contaminated",
-        Severity.NOTE,
+        PreflightSeverity.NOTE,
         "the same text is a training row",
         "take them out: their loss shows memory, not learning",
     )
 
 
-RULES: dict[str, Callable[[Sequence[RowFacts], Circumstances], Iterator[Finding]]] = {
+RULES: dict[str, Callable[[Sequence[RowFacts], Circumstances], Iterator[PreflightFinding]]] = {
     "no-template": _no_template,
     "turn-end": _turn_end,
     "foreign-markers": _foreign_markers,
@@ -218,14 +218,14 @@ def _of(
     rows: Sequence[RowFacts],
     wrong: Callable[[RowFacts], bool],
     rule: str,
-    severity: Severity,
+    severity: PreflightSeverity,
     text: str,
     remedy: str,
-) -> Iterator[Finding]:
+) -> Iterator[PreflightFinding]:
     """One finding a split, with its first rows that are *wrong* named; one note for all where every row is."""
     odd = [row for row in rows if wrong(row)]
-    if odd and len(odd) == len(rows) and severity is Severity.NOTE:
-        yield Finding(rule=rule, severity=severity, text=f"every row: {text}", remedy=remedy)
+    if odd and len(odd) == len(rows) and severity is PreflightSeverity.NOTE:
+        yield PreflightFinding(rule=rule, severity=severity, text=f"every row: {text}", remedy=remedy)
         return
     for split in dict.fromkeys(row.split for row in odd):
         numbers = [row.number for row in odd if row.split == split]
@@ -233,4 +233,4 @@ def _of(
             f" and {len(numbers) - _NAMED} more" if numbers[_NAMED:] else ""
         )
         place = f"{split} row{'s'[: len(numbers) > 1]} {named}"
-        yield Finding(rule=rule, severity=severity, text=f"{place}: {text}", remedy=remedy)
+        yield PreflightFinding(rule=rule, severity=severity, text=f"{place}: {text}", remedy=remedy)

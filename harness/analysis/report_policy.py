@@ -42,7 +42,7 @@ class UseCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class RatingStep:
     """The *word* for a coefficient of variation *below* a bound, dimensionless."""
 
     below: float
@@ -53,7 +53,7 @@ class Step:
 class Rating:
     """Words for coefficients of variation: of *steps*, rising, the first that one is below; *otherwise* of none."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[RatingStep, ...]
     otherwise: str
 
     def word(self, variation: float) -> str:

@@ -21,7 +21,7 @@ from harness.results.records import Better
 from harness.units import format_value
 
 
-class Outcome(Enum):
+class UseCaseOutcome(Enum):
     """Of one use case."""
 
     CASE = "a case"
@@ -38,7 +38,7 @@ class Recommendation:
     """
 
     use_case: UseCase
-    outcome: Outcome
+    outcome: UseCaseOutcome
     reason: str
     cases: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
@@ -73,7 +73,7 @@ def _answer(use_case: UseCase, field: Sequence[Entry]) -> Recommendation:
             within.append(contender)
     if undecided:
         reason = "; ".join(_grouped(undecided))
-        answer = Recommendation(use_case=use_case, outcome=Outcome.INSUFFICIENT, reason=reason)
+        answer = Recommendation(use_case=use_case, outcome=UseCaseOutcome.INSUFFICIENT, reason=reason)
     else:
         answer = _decide(use_case, within, broken, left_out)
     return replace(
@@ -91,21 +91,23 @@ def _decide(
     answer = partial(Recommendation, use_case=use_case)
     if not within:
         reason = "every case that was measured breaks a limit" if broken else "; ".join(_grouped(left_out))
-        outcome = Outcome.NONE_FEASIBLE if broken else Outcome.INSUFFICIENT
+        outcome = UseCaseOutcome.NONE_FEASIBLE if broken else UseCaseOutcome.INSUFFICIENT
         return answer(outcome=outcome, reason=reason or "no case was measured")
     names = tuple(its.name for its in within)
     if len(within) == 1 and broken:
-        return answer(outcome=Outcome.CASE, reason="the only one of those measured within all limits", cases=names)
+        return answer(
+            outcome=UseCaseOutcome.CASE, reason="the only one of those measured within all limits", cases=names
+        )
     its, *apart = rank(within)
     if apart or len(names) == 1:
         blocked = [what for a, b in combinations(within, 2) for what in _apart(a, b)]
         reason = f"not comparable: {', '.join(dict.fromkeys(blocked))}" if apart else its.reason
-        return answer(outcome=Outcome.INSUFFICIENT, reason=f"{reason} ({', '.join(names)})")
+        return answer(outcome=UseCaseOutcome.INSUFFICIENT, reason=f"{reason} ({', '.join(names)})")
     if its.winner is not None:
-        return answer(outcome=Outcome.CASE, reason=its.reason, cases=(its.winner,))
+        return answer(outcome=UseCaseOutcome.CASE, reason=its.reason, cases=(its.winner,))
     if {one.verdict for one in its.others.values()} <= {Verdict.BETTER, Verdict.EQUIVALENT}:
-        return answer(outcome=Outcome.TIE, reason="equivalent", cases=its.level)
-    return answer(outcome=Outcome.INSUFFICIENT, reason=f"{its.verdict.value}: {its.reason}")
+        return answer(outcome=UseCaseOutcome.TIE, reason="equivalent", cases=its.level)
+    return answer(outcome=UseCaseOutcome.INSUFFICIENT, reason=f"{its.verdict.value}: {its.reason}")
 
 
 def _grouped(reasons: dict[str, str]) -> list[str]:

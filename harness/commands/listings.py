@@ -12,7 +12,7 @@ from harness.analysis.judge import STAND_INS
 from harness.gate.verdicts import GateVerdict
 from harness.inputs.plans import ModelConfig, ReadyModel
 from harness.machine.clock import days_between
-from harness.machine.doctor import Examination, Facts, Severity
+from harness.machine.doctor import DoctorSeverity, Examination, Facts
 from harness.paths import without_home
 from harness.report.headline import headline
 from harness.report.sections.history_text import (
@@ -263,7 +263,7 @@ def doctor(its: Examination) -> str:
         f"{finding.severity.value} [{finding.rule}]: {plain(finding.text)}\n  remedy: {plain(finding.remedy)}\n"
         for finding in its.findings
     ]
-    problems = sum(finding.severity is Severity.PROBLEM for finding in its.findings)
+    problems = sum(finding.severity is DoctorSeverity.PROBLEM for finding in its.findings)
     end = "fine" if its.ok else f"{problems} problem{'s'[: problems != 1]}: numbers measured here would mislead"
     table = tabulate(facts, tablefmt="plain", disable_numparse=True)
     return "\n".join([str(table), "", *findings, end, ""])

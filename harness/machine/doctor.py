@@ -26,7 +26,7 @@ _SLOW_PROFILES = {"low-power", "quiet", "cool"}  # Documentation/ABI/testing/sys
 _OWN_GOVERNORS = {"intel_pstate", "amd-pstate-epp"}
 
 
-class Severity(StrEnum):
+class DoctorSeverity(StrEnum):
     """What a finding means for numbers measured now."""
 
     PROBLEM = "problem"  # they would mislead
@@ -34,11 +34,11 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class DoctorFinding:
     """One thing that was found: which rule found it, what and why it matters, and the remedy."""
 
     rule: str
-    severity: Severity
+    severity: DoctorSeverity
     text: str
     remedy: str
 
@@ -61,19 +61,19 @@ class Examination:
     """The whole answer, as `tunebench doctor --json` writes it."""
 
     facts: Facts
-    findings: tuple[Finding, ...]
+    findings: tuple[DoctorFinding, ...]
     ok: bool
 
 
 def examine(facts: Facts) -> Examination:
     """Find what there is to find: problems first."""
     found = (*_software(facts), *_load(facts.environment), *_power(facts.environment), *_room(facts), *_reach(facts))
-    problems = tuple(its for its in found if its.severity is Severity.PROBLEM)
-    notes = tuple(its for its in found if its.severity is Severity.NOTE)
+    problems = tuple(its for its in found if its.severity is DoctorSeverity.PROBLEM)
+    notes = tuple(its for its in found if its.severity is DoctorSeverity.NOTE)
     return Examination(facts=facts, findings=problems + notes, ok=not problems)
 
 
-def _software(facts: Facts) -> Iterator[Finding]:
+def _software(facts: Facts) -> Iterator[DoctorFinding]:
     """Whether work runs at all, is right, and takes the fast paths."""
     environment = facts.environment
     if facts.failure is not None:
@@ -115,7 +115,7 @@ def _software(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _load(environment: Environment) -> Iterator[Finding]:
+def _load(environment: Environment) -> Iterator[DoctorFinding]:
     """Whether others use the machine."""
     now, os = environment.power, environment.os
     cores, average = os.get("cores") or os.get("threads"), now.get("load_average_1min")
@@ -148,7 +148,7 @@ def _load(environment: Environment) -> Iterator[Finding]:
         )
 
 
-def _power(environment: Environment) -> Iterator[Finding]:
+def _power(environment: Environment) -> Iterator[DoctorFinding]:
     """Whether the machine holds itself back."""
     now = environment.power
     if now.get("on_battery"):
@@ -175,7 +175,7 @@ def _power(environment: Environment) -> Iterator[Finding]:
         )
 
 
-def _room(facts: Facts) -> Iterator[Finding]:
+def _room(facts: Facts) -> Iterator[DoctorFinding]:
     """Whether there is memory and disk to work with."""
     now, os = facts.environment.power, facts.environment.os
     known = [its for its in (now.get("memory_available_bytes"), os.get("memory_limit_bytes")) if its is not None]
@@ -202,7 +202,7 @@ def _room(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _reach(facts: Facts) -> Iterator[Finding]:
+def _reach(facts: Facts) -> Iterator[DoctorFinding]:
     """What cannot be had here, and does no harm to the rest."""
     if facts.hub_problem is not None:
         yield _note(
@@ -215,9 +215,9 @@ def _reach(facts: Facts) -> Iterator[Finding]:
         yield _note("energy", facts.energy_reason, "nothing has to be done: energy is reported as not measured")
 
 
-def _problem(rule: str, text: str, remedy: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.PROBLEM, text=text, remedy=remedy)
+def _problem(rule: str, text: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(rule=rule, severity=DoctorSeverity.PROBLEM, text=text, remedy=remedy)
 
 
-def _note(rule: str, text: str, remedy: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.NOTE, text=text, remedy=remedy)
+def _note(rule: str, text: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(rule=rule, severity=DoctorSeverity.NOTE, text=text, remedy=remedy)

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from harness.machine import load, system
+from harness.machine import load, os_queries
 from harness.paths import without_home
 
 _PACKAGES = (
@@ -48,8 +48,8 @@ load_and_power = load.load_and_power  # one door for those who store an environm
 
 def operating_system() -> dict[str, Any]:
     """The system, its processor, its memory, and what a container leaves of them."""
-    control = sysctl(system.output("sysctl", "-i", *_SYSCTLS)) if platform.system() == "Darwin" else {}
-    cpuinfo = system.text("proc/cpuinfo") or ""
+    control = sysctl(os_queries.output("sysctl", "-i", *_SYSCTLS)) if platform.system() == "Darwin" else {}
+    cpuinfo = os_queries.text("proc/cpuinfo") or ""
     return {
         "system": platform.system(),
         "name": _name(),
@@ -59,13 +59,13 @@ def operating_system() -> dict[str, Any]:
         "processor": control.get("machdep.cpu.brand_string") or model_name(cpuinfo) or platform.processor() or None,
         "cores": psutil.cpu_count(logical=False),
         "threads": psutil.cpu_count(),
-        "performance_cores": system.number(control.get("hw.perflevel0.physicalcpu")),
-        "efficiency_cores": system.number(control.get("hw.perflevel1.physicalcpu")),
-        "gpu_cores": gpu_cores(system.output("ioreg", "-rc", "AGXAccelerator", "-d1")),
+        "performance_cores": os_queries.number(control.get("hw.perflevel0.physicalcpu")),
+        "efficiency_cores": os_queries.number(control.get("hw.perflevel1.physicalcpu")),
+        "gpu_cores": gpu_cores(os_queries.output("ioreg", "-rc", "AGXAccelerator", "-d1")),
         "memory_bytes": psutil.virtual_memory().total,
         "cpu_limit_cores": cpu_limit_cores(*_cpu_quota()),
         "memory_limit_bytes": memory_limit_bytes(
-            system.text("sys/fs/cgroup/memory.max") or system.text("sys/fs/cgroup/memory/memory.limit_in_bytes")
+            os_queries.text("sys/fs/cgroup/memory.max") or os_queries.text("sys/fs/cgroup/memory/memory.limit_in_bytes")
         ),
         "virtual": is_virtual(cpuinfo, control),
         "variables": variables(),
@@ -84,13 +84,13 @@ def packages() -> dict[str, str | None]:
 
 def compiler() -> str | None:
     """The C++ compiler that mx.compile uses on the CPU, as it names itself; None without one."""
-    return next(iter(without_home(system.output("g++", "--version") or "").splitlines()), None)
+    return next(iter(without_home(os_queries.output("g++", "--version") or "").splitlines()), None)
 
 
 def git_state(directory: Path) -> dict[str, Any] | None:
     """The commit of the checkout *directory* lies in, and whether it has changes; None outside one."""
-    commit = system.output("git", "rev-parse", "HEAD", directory=directory)
-    status = system.output("git", "status", "--porcelain", "--untracked-files=no", directory=directory)
+    commit = os_queries.output("git", "rev-parse", "HEAD", directory=directory)
+    status = os_queries.output("git", "status", "--porcelain", "--untracked-files=no", directory=directory)
     return None if commit is None else {"commit": commit, "dirty": None if status is None else bool(status)}
 
 
@@ -124,13 +124,13 @@ def model_name(cpuinfo: str) -> str | None:
 
 def cpu_limit_cores(quota: str | None, period: str | None) -> float | None:
     """Cores a control group may use at a time; None without a limit. Both times are in microseconds."""
-    used, of = system.number(quota), system.number(period)
+    used, of = os_queries.number(quota), os_queries.number(period)
     return round(used / of, 2) if used and of and used > 0 and of > 0 else None
 
 
 def memory_limit_bytes(limit: str | None) -> int | None:
     """Bytes a control group may use; None without a limit."""
-    size = system.number(limit)
+    size = os_queries.number(limit)
     return size if size is not None and size < _UNLIMITED_BYTES else None
 
 
@@ -144,10 +144,10 @@ def is_virtual(cpuinfo: str, control: dict[str, str]) -> bool | None:
 
 def _cpu_quota() -> tuple[str | None, str | None]:
     """Quota and period of this control group, as version 2 of them or version 1 writes them."""
-    if (both := system.text("sys/fs/cgroup/cpu.max")) is not None:
+    if (both := os_queries.text("sys/fs/cgroup/cpu.max")) is not None:
         quota, _, period = both.partition(" ")
         return quota, period
-    return system.text("sys/fs/cgroup/cpu/cpu.cfs_quota_us"), system.text("sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    return os_queries.text("sys/fs/cgroup/cpu/cpu.cfs_quota_us"), os_queries.text("sys/fs/cgroup/cpu/cpu.cfs_period_us")
 
 
 def _name() -> str | None:

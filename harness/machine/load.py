@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from harness.machine import system
+from harness.machine import os_queries
 
 _WINDOW_S = 0.2  # long enough for 20 ticks of the kernel's clock, short enough to go unnoticed
 _COMPETING_SHARE = 0.2  # of one core: below it are the shells, watchers and daemons of any machine
@@ -18,22 +18,22 @@ _COMPETING_SHARE = 0.2  # of one core: below it are the shells, watchers and dae
 def load_and_power() -> dict[str, Any]:
     """Look at load, memory, power and heat for a fifth of a second. Shares are of 1."""
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    thermal = system.output("pmset", "-g", "therm")
+    thermal = os_queries.output("pmset", "-g", "therm")
     return {
         "load_average_1min": _load_average(),
         **_others(),
         "memory_available_bytes": psutil.virtual_memory().available,
         "swap_used_bytes": psutil.swap_memory().used,
         "on_battery": None if battery is None else not battery.power_plugged,
-        "low_power_mode": low_power_mode(system.output("pmset", "-g")),
-        "power_profile": system.text("sys/firmware/acpi/platform_profile"),
-        "cpu_governor": _alike(system.texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")),
-        "cpu_frequency_driver": _alike(system.texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_driver")),
+        "low_power_mode": low_power_mode(os_queries.output("pmset", "-g")),
+        "power_profile": os_queries.text("sys/firmware/acpi/platform_profile"),
+        "cpu_governor": _alike(os_queries.texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")),
+        "cpu_frequency_driver": _alike(os_queries.texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_driver")),
         "thermal_warning": thermal_warning(thermal),
         "cpu_speed_limit_share": cpu_speed_limit_share(thermal),
-        "temperature_c": temperature_c(system.texts("sys/class/thermal/thermal_zone*/temp")),
+        "temperature_c": temperature_c(os_queries.texts("sys/class/thermal/thermal_zone*/temp")),
         "throttle_count": throttle_count(
-            system.texts("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count")
+            os_queries.texts("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count")
         ),
     }
 
@@ -60,13 +60,13 @@ def cpu_speed_limit_share(printed: str | None) -> float | None:
 
 def temperature_c(zones: list[str]) -> float | None:
     """Give the highest temperature of the thermal zones, which are in thousandths of a degree Celsius."""
-    readings = [reading / 1000 for zone in zones if (reading := system.number(zone)) is not None]
+    readings = [reading / 1000 for zone in zones if (reading := os_queries.number(zone)) is not None]
     return max(readings, default=None)
 
 
 def throttle_count(counts: list[str]) -> int | None:
     """How often heat has slowed the cores and packages down since the start: differences tell."""
-    readings = [reading for count in counts if (reading := system.number(count)) is not None]
+    readings = [reading for count in counts if (reading := os_queries.number(count)) is not None]
     return sum(readings) if readings else None
 
 

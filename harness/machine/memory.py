@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.machine import system
+from harness.machine import os_queries
 from harness.results.records import Readings
 from harness.units import format_value
 
@@ -194,7 +194,7 @@ def _by_label(peaks: dict[str, int], reason: str) -> Readings:
 
 def _status(name: str, pid: int | None = None) -> int | None:
     """One of the sizes in /proc/PID/status; None where there is no such file, or no such line in it."""
-    text = system.text(str(_PROC / str(pid or "self") / "status")) or ""
+    text = os_queries.text(str(_PROC / str(pid or "self") / "status")) or ""
     return next((1024 * int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name}:")), None)
 
 

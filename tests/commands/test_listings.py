@@ -8,13 +8,13 @@ import pytest
 from harness.analysis.history import timelines
 from harness.commands import listings
 from harness.inputs.plans import Chat, ModelConfig, PypiWeights, ReadyModel
-from harness.machine.doctor import Examination, Facts, Finding, Severity
+from harness.machine.doctor import DoctorFinding, DoctorSeverity, Examination, Facts
 from harness.results.baselines import Replaced, Saved, Shelf
 from harness.results.records import Environment, Status
 from tests.support.samples import bundle, failed, key, measured, record, small_run, weights
 from tests.support.samples import environment as sample_environment
 
-PROBLEM = Severity.PROBLEM
+PROBLEM = DoctorSeverity.PROBLEM
 RESULTS = Path("results")
 TINY = ModelConfig(
     name="tiny",
@@ -120,8 +120,8 @@ def test_a_machine_that_is_fine_ends_in_fine():
 
 
 def test_each_finding_stands_with_its_remedy_above_the_count_of_problems():
-    battery = Finding(rule="battery", severity=PROBLEM, text="on\x1b battery", remedy="plug it in")
-    swap = Finding(rule="swap", severity=Severity.NOTE, text="in swap", remedy="restart")
+    battery = DoctorFinding(rule="battery", severity=PROBLEM, text="on\x1b battery", remedy="plug it in")
+    swap = DoctorFinding(rule="swap", severity=DoctorSeverity.NOTE, text="in swap", remedy="restart")
     text = listings.doctor(examined(battery, swap))
     assert text.partition("\n\n")[2] == (
         "problem [battery]: on? battery\n  remedy: plug it in\n\n"

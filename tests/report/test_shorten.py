@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, Level
 from harness.report.figures.charts import Chart
 from harness.report.page import Cell, Listing, Provenance, Report, Section, Source, Table
 from harness.report.render.render import render
@@ -97,7 +97,7 @@ def test_the_largest_table_is_cut_first():
 
 
 def test_findings_are_cut_with_the_rows():
-    found = tuple(Finding(rule="R9", level="note", subject=str(at), text="x") for at in range(50))
+    found = tuple(Finding(rule="R9", level=Level.NOTE, subject=str(at), text="x") for at in range(50))
     (section,) = cut(report(Section(name="speed", title="Speed", findings=found)), 7).sections
     assert [its.subject for its in section.findings] == ["0", "1", "2", "3", "4", "5", "6"]
 

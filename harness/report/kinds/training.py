@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, Level
 from harness.analysis.judge import STAND_INS
-from harness.analysis.training.checklist import Training
-from harness.analysis.training.high_water import last_rise
+from harness.analysis.training.checklist import TrainingFacts
+from harness.analysis.training.peak_memory import last_rise
 from harness.analysis.training.trends import Divergence, best_point, loss_reduction, thirds, time_to_target
 from harness.report.cells import change, computed, none, plain, text
 from harness.report.page import Cell, Listing, Report, Section, Table
@@ -185,7 +185,7 @@ def _row(name: str, value: float | None, unit: str, of: str) -> _Row:
     return text(name), computed(value, unit), text(of)
 
 
-def _conditions(course: Course, limit_bytes: float | None, tested: Record | None) -> Training:
+def _conditions(course: Course, limit_bytes: float | None, tested: Record | None) -> TrainingFacts:
     """What the checklist goes by."""
     record = course.record
     settings = record.key.settings if record.key else {}
@@ -195,7 +195,7 @@ def _conditions(course: Course, limit_bytes: float | None, tested: Record | None
     lowest = best_point(*apart(course.val))
     enough = len(course.train) >= _FEWEST_REPORTS
     learns = record.key is None or record.key.weights.source not in STAND_INS  # losses of the others say nothing
-    return Training(
+    return TrainingFacts(
         iterations_done=None if done is None else int(done),
         iterations_planned=None if planned is None else int(planned),
         losses=None if course.column.published else len(record.series["train_loss"].x),
@@ -300,7 +300,7 @@ def _trajectory(course: Course) -> Table:
 def _findings(course: Course) -> Iterator[Finding]:
     subject, its = course.record.case, course.overfitting
     numbers = {"since": its.since, "val_best": its.val_best, "val_final": its.val_final}
-    level = "warning" if its.verdict is Divergence.OVERFITTING else "note"
+    level = Level.WARNING if its.verdict is Divergence.OVERFITTING else Level.NOTE
     verdict = "overfitting cannot be told" if its.verdict is Divergence.UNKNOWN else its.verdict.value
     yield Finding(rule="R8", level=level, subject=subject, text=f"{verdict}: {its.reason}", numbers=numbers)
     if course.clock is not None and not course.clock.reconciled:
@@ -310,10 +310,10 @@ def _findings(course: Course) -> Iterator[Finding]:
             if course.clock.share_off > 0
             else f"the measured parts add up to {off} more than the wall time"
         )
-        yield Finding(rule="R14", level="warning", subject=subject, text=words)
+        yield Finding(rule="R14", level=Level.WARNING, subject=subject, text=words)
     if course.record.status is not Status.OK:
         words = f"ended {course.record.status.value}: {course.record.reason}"
-        yield Finding(rule="R20", level="warning", subject=subject, text=words)
+        yield Finding(rule="R20", level=Level.WARNING, subject=subject, text=words)
 
 
 def _next_steps(record: Record) -> Iterator[Listing]:

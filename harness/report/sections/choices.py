@@ -7,7 +7,7 @@ from harness.analysis.comparability import Keyed, matrix
 from harness.analysis.cost import Share, relative_costs
 from harness.analysis.limits import Evidence, entries
 from harness.analysis.report_policy import Limit, Policy
-from harness.analysis.training.checklist import Outcome, Training, checklist
+from harness.analysis.training.checklist import ItemOutcome, TrainingFacts, checklist
 from harness.analysis.use_cases import Recommendation, recommend
 from harness.report.cells import Column, Footnotes, change_of, computed, text, texts
 from harness.report.page import Cell, Section, State, Table
@@ -159,10 +159,10 @@ def _share(its: Share, unit: str) -> tuple[Cell, ...]:
     return text(its.entry), replace(cell, text=f"{cell.text} (n={its.processes})"), against
 
 
-_OUTCOMES = {Outcome.PASS: "✓ pass", Outcome.FAIL: "✗ fail", Outcome.UNKNOWN: "? unknown"}
+_OUTCOMES = {ItemOutcome.PASS: "✓ pass", ItemOutcome.FAIL: "✗ fail", ItemOutcome.UNKNOWN: "? unknown"}
 
 
-def checked(its: Training, name: str) -> Table:
+def checked(its: TrainingFacts, name: str) -> Table:
     """A checklist in place of a grade (rule R20)."""
     rows = [
         (

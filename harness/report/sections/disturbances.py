@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from harness.analysis.drift import PROBES
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, Level
 from harness.analysis.stats.estimates import coefficient_of_variation, process_values
 from harness.inputs.cases import SUITES
 from harness.report.page import Section
@@ -48,7 +48,7 @@ def _disturbed(bundle: Bundle) -> Iterator[Finding]:
                 if rate < _SLOWER * middle:
                     yield Finding(
                         rule="R2",
-                        level="warning",
+                        level=Level.WARNING,
                         subject=record.case,
                         text=f"the machine's own {what} ran at {format_percent(rate / middle)} of the median case's",
                         numbers={"probe": probe, "rate": rate, "median": middle},
@@ -63,7 +63,7 @@ def _unsteady(records: Sequence[Record]) -> Iterator[Finding]:
             if spread is not None and spread > _UNSTEADY and len(process) >= _FEWEST_ANSWERS:
                 yield Finding(
                     rule="R5",
-                    level="warning",
+                    level=Level.WARNING,
                     subject=record.case,
                     text=f"one prompt, answered {len(process)} times, decodes at speeds that vary by "
                     f"{format_percent(spread)} (coefficient of variation)",
