@@ -106,7 +106,7 @@ def _make(directory: Path, words: Sequence[str], text: str) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _why(failed: programs.Done) -> str:
+def _why(failed: programs.ProgramResult) -> str:
     """What pip says of its failure; of versions that do not go together also which do not, printed further up."""
     conflict = re.search(r"^The conflict is caused by:\n((?: .*\n?)+)", failed.output, flags=re.MULTILINE)
     lines = [line.strip() for line in conflict[1].splitlines() if line.strip()] if conflict else []
