@@ -1,6 +1,6 @@
-"""Field by field, what several cases have in common and what each difference forbids. Pure; it asks `judge`.
+"""Comparability matrix: the fields of several cases, and the comparisons that each difference rules out.
 
-No effect is decided here: each is what `judge.obstacles` says of two keys that differ in that one field.
+The effect of a field is the answer of `judge.obstacles` for two keys that differ in this field alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ NO_EFFECT = "none"
 UNKNOWN = "unknown"
 _SHORT_HASH = 12
 _SHORT_TEXT = 40
-# What the effects are told by: a metric of each class that judge.obstacles treats alike.
+# One metric for each class of metrics that judge.obstacles treats alike; the effects are found with these.
 _CLASSES = {
     "times": "ttft_s",
     "memory": "peak_active_bytes",
@@ -37,7 +37,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyed:
-    """One column: what a case was measured with. *key* and *environment* are None where they are not known."""
+    """One column of the matrix: a case and what it was measured with. None: not known."""
 
     name: str
     key: Key | None
@@ -46,7 +46,7 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """One field of the columns: the *values* in their order, shortened, and what the field does to a comparison."""
+    """One row of the matrix: a field, its shortened *values* by column, and its effect on comparisons."""
 
     field: str
     values: tuple[str, ...]
@@ -55,19 +55,19 @@ class Match:
 
 
 def matrix(columns: Sequence[Keyed]) -> tuple[Match, ...]:
-    """One row a field of the key, each part of it by what differs within; then the environment's."""
+    """Return the rows for the fields of the key, then those for the environment."""
     keys = [column.key for column in columns]
-    files = _effect(keys, _with_its_files, weights=True)
+    files = _effect(keys, _with_files_of, weights=True)
     rows = [
         _row("model", keys, lambda key: key.model, COMPARED),
-        _row("weights source", keys, lambda key: key.weights.source, _effect(keys, _with_its_weights, weights=True)),
+        _row("weights source", keys, lambda key: key.weights.source, _effect(keys, _with_weights_of, weights=True)),
         _row("weights sha256", keys, lambda key: key.weights.sha256, files or COMPARED),
-        _row("tokenizer", keys, lambda key: key.tokenizer, _effect(keys, _taking("tokenizer"))),
-        _row("dtype", keys, lambda key: key.dtype, _effect(keys, _taking("dtype"))),
+        _row("tokenizer", keys, lambda key: key.tokenizer, _effect(keys, _with_field_of("tokenizer"))),
+        _row("dtype", keys, lambda key: key.dtype, _effect(keys, _with_field_of("dtype"))),
         *_part("quantization", keys),
-        _row("adapter", keys, lambda key: key.adapter, COMPARED, shown=_named),
+        _row("adapter", keys, lambda key: key.adapter, COMPARED, display=_summary),
         *_part("dataset", keys),
-        _row("device", keys, lambda key: key.device, _effect(keys, _taking("device"))),
+        _row("device", keys, lambda key: key.device, _effect(keys, _with_field_of("device"))),
         *_part("settings", keys),
     ]
     return (*rows, *_environment([column.environment for column in columns]))
@@ -79,84 +79,88 @@ def _row(
     value: Callable[[Any], Any],
     effect: str,
     *,
-    shown: Callable[[Any], Any] = lambda value: value,
+    display: Callable[[Any], Any] = lambda value: value,
 ) -> Match:
-    """Compare one *value* of all sources, unknown where a source is None."""
+    """Compare one *value* of all sources; a source of None has an unknown value."""
     values = [None if source is None else value(source) for source in sources]
-    equal = None not in sources and all(its == values[0] for its in values)
-    texts = (UNKNOWN if source is None else _short(shown(its)) for source, its in zip(sources, values, strict=True))
+    equal = None not in sources and all(other == values[0] for other in values)
+    texts = (UNKNOWN if source is None else _short(display(item)) for source, item in zip(sources, values, strict=True))
     return Match(field=field, values=tuple(texts), equal=equal, effect=effect or NO_EFFECT)
 
 
 def _part(name: str, keys: Sequence[Key | None]) -> Iterator[Match]:
-    """One row a field in which a part of the keys differs; one for all of it where they are alike, or one has none."""
+    """Return a row for each differing field of a part of the keys; a single row if none differs or a key has none."""
     parts = [getattr(key, name) for key in keys if key is not None]
     if not parts or not all(isinstance(part, dict) for part in parts):
-        yield _row(name, keys, lambda key: getattr(key, name), _effect(keys, _taking(name)), shown=_named)
+        yield _row(name, keys, lambda key: getattr(key, name), _effect(keys, _with_field_of(name)), display=_summary)
         return
     fields = sorted(set().union(*parts))
     differing = [field for field in fields if any(part.get(field) != parts[0].get(field) for part in parts)]
     if not differing:
-        yield _row(name, keys, lambda key: getattr(key, name), "", shown=_named)
+        yield _row(name, keys, lambda key: getattr(key, name), "", display=_summary)
     for field in differing:
 
-        def taken(key: Key, other: Key, field: str = field) -> Key:
+        def with_field(key: Key, other: Key, field: str = field) -> Key:
             part: Any = {**getattr(key, name), field: getattr(other, name).get(field)}
             return replace(key, **{name: part})
 
         def value(key: Key, field: str = field) -> Any:
             return getattr(key, name).get(field)
 
-        yield _row(f"{name}.{field}", keys, value, _effect(keys, taken))
+        yield _row(f"{name}.{field}", keys, value, _effect(keys, with_field))
 
 
-def _named(part: dict[str, Any] | None) -> Any:
-    """A part of a key in a word: its name, or how much it fixes."""
+def _summary(part: dict[str, Any] | None) -> Any:
+    """Summarize a part of a key: its name, or else its fields."""
     if part is None:
         return "none"
     return part.get("name", f"{len(part)} fields: {', '.join(sorted(part))}")
 
 
 def _environment(environments: Sequence[Environment | None]) -> Iterator[Match]:
-    """What a comparison depends on and no key holds. Differences make it directional."""
+    """Return rows for facts that affect a comparison but are not in the key. Differences make it directional."""
     facts: dict[str, Callable[[Environment], Any]] = {
-        "mlx": lambda its: its.packages.get("mlx"),
-        "mlx-lm": lambda its: its.packages.get("mlx-lm"),
-        "operating system": lambda its: " ".join(str(its.os.get(name) or UNKNOWN) for name in ("system", "release")),
-        "tunebench code": lambda its: its.code,
+        "mlx": lambda environment: environment.packages.get("mlx"),
+        "mlx-lm": lambda environment: environment.packages.get("mlx-lm"),
+        "operating system": _operating_system,
+        "tunebench code": lambda environment: environment.code,
     }
     for field, value in facts.items():
         row = _row(field, environments, value, DIRECTIONAL)
         yield replace(row, effect=NO_EFFECT) if row.equal else row
 
 
-def _taking(field: str) -> Callable[[Key, Key], Key]:
+def _operating_system(environment: Environment) -> str:
+    return " ".join(str(environment.os.get(name) or UNKNOWN) for name in ("system", "release"))
+
+
+def _with_field_of(field: str) -> Callable[[Key, Key], Key]:
     return lambda key, other: replace(key, **{field: getattr(other, field)})
 
 
-def _with_its_weights(key: Key, other: Key) -> Key:
+def _with_weights_of(key: Key, other: Key) -> Key:
     return replace(key, weights=other.weights)
 
 
-def _with_its_files(key: Key, other: Key) -> Key:
-    """The files alone; the key itself where they are from elsewhere: the row of the source says what that does."""
-    return _with_its_weights(key, other) if key.weights.source == other.weights.source else key
+def _with_files_of(key: Key, other: Key) -> Key:
+    """Take the weights of *other* if they have the same source; the row of the source covers other sources."""
+    return _with_weights_of(key, other) if key.weights.source == other.weights.source else key
 
 
-def _effect(keys: Sequence[Key | None], taken: Callable[[Key, Key], Key], *, weights: bool = False) -> str:
-    """What the judge refuses between a key and itself with one field *taken* from another; "" if nothing.
+def _effect(keys: Sequence[Key | None], replaced: Callable[[Key, Key], Key], *, weights: bool = False) -> str:
+    """Return what the judge refuses to compare between a key and its copy with one field *replaced*; "" if nothing.
 
-    Stand-in weights keep a key from being compared even with itself: that is told in the rows of the *weights* alone.
+    A key with stand-in weights cannot even be compared with itself: only the rows of the *weights* say so.
     """
     known = [key for key in keys if key is not None]
     if len(known) < len(keys):
         return "blocks all"
-    pairs = [(key, its) for key, other in permutations(known, 2) if (its := taken(key, other)) is not key]
+    pairs = [(key, changed) for key, other in permutations(known, 2) if (changed := replaced(key, other)) is not key]
     blocked = frozenset(
         word
         for word, name in _CLASSES.items()
-        for key, its in pairs
-        if set(obstacles(key, its, _probe(name))) - set(() if weights else obstacles(key, key, _probe(name)))
+        for key, changed in pairs
+        if set(obstacles(key, changed, _probe(name))) - set(() if weights else obstacles(key, key, _probe(name)))
     )
     return _WORDS.get(blocked, f"blocks {', '.join(word for word in _CLASSES if word in blocked)}") if blocked else ""
 
@@ -166,7 +170,7 @@ def _probe(name: str) -> Metric:
 
 
 def _short(value: Any) -> str:
-    """Write a value in few characters: of a hash its start."""
+    """Shorten a value; a SHA-256 to its first characters."""
     if value is None:
         return UNKNOWN
     text = str(value)

@@ -1,7 +1,7 @@
-"""What 1,000 output tokens and a training run take, in seconds and where metered in joules, against the least. Pure.
+"""Cost of 1,000 output tokens and of a training run, in seconds and metered joules, as ratios to the lowest.
 
-Measured figures alone. An estimate by FLOP is not made: the formula (`costs`) needs a model's shape, and records hold
-none.
+Only measured figures are used. FLOP are not estimated: the formula (`costs`) needs the shape of a model, which records
+do not hold.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ _TOKENS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """One entry's figure, in the unit of its cost. *ratio* is to the least of those it compares with.
+    """Cost of one entry, in the unit of the `Cost`. *ratio* is to the lowest cost of the comparable entries.
 
-    *ratio* is None for the least itself, and where there is none: *reason* says why.
+    *ratio* is None for the lowest itself, and if there is no ratio: then *reason* says why.
     """
 
     entry: str
@@ -35,7 +35,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """One way of counting: *what* is counted, how, and what each entry took."""
+    """One kind of cost: its name (*what*), its definition (*how*), and the figure of each entry."""
 
     what: str
     unit: str
@@ -43,41 +43,41 @@ class Cost:
     shares: tuple[Share, ...]
 
 
-def relative_costs(field: Sequence[Entry]) -> tuple[Cost, ...]:
-    """Every cost that was measured of some entry of one run."""
+def relative_costs(entries: Sequence[Entry]) -> tuple[Cost, ...]:
+    """Return every kind of cost that was measured for any entry of one run."""
     meters = dict.fromkeys(
         label
-        for entry in field
+        for entry in entries
         if (metric := _metric(entry, "inference", "energy_j_per_token"))
         for label in metric.parts()
     )
     costs = [
         _cost(
-            field,
+            entries,
             "inference",
             what="seconds per 1,000 output tokens",
             unit="s",
             how="response_s over the tokens of an answer, reading the prompt included; geometric mean of the scenarios",
-            of=_output_s,
+            metric_of=_output_s,
         ),
         *(
             _cost(
-                field,
+                entries,
                 "inference",
                 what=" ".join(filter(None, ("joules per 1,000 output tokens", label))),
                 unit="J",
                 how="energy_j_per_token of the metered part",
-                of=partial(_energy_j, label=label),
+                metric_of=partial(_energy_j, label=label),
             )
             for label in meters
         ),
         _cost(
-            field,
+            entries,
             "training",
             what="seconds per training run",
             unit="s",
             how="train_wall_s: steps, batches, validation and saving",
-            of=lambda record: record.metrics.get("train_wall_s"),
+            metric_of=lambda record: record.metrics.get("train_wall_s"),
         ),
     ]
     return tuple(cost for cost in costs if cost.shares)
@@ -89,53 +89,59 @@ def _metric(entry: Entry, suite: str, name: str) -> Metric | None:
 
 
 def _output_s(record: Record) -> Metric | None:
-    """Seconds of 1,000 output tokens; the unit tells the judge that tokens are counted."""
+    """Return the seconds of 1,000 output tokens; the unit lets the judge know that tokens are counted."""
     metric, tokens = record.metrics.get("response_s"), number_in(record.key and record.key.settings, "output_tokens")
     mean = over_labels(metric, metric.parts()) if metric and metric.samples else None
-    return _times(mean, _TOKENS / tokens, "s/1,000 token") if mean and tokens else None
+    return _multiply(mean, _TOKENS / tokens, "s/1,000 token") if mean and tokens else None
 
 
 def _energy_j(record: Record, *, label: str | None) -> Metric | None:
     metric = record.metrics.get("energy_j_per_token")
     samples = metric.parts().get(label) if metric else None
-    return None if not metric or not samples else _times(replace(metric, samples=samples, labels=None), _TOKENS)
+    return None if not metric or not samples else _multiply(replace(metric, samples=samples, labels=None), _TOKENS)
 
 
-def _times(metric: Metric, factor: float, unit: str | None = None) -> Metric:
+def _multiply(metric: Metric, factor: float, unit: str | None = None) -> Metric:
     samples = tuple(tuple(factor * value for value in process) for process in metric.samples or ())
     return replace(metric, samples=samples, unit=unit or metric.unit)
 
 
 def _cost(
-    field: Sequence[Entry], suite: str, *, what: str, unit: str, how: str, of: Callable[[Record], Metric | None]
+    entries: Sequence[Entry],
+    suite: str,
+    *,
+    what: str,
+    unit: str,
+    how: str,
+    metric_of: Callable[[Record], Metric | None],
 ) -> Cost:
     contenders = [
         Contender(name=entry.name, key=record.key, metric=metric)
-        for entry in field
+        for entry in entries
         if (record := entry.records.get(suite)) is not None
         and record.status is Status.OK
-        and (metric := of(record)) is not None
+        and (metric := metric_of(record)) is not None
         and metric.samples is not None
     ]
-    found = {share.entry: share for share in _shares(contenders)}
-    return Cost(what=what, unit=unit, how=how, shares=tuple(found[its.name] for its in contenders))
+    shares = {share.entry: share for share in _shares(contenders)}
+    return Cost(what=what, unit=unit, how=how, shares=tuple(shares[contender.name] for contender in contenders))
 
 
 def _shares(contenders: Sequence[Contender]) -> list[Share]:
-    by_name = {its.name: its for its in contenders}
+    by_name = {contender.name: contender for contender in contenders}
     shares = []
     for ranking in rank(contenders):
         for name in ranking.members:
-            its = by_name[name].metric
+            metric = by_name[name].metric
             ratio: Interval | None = None
             reason: str | None = ranking.reason
             least = ranking.best == name and ranking.verdict is not Verdict.NOT_JUDGED
             if least:
                 reason = None
             elif ranking.best not in {None, name}:
-                judgement = judge(by_name[ranking.best or name].metric, its)
+                judgement = judge(by_name[ranking.best or name].metric, metric)
                 ratio, reason = judgement.ratio, None if judgement.ratio else judgement.reason
-            values = process_values(its.samples or ())
+            values = process_values(metric.samples or ())
             share = Share(
                 entry=name,
                 value=median(values),

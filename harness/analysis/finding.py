@@ -1,15 +1,24 @@
-"""What a rule found in the numbers. A value."""
+"""A finding of a report: one thing that a rule detected in the numbers."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
+
+
+class Level(StrEnum):
+    """How serious a finding is."""
+
+    CONTRADICTION = "contradiction"  # the figures of a report refute its own text
+    WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a rule found in the numbers. *rule* is its id in docs/rules.md."""
+    """A finding for a report. *rule* is the id in docs/rules.md."""
 
     rule: str
-    level: str  # "contradiction", "warning" or "note"
+    level: Level
     subject: str  # the case or run it is about
     text: str
     numbers: dict[str, Any] = field(default_factory=dict)

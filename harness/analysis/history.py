@@ -1,4 +1,4 @@
-"""A metric over stored runs: one series a case, part and comparability key, a point a run, oldest first. Pure."""
+"""History of a metric over stored runs: one series for each case, label and comparability key, oldest run first."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A run's value: the median of its processes' medians, in the metric's unit."""
+class HistoryPoint:
+    """One run in a series. *value* is the median of the medians of its processes, in the unit of the metric."""
 
     run: str
     started_at: str
-    commit: str  # short; "+" after it: with changes; "unknown" where it is not known
+    commit: str  # shortened; "+" at its end means uncommitted changes; "unknown" if there is none
     versions: dict[str, str | None]
     value: float
     processes: int
@@ -29,74 +29,76 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """A series of comparable points. *differs* says what tells it from the other series of its case; "" if alone."""
+    """A series of comparable runs. *differs* tells it from the other series of its case; "" if it is the only one."""
 
     case: str
     label: str | None
     unit: str
     better: Better
     differs: str
-    points: tuple[Point, ...]
+    points: tuple[HistoryPoint, ...]
     shifts: tuple[Shift, ...]
-    why_not: str | None  # why no change points were looked for
+    why_not: str | None  # why no change points were searched for
 
     @property
     def name(self) -> str:
-        """The case, the part and what tells the series from others."""
+        """Case, label and what distinguishes the series."""
         return f"{self.case} {self.part}".rstrip()
 
     @property
     def part(self) -> str:
-        """What of the case it is; "" if all of it."""
+        """Label and what distinguishes the series; "" if it is the only one of its case."""
         return " ".join(filter(None, (self.label, f"({self.differs})" if self.differs else "")))
 
     def worse(self, shift: Shift) -> bool | None:
-        """Whether a change is for the worse; None where neither way is better."""
+        """Return True if a shift is for the worse; None if the metric has no better direction."""
         return None if self.better is Better.NONE else (shift.change > 0) == (self.better is Better.LOWER)
 
     @property
     def worsened(self) -> bool:
-        """Whether the newest change is for the worse."""
+        """True if the newest shift is for the worse."""
         return bool(self.shifts) and self.worse(self.shifts[-1]) is True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _One:
-    """One run's readings of one part, with all that has to be equal in a series."""
+class _Reading:
+    """One run's readings of one label, with the facts that must be equal within a series."""
 
-    point: Point
+    point: HistoryPoint
     key: Key
     machine: dict[str, Any]
     metric: Metric
 
 
 def timelines(bundles: Sequence[Bundle], metric: str) -> list[Timeline]:
-    """Every series of *metric* in these runs, by case and part. Cases that are not ok and published figures are out."""
-    parts: dict[tuple[str, str | None], list[_One]] = {}
-    for bundle in sorted(bundles, key=lambda its: (its.run.started_at, its.run.id)):
+    """Return every series of *metric*, by case and label. Failed cases and published figures are left out."""
+    parts: dict[tuple[str, str | None], list[_Reading]] = {}
+    for bundle in sorted(bundles, key=lambda bundle: (bundle.run.started_at, bundle.run.id)):
         for record in bundle.records if bundle.run.published is None else ():
-            for label, one in _ones(bundle, record, metric):
-                parts.setdefault((record.case, label), []).append(one)
+            for label, reading in _readings(bundle, record, metric):
+                parts.setdefault((record.case, label), []).append(reading)
     return [
-        line for (case, label), ones in sorted(parts.items(), key=str) for line in _lines(case, label, metric, ones)
+        timeline
+        for (case, label), readings in sorted(parts.items(), key=str)
+        for timeline in _split_by_key(case, label, metric, readings)
     ]
 
 
-def _ones(bundle: Bundle, record: Record, name: str) -> Iterator[tuple[str | None, _One]]:
+def _readings(bundle: Bundle, record: Record, name: str) -> Iterator[tuple[str | None, _Reading]]:
     metric = record.metrics.get(name)
     if metric is None or record.key is None or record.status is not Status.OK:
         return
     environment = bundle.environment
     for label, samples in metric.parts().items():
-        point = Point(
+        point = HistoryPoint(
             run=bundle.run.id,
             started_at=bundle.run.started_at,
             commit=_commit(bundle.run.git),
-            versions={its: environment.packages.get(its) if environment else None for its in ("mlx-lm", "mlx")},
+            versions={name: environment.packages.get(name) if environment else None for name in ("mlx-lm", "mlx")},
             value=median(process_values(samples)),
             processes=len(samples),
         )
-        yield label, _One(point=point, key=record.key, machine=_machine(bundle), metric=metric)
+        yield label, _Reading(point=point, key=record.key, machine=_machine(bundle), metric=metric)
 
 
 def _commit(git: dict[str, Any] | None) -> str:
@@ -105,7 +107,7 @@ def _commit(git: dict[str, Any] | None) -> str:
 
 
 def _machine(bundle: Bundle) -> dict[str, Any]:
-    """What makes a machine the same one; memory to the GiB, as its system may report some pages more or less."""
+    """Return the facts that identify a machine; memory in whole GiB, as reports vary by a few pages."""
     os = bundle.environment.os if bundle.environment else {}
     memory = os.get("memory_bytes")
     return {fact: os.get(fact) for fact in _MACHINE} | {
@@ -113,51 +115,53 @@ def _machine(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _lines(case: str, label: str | None, name: str, ones: Sequence[_One]) -> Iterator[Timeline]:
-    groups: list[list[_One]] = []
-    for one in ones:
-        group = next((its for its in groups if not _differences(its[0], one, name)), None)
-        groups.append([one]) if group is None else group.append(one)
+def _split_by_key(case: str, label: str | None, name: str, readings: Sequence[_Reading]) -> Iterator[Timeline]:
+    groups: list[list[_Reading]] = []
+    for reading in readings:
+        group = next((group for group in groups if not _differences(group[0], reading, name)), None)
+        groups.append([reading]) if group is None else group.append(reading)
     firsts = [group[0] for group in groups]
-    fields = list(dict.fromkeys(its for one in firsts[1:] for its in _differences(firsts[0], one, name)))
+    fields = list(dict.fromkeys(field for first in firsts[1:] for field in _differences(firsts[0], first, name)))
     for group in groups:
         differs = ", ".join(f"{field} {_value(group[0], field)}" for field in fields)
         yield _timeline(case, label, differs, group)
 
 
-def _differences(a: _One, b: _One, name: str) -> list[str]:
-    """What keeps two runs of one case out of one series: what the judge says, the machine, the weights, the adapter."""
-    found = [its for its in obstacles(a.key, b.key, b.metric, by_token=name in BY_TOKEN) if its != STAND_IN]
-    found += [f"machine.{fact}" for fact in a.machine if a.machine[fact] != b.machine[fact]]
-    found += ["weights.sha256"] if a.key.weights.sha256 != b.key.weights.sha256 else []
-    return found + (["adapter"] if a.key.adapter != b.key.adapter else [])
+def _differences(a: _Reading, b: _Reading, name: str) -> list[str]:
+    """Return what keeps two runs out of one series: obstacles of the judge, the machine, the weights, the adapter."""
+    fields = [
+        obstacle for obstacle in obstacles(a.key, b.key, b.metric, by_token=name in BY_TOKEN) if obstacle != STAND_IN
+    ]
+    fields += [f"machine.{fact}" for fact in a.machine if a.machine[fact] != b.machine[fact]]
+    fields += ["weights.sha256"] if a.key.weights.sha256 != b.key.weights.sha256 else []
+    return fields + (["adapter"] if a.key.adapter != b.key.adapter else [])
 
 
-def _value(one: _One, field: str) -> str:
-    """What a series has in a field that differs: short enough for a heading."""
+def _value(reading: _Reading, field: str) -> str:
+    """Return the value of a differing field, shortened for a heading."""
     part, _, name = field.partition(".")
     if part == "machine":
-        return str(one.machine[name])
+        return str(reading.machine[name])
     if part == "weights":
-        return one.key.weights.sha256[:8]
-    value = getattr(one.key, part)
+        return reading.key.weights.sha256[:8]
+    value = getattr(reading.key, part)
     value = value.get(name) if name and isinstance(value, dict) else value
     return str(value)[:40]
 
 
-def _timeline(case: str, label: str | None, differs: str, group: Sequence[_One]) -> Timeline:
-    its = group[-1]
-    if its.key.weights.source in STAND_INS and its.metric.kind in {Kind.LOSS, Kind.QUALITY}:
-        looked = Shifts(why_not=f"{STAND_IN}: nothing is said of their losses and quality")
+def _timeline(case: str, label: str | None, differs: str, group: Sequence[_Reading]) -> Timeline:
+    newest = group[-1]
+    if newest.key.weights.source in STAND_INS and newest.metric.kind in {Kind.LOSS, Kind.QUALITY}:
+        change_points = Shifts(why_not=f"{STAND_IN}: nothing is said of their losses and quality")
     else:
-        looked = shifts([one.point.value for one in group], TOLERANCE[its.metric.kind])
+        change_points = shifts([reading.point.value for reading in group], TOLERANCE[newest.metric.kind])
     return Timeline(
         case=case,
         label=label,
-        unit=its.metric.unit,
-        better=its.metric.better,
+        unit=newest.metric.unit,
+        better=newest.metric.better,
         differs=differs,
-        points=tuple(one.point for one in group),
-        shifts=looked.found,
-        why_not=looked.why_not,
+        points=tuple(reading.point for reading in group),
+        shifts=change_points.found,
+        why_not=change_points.why_not,
     )

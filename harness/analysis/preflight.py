@@ -1,14 +1,14 @@
-"""Whether a model can learn from these rows: what goes wrong silently is said before anything is trained.
+"""Preflight rules for training rows: they detect silent faults of the data before anything is trained.
 
-Pure: facts of each row in, findings out. Rules and remedies stand in docs/data.md; a config accepts a rule's
-findings by its name.
+The input is facts of each row as tokens. Rules and remedies are described in docs/data.md; a config can accept the
+findings of a rule by its name.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
-# What turns of a conversation are marked with, by the family of models that learnt it.
+# Turn markers of conversations, by the family of models that was trained with them.
 MARKERS = {
     "ChatML": ("<|im_start|>", "<|im_end|>"),
     "Zephyr": ("<|user|>", "<|assistant|>", "<|system|>"),
@@ -25,49 +25,49 @@ MARKERS = {
     "Granite": ("<|start_of_role|>", "<|end_of_role|>"),
     "sentence": ("</s>",),  # not <s>, which strikes text out in HTML
 }
-_NAMED = 5  # rows of a finding
+_NAMED = 5  # rows that a finding lists at most
 
 
-class Severity(Enum):
-    """What a finding does."""
+class PreflightSeverity(StrEnum):
+    """Consequence of a finding."""
 
-    STOP = "stop"  # the training, unless the config accepts it
+    STOP = "stop"  # stops the training, unless the config accepts the rule
     NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFacts:
-    """What is known of one row as tokens. A fact that its form does not have is None."""
+    """Facts of one row as tokens. A fact that does not apply to the row's format is None."""
 
     split: str
-    number: int  # where it came from: its line in a file
+    number: int  # its line in the file it came from
     tokens: int
     targets: int  # tokens with a loss, after masking and cutting
     leading_bos: int
-    closed: bool | None  # whether an end of text closes the last answer, with nothing but space after it
+    closed: bool | None  # an end-of-text token closes the last answer, followed by nothing but space
     prompt_is_prefix: bool | None
     foreign: tuple[str, ...]  # markers of other families that are plain text here
-    seen_in_training: bool = False  # a row of another split whose text is a training row's
+    seen_in_training: bool = False  # a row of another split with the text of a training row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What is known of the model and the plan."""
+    """Facts of the model and of the planned training."""
 
-    own_template: bool  # False: conversations are written in the plain family
-    conversations: bool  # whether the rows are some
-    adds_bos: bool  # whether its tokenizer opens a text with one
+    own_template: bool  # False: conversations are written in the format "plain"
+    conversations: bool  # the rows are conversations
+    adds_bos: bool  # the tokenizer begins a text with one
     mask_prompt: bool
-    longest: int
-    positions: int | None = None  # how many the model was made for; None where its config does not say
+    longest: int  # tokens at which a row is cut
+    positions: int | None = None  # that the model was trained for; None if its config does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something that is wrong with some rows, and what to do."""
+class PreflightFinding:
+    """A fault of some rows, and what to do about it."""
 
     rule: str
-    severity: Severity
+    severity: PreflightSeverity
     text: str
     remedy: str
 
@@ -75,133 +75,135 @@ class Finding:
         return f"[{self.rule}] {self.text}; {self.remedy}"
 
 
-def examine(rows: Sequence[RowFacts], its: Circumstances) -> list[Finding]:
-    """Every rule's finding, those that stop first."""
-    found = [finding for rule in RULES.values() for finding in rule(rows, its)]
-    return sorted(found, key=lambda finding: finding.severity is Severity.NOTE)
+def examine(rows: Sequence[RowFacts], circumstances: Circumstances) -> list[PreflightFinding]:
+    """Return the findings of every rule; those that stop the training come first."""
+    findings = [finding for rule in RULES.values() for finding in rule(rows, circumstances)]
+    return sorted(findings, key=lambda finding: finding.severity is PreflightSeverity.NOTE)
 
 
-def stopping(findings: Sequence[Finding], accepted: Sequence[str]) -> list[Finding]:
-    """The findings that end a case before it is trained."""
-    return [its for its in findings if its.severity is Severity.STOP and its.rule not in accepted]
+def stopping(findings: Sequence[PreflightFinding], accepted: Sequence[str]) -> list[PreflightFinding]:
+    """Return the findings that stop a training: of severity STOP, and by a rule that is not *accepted*."""
+    return [
+        finding for finding in findings if finding.severity is PreflightSeverity.STOP and finding.rule not in accepted
+    ]
 
 
 def leaked_markers(text: str) -> tuple[str, ...]:
-    """The markers of any family that stand in a generated text: a model that ends its turn properly writes none."""
+    """Return the turn markers of any family in a generated text. A model that ends its turn properly writes none."""
     return tuple(marker for markers in MARKERS.values() for marker in markers if marker in text)
 
 
-def _no_template(_: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
-    if its.conversations and not its.own_template:
-        yield Finding(
+def _no_template(_: Sequence[RowFacts], circumstances: Circumstances) -> Iterator[PreflightFinding]:
+    if circumstances.conversations and not circumstances.own_template:
+        yield PreflightFinding(
             rule="no-template",
-            severity=Severity.NOTE,
+            severity=PreflightSeverity.NOTE,
             text="the tokenizer has no chat template of its own",
             remedy="conversations are written in the family plain",
         )
 
 
-def _turn_end(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
-    yield from _of(
+def _turn_end(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[PreflightFinding]:
+    yield from _by_split(
         rows,
         lambda row: row.closed is False,
         "turn-end",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         "the last answer is not closed by an end-of-text token",
         "the model would never learn to stop; mend the chat template",
     )
 
 
-def _foreign_markers(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
+def _foreign_markers(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[PreflightFinding]:
     markers = ", ".join(sorted({marker for row in rows for marker in row.foreign}))
-    yield from _of(
+    yield from _by_split(
         rows,
         lambda row: bool(row.foreign),
         "foreign-markers",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         f"turn markers of another family are plain text to this tokenizer: {markers}",
         "the model would write them out; give rows with messages in place of finished text",
     )
 
 
-def _bos(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
-    yield from _of(
+def _bos(rows: Sequence[RowFacts], circumstances: Circumstances) -> Iterator[PreflightFinding]:
+    yield from _by_split(
         rows,
         lambda row: row.leading_bos > 1,
         "bos",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         "more than one beginning-of-text token",
         "template and tokenizer both add one; leave it to the template",
     )
-    if its.adds_bos:
-        yield from _of(
+    if circumstances.adds_bos:
+        yield from _by_split(
             rows,
             lambda row: row.leading_bos == 0,
             "bos",
-            Severity.NOTE,
+            PreflightSeverity.NOTE,
             "no beginning-of-text token, though the tokenizer opens texts with one",
             "the chat template leaves it out",
         )
 
 
-def _prompt_prefix(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
-    yield from _of(
+def _prompt_prefix(rows: Sequence[RowFacts], circumstances: Circumstances) -> Iterator[PreflightFinding]:
+    yield from _by_split(
         rows,
         lambda row: row.prompt_is_prefix is False,
         "prompt-prefix",
-        Severity.STOP if its.mask_prompt else Severity.NOTE,
+        PreflightSeverity.STOP if circumstances.mask_prompt else PreflightSeverity.NOTE,
         "the prompt's tokens are not the beginning of the conversation's",
         "masking and scoring of the answer would cut in the wrong place; mend the chat template",
     )
 
 
-def _no_targets(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
-    masked = " after masking the prompt" if its.mask_prompt else ""
-    yield from _of(
+def _no_targets(rows: Sequence[RowFacts], circumstances: Circumstances) -> Iterator[PreflightFinding]:
+    masked = " after masking the prompt" if circumstances.mask_prompt else ""
+    yield from _by_split(
         rows,
         lambda row: row.targets == 0,
         "no-targets",
-        Severity.STOP,
-        f"nothing is left to learn{masked} and cutting at {its.longest} tokens",
+        PreflightSeverity.STOP,
+        f"nothing is left to learn{masked} and cutting at {circumstances.longest} tokens",
         "shorten the prompt, or raise max_seq_length",
     )
 
 
-def _truncated(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
-    yield from _of(
+def _truncated(rows: Sequence[RowFacts], circumstances: Circumstances) -> Iterator[PreflightFinding]:
+    yield from _by_split(
         rows,
-        lambda row: row.tokens > its.longest,
+        lambda row: row.tokens > circumstances.longest,
         "truncated",
-        Severity.STOP,
-        f"cut at {its.longest} tokens, their end of turn with the rest",
+        PreflightSeverity.STOP,
+        f"cut at {circumstances.longest} tokens, their end of turn with the rest",
         "raise max_seq_length, or leave them out",
     )
 
 
-def _beyond_positions(rows: Sequence[RowFacts], its: Circumstances) -> Iterator[Finding]:
-    positions = its.positions or its.longest
-    yield from _of(
+def _beyond_positions(rows: Sequence[RowFacts], circumstances: Circumstances) -> Iterator[PreflightFinding]:
+    positions = circumstances.positions or circumstances.longest
+    yield from _by_split(
         rows,
-        lambda row: min(row.tokens, its.longest) > positions,
+        lambda row: min(row.tokens, circumstances.longest) > positions,
         "beyond-positions",
-        Severity.STOP,
+        PreflightSeverity.STOP,
         f"longer than the {positions} positions of the model",
         "lower max_seq_length",
     )
 
 
-def _contaminated(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[Finding]:
-    yield from _of(
+def _contaminated(rows: Sequence[RowFacts], _: Circumstances) -> Iterator[PreflightFinding]:
+    yield from _by_split(
         rows,
         lambda row: row.seen_in_training,
         "contaminated",
-        Severity.NOTE,
+        PreflightSeverity.NOTE,
         "the same text is a training row",
         "take them out: their loss shows memory, not learning",
     )
 
 
-RULES: dict[str, Callable[[Sequence[RowFacts], Circumstances], Iterator[Finding]]] = {
+RULES: dict[str, Callable[[Sequence[RowFacts], Circumstances], Iterator[PreflightFinding]]] = {
     "no-template": _no_template,
     "turn-end": _turn_end,
     "foreign-markers": _foreign_markers,
@@ -214,23 +216,23 @@ RULES: dict[str, Callable[[Sequence[RowFacts], Circumstances], Iterator[Finding]
 }
 
 
-def _of(
+def _by_split(
     rows: Sequence[RowFacts],
-    wrong: Callable[[RowFacts], bool],
+    is_faulty: Callable[[RowFacts], bool],
     rule: str,
-    severity: Severity,
+    severity: PreflightSeverity,
     text: str,
     remedy: str,
-) -> Iterator[Finding]:
-    """One finding a split, with its first rows that are *wrong* named; one note for all where every row is."""
-    odd = [row for row in rows if wrong(row)]
-    if odd and len(odd) == len(rows) and severity is Severity.NOTE:
-        yield Finding(rule=rule, severity=severity, text=f"every row: {text}", remedy=remedy)
+) -> Iterator[PreflightFinding]:
+    """Report the faulty rows: one finding a split that lists the first of them, or a single note if all rows are."""
+    faulty = [row for row in rows if is_faulty(row)]
+    if faulty and len(faulty) == len(rows) and severity is PreflightSeverity.NOTE:
+        yield PreflightFinding(rule=rule, severity=severity, text=f"every row: {text}", remedy=remedy)
         return
-    for split in dict.fromkeys(row.split for row in odd):
-        numbers = [row.number for row in odd if row.split == split]
-        named = ", ".join(map(str, numbers[:_NAMED])) + (
+    for split in dict.fromkeys(row.split for row in faulty):
+        numbers = [row.number for row in faulty if row.split == split]
+        listed = ", ".join(map(str, numbers[:_NAMED])) + (
             f" and {len(numbers) - _NAMED} more" if numbers[_NAMED:] else ""
         )
-        place = f"{split} row{'s'[: len(numbers) > 1]} {named}"
-        yield Finding(rule=rule, severity=severity, text=f"{place}: {text}", remedy=remedy)
+        place = f"{split} row{'s'[: len(numbers) > 1]} {listed}"
+        yield PreflightFinding(rule=rule, severity=severity, text=f"{place}: {text}", remedy=remedy)

@@ -1,6 +1,6 @@
-"""What a report goes by where numbers alone do not decide: limits of use cases, words for spreads, an author's text.
+"""Report policy: limits and rankings of use cases, words for spreads, and an author's text for the cards.
 
-Frozen values, filled by `configs` from TOML. Policy, not measurement: a report prints it as such.
+`inputs.config_files` reads these values from TOML. They are policy, not measurement, and a report says so.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ STATISTICS = ("median", "p95", "highest", "lowest")  # of the readings of one pr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """What a case has to keep to, in the base unit of *metric*. At least one of the bounds is given.
+    """A limit that a case must meet, in the base unit of *metric*. At least one of the bounds is set.
 
-    *label* None: for each label of the metric. *suite* None: in each suite that measured it.
+    *label* None: the limit holds for each label of the metric. *suite* None: in each suite that measured the metric.
     """
 
     metric: str
@@ -25,7 +25,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rank:
-    """The metric that decides between cases within the limits; *label* None: over all labels together."""
+    """The metric that ranks cases within the limits; *label* None: the mean over all labels."""
 
     metric: str
     label: str | None = None
@@ -34,7 +34,7 @@ class Rank:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCase:
-    """What somebody needs a model for."""
+    """A purpose that somebody needs a model for, with the limits and the ranking that it calls for."""
 
     name: str
     rank: Rank
@@ -42,8 +42,8 @@ class UseCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """The *word* for a coefficient of variation *below* a bound, dimensionless."""
+class RatingStep:
+    """The *word* for a coefficient of variation (dimensionless) *below* a bound."""
 
     below: float
     word: str
@@ -51,29 +51,29 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """Words for coefficients of variation: of *steps*, rising, the first that one is below; *otherwise* of none."""
+    """Words for coefficients of variation: the first of the rising *steps* whose bound exceeds it, or *otherwise*."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[RatingStep, ...]
     otherwise: str
 
     def word(self, variation: float) -> str:
-        """The word for a coefficient of variation."""
+        """Return the word for a coefficient of variation."""
         return next((step.word for step in self.steps if variation < step.below), self.otherwise)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardText:
-    """What an author says in the cards, as written; None where he says nothing."""
+    """The author's own text for the cards, verbatim; None where there is none."""
 
     intended_use: str | None = None
     limitations: str | None = None
     ethics: str | None = None
-    license: str | None = None  # of what is published with the cards: the adapters
+    license: str | None = None  # license of the adapters that are published with the cards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A whole policy. *sha256* is of its file."""
+    """A whole report policy. *sha256* is that of its file."""
 
     name: str
     sha256: str

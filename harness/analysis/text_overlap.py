@@ -1,7 +1,7 @@
-"""How much of a text stands in another: copies, shared runs of words, near duplicates. Pure, of strings.
+"""Overlap of texts: copies, shared runs of words, and near duplicates.
 
-Texts are compared as words in small letters, without marks and spaces. A word is a run of letters and digits, so
-that scripts that put no space between words count a sentence as one: of those only whole copies are seen.
+Texts are compared as lower-case words, without punctuation. A word is a run of letters and digits. In scripts without
+spaces between words a whole sentence is therefore one word, and only whole copies are detected.
 """
 
 import re
@@ -9,20 +9,20 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-RUN_WORDS = 8  # long enough that two authors seldom write it alike
+RUN_WORDS = 8  # long enough that two authors seldom write the same run
 SHINGLE_WORDS = 5
-NEAR = 0.8  # Jaccard of shingles, from which on two texts are near duplicates
+NEAR = 0.8  # least Jaccard similarity of the shingles of near duplicates
 
 # Source of shingles: Broder (1997), On the resemblance and containment of documents.
 
 
 def normalised(text: str) -> str:
-    """The words of a text, compatibility forms made plain, in small letters, one space between them."""
+    """Return the words of a text in lower case and Unicode form NFKC, joined by single spaces."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
 
 
 def copied_shares(texts: Iterable[str], training: Iterable[str]) -> list[float | None]:
-    """The share of each text's words within runs of 8 or more that stand in a training text; None of fewer than 8."""
+    """Return each text's share of words in runs of 8 or more that a training text has; None for fewer than 8 words."""
     known = {run for other in training for run in _runs(normalised(other).split(), RUN_WORDS)}
     return [_share(normalised(text).split(), known) for text in texts]
 
@@ -37,7 +37,7 @@ def _share(words: Sequence[str], known: set[tuple[str, ...]]) -> float | None:
 
 
 def near_duplicates(texts: Sequence[str], training: Sequence[str]) -> tuple[int, ...]:
-    """Which of *texts*, by number, copy a training text or share 80 % of all runs of 5 words with one (Jaccard)."""
+    """Return indices of *texts* that copy a training text, or share 5-word runs with one at 80 % or more (Jaccard)."""
     copies = set(map(normalised, training)) - {""}
     owners: dict[tuple[str, ...], list[int]] = defaultdict(list)
     sizes = []
@@ -46,15 +46,15 @@ def near_duplicates(texts: Sequence[str], training: Sequence[str]) -> tuple[int,
         sizes.append(len(shingles))
         for shingle in shingles:
             owners[shingle].append(number)
-    found = []
+    duplicates = []
     for number, text in enumerate(texts):
         words = normalised(text)
         shingles = set(_runs(words.split(), SHINGLE_WORDS))
         shared = Counter(owner for shingle in shingles for owner in owners.get(shingle, ()))
-        likeness = (count / (len(shingles) + sizes[owner] - count) for owner, count in shared.items())
-        if words in copies or any(jaccard >= NEAR for jaccard in likeness):
-            found.append(number)
-    return tuple(found)
+        similarities = (count / (len(shingles) + sizes[owner] - count) for owner, count in shared.items())
+        if words in copies or any(jaccard >= NEAR for jaccard in similarities):
+            duplicates.append(number)
+    return tuple(duplicates)
 
 
 def _runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:

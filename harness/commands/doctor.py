@@ -31,14 +31,14 @@ def run(arguments: Arguments) -> int:
 
 def examination_text(examination: "Examination") -> str:
     """Return the facts, each finding with its remedy, and the conclusion in the last line."""
-    from harness.machine.doctor import Severity
+    from harness.machine.doctor import DoctorSeverity
 
     table = name_value_lines(list(_facts(examination.facts).items()))
     findings = [
         f"{finding.severity.value} [{finding.rule}]: {plain(finding.text)}\n  remedy: {plain(finding.remedy)}\n"
         for finding in examination.findings
     ]
-    problems = sum(finding.severity is Severity.PROBLEM for finding in examination.findings)
+    problems = sum(finding.severity is DoctorSeverity.PROBLEM for finding in examination.findings)
     plural = "" if problems == 1 else "s"
     conclusion = "fine" if examination.ok else f"{problems} problem{plural}: numbers measured here would mislead"
     return "\n".join([table, *findings, conclusion, ""])

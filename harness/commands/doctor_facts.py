@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.inputs import hub
-from harness.machine import energy, environment, system
+from harness.machine import energy, environment, os_queries
 from harness.machine.doctor import Facts
 from harness.paths import cache_dir, without_home
 from harness.results.records import Environment
@@ -36,6 +36,6 @@ def gather(results_dir: Path) -> Facts:
         hub_problem=hub.unreachable(),
         energy_parts=tuple(meter.joules()),
         energy_reason=meter.reason,
-        results_free_bytes=system.free_bytes(results_dir),
-        cache_free_bytes=system.free_bytes(cache_dir()),
+        results_free_bytes=os_queries.free_bytes(results_dir),
+        cache_free_bytes=os_queries.free_bytes(cache_dir()),
     )

@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.report_policy import CardText, Limit, Policy, Rank, Rating, Step, UseCase
+from harness.analysis.report_policy import CardText, Limit, Policy, Rank, Rating, RatingStep, UseCase
 from harness.errors import BadConfig, UnknownName
 from harness.inputs import config_rules
 from harness.inputs.plans import (
@@ -227,7 +227,7 @@ def read_policy(path: Path | None) -> Policy:
     return Policy(
         name=source.name,
         sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
-        rating=Rating(steps=tuple(Step(**step) for step in rating["steps"]), otherwise=rating["otherwise"]),
+        rating=Rating(steps=tuple(RatingStep(**step) for step in rating["steps"]), otherwise=rating["otherwise"]),
         use_cases=tuple(
             UseCase(
                 name=name,

@@ -1,7 +1,7 @@
-"""What of this machine would make numbers measured on it mislead, and what to do about it. Pure.
+"""Rules of `doctor`: they detect what on this machine would distort measurements, and name the remedy.
 
-A problem changes what is measured; a note only limits what can be done. What is unknown gives no finding.
-Every rule stands in docs/doctor.md.
+A problem distorts measurements; a note only limits what can be done. Unknown facts give no finding. Every rule is
+described in docs/doctor.md.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from enum import StrEnum
 from harness.results.records import Environment
 from harness.units import format_number, format_percent, format_value
 
-# Each is chosen so that what lies below it is lost in the spread of readings on a quiet machine, and what lies
+# Each limit is chosen so that an effect below it is lost in the spread of readings on a quiet machine, and an effect
 # above it is not.
 MIN_BLAS_RATIO = 0.5  # of NumPy's own product: the reference BLAS is at 0.02, another good one within a third
 MAX_LOAD_PER_CORE = 0.5  # runnable tasks a core in the last minute: half of what would queue behind every case
@@ -26,26 +26,26 @@ _SLOW_PROFILES = {"low-power", "quiet", "cool"}  # Documentation/ABI/testing/sys
 _OWN_GOVERNORS = {"intel_pstate", "amd-pstate-epp"}
 
 
-class Severity(StrEnum):
-    """What a finding means for numbers measured now."""
+class DoctorSeverity(StrEnum):
+    """Consequence of a finding for numbers that are measured now."""
 
-    PROBLEM = "problem"  # they would mislead
-    NOTE = "note"  # they hold
+    PROBLEM = "problem"  # they would be distorted
+    NOTE = "note"  # they are valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was found: which rule found it, what and why it matters, and the remedy."""
+class DoctorFinding:
+    """One finding: the rule, what was detected and why it matters, and the remedy."""
 
     rule: str
-    severity: Severity
+    severity: DoctorSeverity
     text: str
     remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the findings rest on. If *failure* is told, a worker failed and device, BLAS and rates are empty."""
+    """Facts that the rules judge. With a *failure*, a worker failed, and device, BLAS and rates are empty."""
 
     environment: Environment
     failure: str | None
@@ -58,23 +58,23 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """The whole answer, as `tunebench doctor --json` writes it."""
+    """Facts and findings, as `tunebench doctor --json` writes them."""
 
     facts: Facts
-    findings: tuple[Finding, ...]
+    findings: tuple[DoctorFinding, ...]
     ok: bool
 
 
 def examine(facts: Facts) -> Examination:
-    """Find what there is to find: problems first."""
-    found = (*_software(facts), *_load(facts.environment), *_power(facts.environment), *_room(facts), *_reach(facts))
-    problems = tuple(its for its in found if its.severity is Severity.PROBLEM)
-    notes = tuple(its for its in found if its.severity is Severity.NOTE)
+    """Apply every rule; problems come first."""
+    findings = (*_software(facts), *_load(facts.environment), *_power(facts.environment), *_room(facts), *_reach(facts))
+    problems = tuple(finding for finding in findings if finding.severity is DoctorSeverity.PROBLEM)
+    notes = tuple(finding for finding in findings if finding.severity is DoctorSeverity.NOTE)
     return Examination(facts=facts, findings=problems + notes, ok=not problems)
 
 
-def _software(facts: Facts) -> Iterator[Finding]:
-    """Whether work runs at all, is right, and takes the fast paths."""
+def _software(facts: Facts) -> Iterator[DoctorFinding]:
+    """Check that work runs, gives correct results, and takes the fast paths."""
     environment = facts.environment
     if facts.failure is not None:
         yield _problem(
@@ -115,8 +115,8 @@ def _software(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _load(environment: Environment) -> Iterator[Finding]:
-    """Whether others use the machine."""
+def _load(environment: Environment) -> Iterator[DoctorFinding]:
+    """Check that no other programs use the machine."""
     now, os = environment.power, environment.os
     cores, average = os.get("cores") or os.get("threads"), now.get("load_average_1min")
     if cores and average is not None and average / cores > MAX_LOAD_PER_CORE:
@@ -148,8 +148,8 @@ def _load(environment: Environment) -> Iterator[Finding]:
         )
 
 
-def _power(environment: Environment) -> Iterator[Finding]:
-    """Whether the machine holds itself back."""
+def _power(environment: Environment) -> Iterator[DoctorFinding]:
+    """Check that the machine does not lower its own speed."""
     now = environment.power
     if now.get("on_battery"):
         yield _problem("battery", "the machine runs on its battery, which lowers clock rates", "plug it in")
@@ -175,24 +175,25 @@ def _power(environment: Environment) -> Iterator[Finding]:
         )
 
 
-def _room(facts: Facts) -> Iterator[Finding]:
-    """Whether there is memory and disk to work with."""
+def _room(facts: Facts) -> Iterator[DoctorFinding]:
+    """Check that there is enough memory and disk space."""
     now, os = facts.environment.power, facts.environment.os
-    known = [its for its in (now.get("memory_available_bytes"), os.get("memory_limit_bytes")) if its is not None]
-    if known and min(known) < MIN_MEMORY_BYTES:
+    sizes = (now.get("memory_available_bytes"), os.get("memory_limit_bytes"))
+    known_bytes = [size for size in sizes if size is not None]
+    if known_bytes and min(known_bytes) < MIN_MEMORY_BYTES:
         yield _problem(
             "memory",
-            f"{format_value(min(known), 'byte')} of memory can be had: cases would swap, or be killed",
+            f"{format_value(min(known_bytes), 'byte')} of memory can be had: cases would swap, or be killed",
             f"end other programs, or allow the container more; {format_value(MIN_MEMORY_BYTES, 'byte')} is the least",
         )
-    for what, free_bytes in (("results", facts.results_free_bytes), ("cache", facts.cache_free_bytes)):
+    for purpose, free_bytes in (("results", facts.results_free_bytes), ("cache", facts.cache_free_bytes)):
         if free_bytes is not None and free_bytes < MIN_DISK_BYTES:
             yield _problem(
                 "disk",
-                f"{format_value(free_bytes, 'byte')} of disk are free for the {what}: "
+                f"{format_value(free_bytes, 'byte')} of disk are free for the {purpose}: "
                 "weights would not fit, and a full disk ends a run",
                 f"free {format_value(MIN_DISK_BYTES, 'byte')}, or choose another place with "
-                + ("--results-dir" if what == "results" else "TUNEBENCH_CACHE"),
+                + ("--results-dir" if purpose == "results" else "TUNEBENCH_CACHE"),
             )
     if (swap_bytes := now.get("swap_used_bytes") or 0) > MAX_SWAP_BYTES:
         yield _note(
@@ -202,8 +203,8 @@ def _room(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _reach(facts: Facts) -> Iterator[Finding]:
-    """What cannot be had here, and does no harm to the rest."""
+def _reach(facts: Facts) -> Iterator[DoctorFinding]:
+    """Note what is not available on this machine, which does not harm other measurements."""
     if facts.hub_problem is not None:
         yield _note(
             "hub",
@@ -215,9 +216,9 @@ def _reach(facts: Facts) -> Iterator[Finding]:
         yield _note("energy", facts.energy_reason, "nothing has to be done: energy is reported as not measured")
 
 
-def _problem(rule: str, text: str, remedy: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.PROBLEM, text=text, remedy=remedy)
+def _problem(rule: str, text: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(rule=rule, severity=DoctorSeverity.PROBLEM, text=text, remedy=remedy)
 
 
-def _note(rule: str, text: str, remedy: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.NOTE, text=text, remedy=remedy)
+def _note(rule: str, text: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(rule=rule, severity=DoctorSeverity.NOTE, text=text, remedy=remedy)

@@ -1,7 +1,7 @@
-"""Energy meters that can be read without being root: RAPL under Linux, NVML for NVIDIA, IOReport on Apple silicon.
+"""Energy meters that can be read without root: RAPL on Linux, NVML for NVIDIA, IOReport on Apple silicon.
 
-Cumulative joules by part, from an arbitrary start: what counts is the difference of two readings. No part contains
-another, so their sum is what was drawn. A meter tells of the whole machine, not of one process.
+A meter gives cumulative joules by part, from an arbitrary start, so only the difference of two readings has a meaning.
+The parts do not overlap: their sum is the energy used. It is that of the whole machine, not of one process.
 
 Sources: https://docs.kernel.org/power/powercap/powercap.html, NVML API reference (nvmlDeviceGetTotalEnergyConsumption),
 https://github.com/ml-energy/zeus-apple-silicon
@@ -20,52 +20,52 @@ _EXTRA = "install it with: pip install 'tunebench[energy]'"
 
 
 class Meter(Protocol):
-    """Something that counts joules."""
+    """An energy meter."""
 
     @property
     def reason(self) -> str | None:
-        """Why nothing can be read, and what would help; None if something can."""
+        """Why nothing can be read, and the remedy; None if the meter can be read."""
 
     def joules(self) -> dict[str, float]:
-        """Cumulative joules by part; empty if they cannot be read."""
+        """Return cumulative joules by part; empty if they cannot be read."""
 
 
 def open_meter() -> Meter:
-    """Open every meter that this machine has."""
+    """Open all meters that this machine has, as one."""
     meters = (open_apple(),) if sys.platform == "darwin" else (open_rapl(), open_nvidia())
     readable = tuple(meter for meter in meters if meter.reason is None)
     if readable:
-        return Together(meters=readable)
+        return CombinedMeter(meters=readable)
     return Unreadable(reason=f"{_NONE}: {'; '.join(filter(None, (meter.reason for meter in meters)))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """No meter, for a reason."""
+    """A meter that cannot be read, with the reason."""
 
     reason: str
 
     def joules(self) -> dict[str, float]:
-        """Nothing."""
+        """Return nothing."""
         return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Together:
+class CombinedMeter:
     """Several meters of different parts, read as one."""
 
     meters: Sequence[Meter]
     reason: None = None
 
     def joules(self) -> dict[str, float]:
-        """The parts of all; empty if one of them cannot be read any more, for half a sum would look like a saving."""
+        """Return the parts of all meters; empty if one is unreadable, as a partial sum would look like a saving."""
         readings = [meter.joules() for meter in self.meters]
-        return {part: its for reading in readings for part, its in reading.items()} if all(readings) else {}
+        return {part: joules for reading in readings for part, joules in reading.items()} if all(readings) else {}
 
 
 @dataclass(slots=True, kw_only=True)
 class Zone:
-    """One counter of RAPL. It starts again at 0 beyond its range: every few minutes under full load."""
+    """One RAPL counter. It wraps to 0 at the end of its range: every few minutes under full load."""
 
     part: str
     counter: Path
@@ -74,12 +74,12 @@ class Zone:
     wrapped_uj: int = 0
 
     def microjoules(self) -> int:
-        """Read the counter, with every range it has passed since it was opened.
+        """Return the count, corrected for wraps since the counter was opened.
 
         Raises:
-            OSError: if it cannot be read any more.
+            OSError: if the counter can no longer be read.
         """
-        now_uj = _whole(self.counter)
+        now_uj = _read_number(self.counter)
         if now_uj < self.last_uj:
             self.wrapped_uj += self.range_uj
         self.last_uj = now_uj
@@ -88,13 +88,13 @@ class Zone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rapl:
-    """The processor's packages and their memory. Read it more often than its counters start again."""
+    """RAPL meter of the processor packages and their memory. Read it at least once per wrap of its counters."""
 
     zones: Sequence[Zone]
     reason: None = None
 
     def joules(self) -> dict[str, float]:
-        """Joules of all packages, and of all memory where it is counted apart."""
+        """Return the joules of all packages, and of all memory if it has counters of its own."""
         sums: dict[str, float] = {}
         try:
             for zone in self.zones:
@@ -106,23 +106,23 @@ class Rapl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """A library that gives millijoules by part."""
+    """A meter over a library that returns millijoules by part."""
 
     read_mj: Callable[[], dict[str, int]]
     reason: None = None
 
     def joules(self) -> dict[str, float]:
-        """Joules by part; empty if the library fails."""
+        """Return joules by part; empty if the library fails."""
         try:
-            return {part: its / 1000 for part, its in self.read_mj().items()}
+            return {part: millijoules / 1000 for part, millijoules in self.read_mj().items()}
         except Exception:  # noqa: BLE001 - each library has errors of its own, and no meter may end a run
             return {}
 
 
 def open_rapl(powercap: Path = _POWERCAP) -> Meter:
-    """Open the counters of the processor's packages.
+    """Open the counters of the processor packages and of memory.
 
-    Their other parts (core, uncore) are within the package, and psys is around it; memory ("dram") is apart.
+    The zones core and uncore are parts of a package, and psys contains the packages; memory ("dram") is separate.
     """
     if not powercap.is_dir():
         return Unreadable(reason=f"{powercap} is missing")
@@ -132,8 +132,8 @@ def open_rapl(powercap: Path = _POWERCAP) -> Meter:
             part = (directory / "name").read_text(encoding="ascii").strip().partition("-")[0]
             if part in {"package", "dram"}:
                 counter = directory / "energy_uj"
-                range_uj = _whole(directory / "max_energy_range_uj")
-                zones.append(Zone(part=part, counter=counter, range_uj=range_uj, last_uj=_whole(counter)))
+                range_uj = _read_number(directory / "max_energy_range_uj")
+                zones.append(Zone(part=part, counter=counter, range_uj=range_uj, last_uj=_read_number(counter)))
     except PermissionError as error:
         return Unreadable(
             reason=f"only root may read {error.filename}; allow it with: sudo chmod a+r {powercap}/*/energy_uj"
@@ -144,7 +144,7 @@ def open_rapl(powercap: Path = _POWERCAP) -> Meter:
 
 
 def open_nvidia() -> Meter:
-    """Open the counters of the NVIDIA GPUs, numbered as the driver numbers them; Volta or newer."""
+    """Open the counters of the NVIDIA GPUs (Volta or newer), with the numbers of the driver."""
     try:
         import pynvml  # noqa: PLC0415 - optional
     except ImportError:
@@ -166,7 +166,7 @@ def open_nvidia() -> Meter:
 
 
 def open_apple() -> Meter:
-    """Open the counters of an Apple chip: its own estimate of what CPU, GPU, Neural Engine and memory draw."""
+    """Open the counters of an Apple chip: its own estimates for CPU, GPU, Neural Engine and memory."""
     try:
         import zeus_apple_silicon  # noqa: PLC0415 - optional
     except ImportError:
@@ -180,11 +180,11 @@ def open_apple() -> Meter:
 
 
 def _apple_mj(monitor: Any) -> dict[str, int]:
-    """Read the parts that do not overlap; those that the chip does not count are None."""
+    """Return the millijoules of the parts that do not overlap, without parts that the chip does not count."""
     metrics = monitor.get_cumulative_energy()
     named = {name.partition("_")[0]: getattr(metrics, name, None) for name in _APPLE_PARTS}
-    return {part: its for part, its in named.items() if its is not None}
+    return {part: millijoules for part, millijoules in named.items() if millijoules is not None}
 
 
-def _whole(path: Path) -> int:
+def _read_number(path: Path) -> int:
     return int(path.read_text(encoding="ascii"))

@@ -1,6 +1,7 @@
-"""What else the machine is doing, and what holds it back: what changes while a session runs.
+"""Load, power and heat of the machine: the facts that change while a session runs.
 
-Other processes are counted, never named. Unknown is None, and never absent: the keys are the same on every system.
+Other processes are counted, never named. An unknown fact is None and never absent: the keys are the same on every
+system.
 """
 
 import os
@@ -9,43 +10,45 @@ from typing import Any
 
 import psutil
 
-from harness.machine import system
+from harness.machine import os_queries
 
 _WINDOW_S = 0.2  # long enough for 20 ticks of the kernel's clock, short enough to go unnoticed
-_COMPETING_SHARE = 0.2  # of one core: below it are the shells, watchers and daemons of any machine
+_COMPETING_SHARE = 0.2  # of one core: the shells, watchers and daemons of any machine use less
 
 
 def load_and_power() -> dict[str, Any]:
-    """Look at load, memory, power and heat for a fifth of a second. Shares are of 1."""
+    """Return load, memory, power and heat, observed for 0.2 s. Shares are fractions of 1."""
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    thermal = system.output("pmset", "-g", "therm")
+    thermal = os_queries.output("pmset", "-g", "therm")
     return {
         "load_average_1min": _load_average(),
-        **_others(),
+        **_other_load(),
         "memory_available_bytes": psutil.virtual_memory().available,
         "swap_used_bytes": psutil.swap_memory().used,
         "on_battery": None if battery is None else not battery.power_plugged,
-        "low_power_mode": low_power_mode(system.output("pmset", "-g")),
-        "power_profile": system.text("sys/firmware/acpi/platform_profile"),
-        "cpu_governor": _alike(system.texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")),
-        "cpu_frequency_driver": _alike(system.texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_driver")),
+        "low_power_mode": low_power_mode(os_queries.output("pmset", "-g")),
+        "power_profile": os_queries.text("sys/firmware/acpi/platform_profile"),
+        "cpu_governor": _join_distinct(os_queries.texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")),
+        "cpu_frequency_driver": _join_distinct(
+            os_queries.texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_driver")
+        ),
         "thermal_warning": thermal_warning(thermal),
         "cpu_speed_limit_share": cpu_speed_limit_share(thermal),
-        "temperature_c": temperature_c(system.texts("sys/class/thermal/thermal_zone*/temp")),
+        "temperature_c": temperature_c(os_queries.texts("sys/class/thermal/thermal_zone*/temp")),
         "throttle_count": throttle_count(
-            system.texts("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count")
+            os_queries.texts("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count")
         ),
     }
 
 
 def low_power_mode(settings: str | None) -> bool | None:
-    """Read `pmset -g`. Newer Macs write powermode: 0 automatic, 1 low, 2 high."""
-    found = re.search(r"^\s*(?:lowpowermode|powermode)\s+(\d+)", settings or "", flags=re.MULTILINE)
-    return found[1] == "1" if found else None
+    """Parse the output of `pmset -g`. Newer Macs write powermode: 0 automatic, 1 low, 2 high."""
+    match = re.search(r"^\s*(?:lowpowermode|powermode)\s+(\d+)", settings or "", flags=re.MULTILINE)
+    return match[1] == "1" if match else None
 
 
 def thermal_warning(printed: str | None) -> bool | None:
-    """Whether `pmset -g therm` reports a thermal or a performance warning."""
+    """Detect a thermal or performance warning in the output of `pmset -g therm`; None if unknown."""
     if printed is None:
         return None
     warnings = [line for line in printed.splitlines() if "warning level" in line]
@@ -53,29 +56,29 @@ def thermal_warning(printed: str | None) -> bool | None:
 
 
 def cpu_speed_limit_share(printed: str | None) -> float | None:
-    """Read the speed that heat leaves the processor from `pmset -g therm`; Apple silicon does not tell."""
-    found = re.search(r"CPU_Speed_Limit\s*=\s*(\d+)", printed or "")
-    return int(found[1]) / 100 if found else None
+    """Parse the processor's speed limit due to heat from `pmset -g therm`; Apple silicon does not report it."""
+    match = re.search(r"CPU_Speed_Limit\s*=\s*(\d+)", printed or "")
+    return int(match[1]) / 100 if match else None
 
 
 def temperature_c(zones: list[str]) -> float | None:
-    """Give the highest temperature of the thermal zones, which are in thousandths of a degree Celsius."""
-    readings = [reading / 1000 for zone in zones if (reading := system.number(zone)) is not None]
+    """Return the highest temperature of the thermal zones, which are in thousandths of a degree Celsius."""
+    readings = [reading / 1000 for zone in zones if (reading := os_queries.number(zone)) is not None]
     return max(readings, default=None)
 
 
 def throttle_count(counts: list[str]) -> int | None:
-    """How often heat has slowed the cores and packages down since the start: differences tell."""
-    readings = [reading for count in counts if (reading := system.number(count)) is not None]
+    """Return how often heat has slowed cores and packages since boot; compare two readings."""
+    readings = [reading for count in counts if (reading := os_queries.number(count)) is not None]
     return sum(readings) if readings else None
 
 
-def cpu_shares(before: dict[str, float], after: dict[str, float]) -> dict[str, float | None]:
-    """Of the processors' time between two looks at it, the share in use here and the share given to other machines.
+def cpu_shares(start: dict[str, float], end: dict[str, float]) -> dict[str, float | None]:
+    """Return two shares of the processor time from *start* to *end*: in use here, and given to other virtual machines.
 
-    What guests of this machine use is part of "user" already. None for both where no time has passed.
+    The time of guests of this machine is already part of "user". Both are None if no time has passed.
     """
-    passed = {name: after[name] - before[name] for name in after if not name.startswith("guest")}
+    passed = {name: end[name] - start[name] for name in end if not name.startswith("guest")}
     total = sum(passed.values())
     if total <= 0:
         return {"busy": None, "steal": None}
@@ -91,17 +94,17 @@ def _load_average() -> float | None:
         return None
 
 
-def _others() -> dict[str, Any]:
-    """What other processes and other virtual machines take of the processor, in a short window."""
-    own = psutil.Process()
-    others = [process for process in psutil.process_iter() if process.pid != own.pid]
-    for process in (own, *others):
-        _cpu_share(process)  # its first answer is 0: the window begins here
-    before = psutil.cpu_times()
+def _other_load() -> dict[str, Any]:
+    """Return the processor shares of other processes and other virtual machines in a short window."""
+    this_process = psutil.Process()
+    others = [process for process in psutil.process_iter() if process.pid != this_process.pid]
+    for process in (this_process, *others):
+        _cpu_share(process)  # the first call returns 0 and begins the window
+    start = psutil.cpu_times()
     psutil.cpu_percent(_WINDOW_S)  # waits; psutil's own shares are too small in windows of less than a second
-    shares = cpu_shares(before._asdict(), psutil.cpu_times()._asdict())
+    shares = cpu_shares(start._asdict(), psutil.cpu_times()._asdict())
     if shares["busy"] is not None:
-        busy = shares["busy"] - _cpu_share(own) / (psutil.cpu_count() or 1)
+        busy = shares["busy"] - _cpu_share(this_process) / (psutil.cpu_count() or 1)
         shares["busy"] = round(min(1.0, max(0.0, busy)), 3)
     return {
         "other_cpu_share": shares["busy"],
@@ -111,13 +114,13 @@ def _others() -> dict[str, Any]:
 
 
 def _cpu_share(process: psutil.Process) -> float:
-    """Cores that a process has used since the last time it was asked about; 0 for one that is gone or hidden."""
+    """Return the cores that a process has used since the last call; 0 for one that is gone or hidden."""
     try:
         return process.cpu_percent() / 100
     except (psutil.Error, OSError):
         return 0.0
 
 
-def _alike(values: list[str]) -> str | None:
-    """Write what all cores say; where they differ, each value once."""
+def _join_distinct(values: list[str]) -> str | None:
+    """Join the distinct values of all cores; None if there are none."""
     return ", ".join(sorted(set(values))) or None

@@ -1,4 +1,4 @@
-"""Runs another program to its end and gives what it said. Unlike `system`, it waits as long as that takes."""
+"""Run another program to its end and return its output. Unlike `os_queries`, there is no time limit."""
 
 import os
 import subprocess
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from harness.paths import without_home
 
-_LAST_LINES = 8  # of what a failed program said: pip says why at its end
+_LAST_LINES = 8  # of the output of a failed program: pip prints the reason at the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What became of a program: *output* is its standard output, *said* the last lines of what it complained of."""
+class ProgramResult:
+    """Result of a program: *output* is its standard output, *said* the last lines of its error messages."""
 
     ok: bool
     output: str
     said: str
 
 
-def run(words: Sequence[str], *, directory: Path, unset: Sequence[str] = ()) -> Done:
-    """Run a program in *directory*, without the environment variables *unset*; not found is failed."""
+def run(words: Sequence[str], *, directory: Path, unset: Sequence[str] = ()) -> ProgramResult:
+    """Run a program in *directory*, without the environment variables *unset*; a missing program counts as failed."""
     try:
         done = subprocess.run(  # noqa: S603 - a list of words, no shell
             words,
@@ -34,14 +34,14 @@ def run(words: Sequence[str], *, directory: Path, unset: Sequence[str] = ()) -> 
             check=False,
         )
     except OSError as error:
-        return Done(ok=False, output="", said=f"{words[0]}: {error.strerror or error}")
-    said = (
+        return ProgramResult(ok=False, output="", said=f"{words[0]}: {error.strerror or error}")
+    complaint = (
         _last_lines(done.stderr) or _last_lines(done.stdout) or f"nothing, and ended with exit code {done.returncode}"
     )
-    return Done(ok=done.returncode == 0, output=done.stdout.strip(), said=without_home(said))
+    return ProgramResult(ok=done.returncode == 0, output=done.stdout.strip(), said=without_home(complaint))
 
 
 def _last_lines(printed: str) -> str:
-    """The end of an output, without warnings: they are not why something failed."""
+    """Return the end of an output, without warnings: they are not the reason of a failure."""
     lines = [line.rstrip() for line in printed.splitlines() if line.strip() and not line.startswith("WARNING")]
     return "\n  ".join(lines[-_LAST_LINES:])

@@ -1,4 +1,4 @@
-"""Being told to stop: a cancelled job and a closed terminal are treated as Ctrl-C is."""
+"""Signals that stop the program: a canceled job and a closed terminal are handled like Ctrl-C."""
 
 import signal
 from collections.abc import Iterator
@@ -7,38 +7,38 @@ from dataclasses import dataclass
 from types import FrameType
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-_BY_SIGNAL = 128  # what a shell adds to the number of the signal that has ended a program
+_BY_SIGNAL = 128  # a shell adds this to the number of the signal that ended a program
 
 
 @dataclass(slots=True)
 class Stop:
-    """What made a program stop, for its exit code: Ctrl-C, unless another signal came."""
+    """The signal that stopped the program, for the exit code: SIGINT unless another one arrived."""
 
     number: int = signal.SIGINT
 
     @property
     def exit_code(self) -> int:
-        """As a shell says it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        """Exit code by shell convention: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return _BY_SIGNAL + self.number
 
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Have these signals raise KeyboardInterrupt inside, where they would end the program; the last one is kept.
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt inside the block; the last signal is recorded.
 
-    One that is ignored, as SIGHUP is under nohup, stays so.
+    A signal that is ignored, as SIGHUP is under nohup, stays ignored.
     """
-    its = Stop()
+    stop = Stop()
 
-    def stop(number: int, _: FrameType | None) -> None:
-        its.number = number
+    def interrupt(number: int, _: FrameType | None) -> None:
+        stop.number = number
         raise KeyboardInterrupt
 
     changed = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
     for number in changed:
-        signal.signal(number, stop)
+        signal.signal(number, interrupt)
     try:
-        yield its
+        yield stop
     finally:
         for number in changed:
             signal.signal(number, signal.SIG_DFL)

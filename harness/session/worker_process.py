@@ -18,7 +18,7 @@ from typing import IO
 
 from harness.inputs.plans import Job
 from harness.inputs.protocol import Failure, Message, Progress
-from harness.machine import memory, system
+from harness.machine import memory, os_queries
 from harness.machine.clock import monotonic_s
 from harness.paths import without_home
 from harness.results import codec
@@ -207,7 +207,7 @@ def _oom_kills() -> int:
 
 
 def _counter(path: Path, name: str) -> int:
-    lines = (system.text(str(path)) or "").splitlines()
+    lines = (os_queries.text(str(path)) or "").splitlines()
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.analysis.limits import Entry, entries, looked_up, measuring, weigh
+from harness.analysis.limits import Entry, check_limit, entries, find_metric, suites_measuring
 from harness.analysis.report_policy import Limit
 from harness.results.records import Status
 from tests.support.samples import failed, measured, record
@@ -18,7 +18,7 @@ def entry(suite="inference", **metrics):
 
 
 def weighed(its, values, **labels):
-    return weigh(entry(**{its.metric: measured(its.metric, *values, **labels)}), its, ("inference",))
+    return check_limit(entry(**{its.metric: measured(its.metric, *values, **labels)}), its, ("inference",))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,9 @@ def test_the_worst_of_several_suites_counts():
         suite: record(f"{suite}/tiny/base", metrics={metric: measured(metric, *[value] * 5)})
         for suite, value in (("training", 3 * GIB), ("inference", GIB))
     }
-    found = weigh(Entry(name="tiny/base", records=records), limit(metric, at_most=2 * GIB), ("training", "inference"))
+    found = check_limit(
+        Entry(name="tiny/base", records=records), limit(metric, at_most=2 * GIB), ("training", "inference")
+    )
     assert (found.suite, found.met, found.unit) == ("training", False, "byte")
 
 
@@ -121,9 +123,9 @@ def test_the_suites_of_a_metric_are_those_that_hold_it():
     field = entries(
         [record("training/a/r8", metrics=peak), record("inference/a/r8", metrics=peak), record("evaluation/a/r8")]
     )
-    assert measuring(field, "peak_active_bytes", None) == ("training", "inference")
-    assert measuring(field, "peak_active_bytes", "inference") == ("inference",)
-    assert measuring(field, "ttft_s", None) == ()
+    assert suites_measuring("peak_active_bytes", field, None) == ("training", "inference")
+    assert suites_measuring("peak_active_bytes", field, "inference") == ("inference",)
+    assert suites_measuring("ttft_s", field, None) == ()
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,6 @@ def test_the_suites_of_a_metric_are_those_that_hold_it():
 )
 def test_what_is_missing_is_named_with_its_reason(its, suites, reason):
     one = Entry(name="tiny/base", records={"inference": its})
-    assert looked_up(one, "ttft_s", suites) == ({}, reason)
-    found = weigh(one, limit(), suites)
+    assert find_metric(one, "ttft_s", suites) == ({}, reason)
+    found = check_limit(one, limit(), suites)
     assert (found.value, found.met, found.reason) == (None, None, reason)

@@ -2,7 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.preflight import RULES, Circumstances, RowFacts, Severity, examine, leaked_markers, stopping
+from harness.analysis.preflight import (
+    RULES,
+    Circumstances,
+    PreflightSeverity,
+    RowFacts,
+    examine,
+    leaked_markers,
+    stopping,
+)
 
 FINE = RowFacts(
     split="train",
@@ -36,17 +44,17 @@ def test_a_row_of_plain_text_has_no_turns_to_be_wrong():
 @pytest.mark.parametrize(
     ("row", "changes", "finding"),
     [
-        ({"closed": False}, {}, ("turn-end", Severity.STOP)),
-        ({"foreign": ("<|im_end|>",)}, {}, ("foreign-markers", Severity.STOP)),
-        ({"leading_bos": 2}, {}, ("bos", Severity.STOP)),
-        ({"leading_bos": 0}, {"adds_bos": True}, ("bos", Severity.NOTE)),
-        ({"prompt_is_prefix": False}, {}, ("prompt-prefix", Severity.NOTE)),
-        ({"prompt_is_prefix": False}, {"mask_prompt": True}, ("prompt-prefix", Severity.STOP)),
-        ({"targets": 0}, {}, ("no-targets", Severity.STOP)),
-        ({"tokens": 33}, {}, ("truncated", Severity.STOP)),
-        ({"tokens": 32}, {"positions": 31}, ("beyond-positions", Severity.STOP)),
-        ({"seen_in_training": True}, {}, ("contaminated", Severity.NOTE)),
-        ({}, {"own_template": False}, ("no-template", Severity.NOTE)),
+        ({"closed": False}, {}, ("turn-end", PreflightSeverity.STOP)),
+        ({"foreign": ("<|im_end|>",)}, {}, ("foreign-markers", PreflightSeverity.STOP)),
+        ({"leading_bos": 2}, {}, ("bos", PreflightSeverity.STOP)),
+        ({"leading_bos": 0}, {"adds_bos": True}, ("bos", PreflightSeverity.NOTE)),
+        ({"prompt_is_prefix": False}, {}, ("prompt-prefix", PreflightSeverity.NOTE)),
+        ({"prompt_is_prefix": False}, {"mask_prompt": True}, ("prompt-prefix", PreflightSeverity.STOP)),
+        ({"targets": 0}, {}, ("no-targets", PreflightSeverity.STOP)),
+        ({"tokens": 33}, {}, ("truncated", PreflightSeverity.STOP)),
+        ({"tokens": 32}, {"positions": 31}, ("beyond-positions", PreflightSeverity.STOP)),
+        ({"seen_in_training": True}, {}, ("contaminated", PreflightSeverity.NOTE)),
+        ({}, {"own_template": False}, ("no-template", PreflightSeverity.NOTE)),
     ],
 )
 def test_each_fault_has_its_rule(row, changes, finding):

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from harness.analysis.report_policy import CardText, Limit, Policy, Rank, Rating, Step, UseCase
+from harness.analysis.report_policy import CardText, Limit, Policy, Rank, Rating, RatingStep, UseCase
 from harness.errors import BadConfig
 from harness.inputs.config_files import read_policy
 from harness.paths import bundled
@@ -38,7 +38,9 @@ def test_a_policy_is_read_whole(tmp_path):
     assert read_policy(written(tmp_path, SMALL)) == Policy(
         name="mine.toml",
         sha256=hashlib.sha256(SMALL.encode()).hexdigest(),
-        rating=Rating(steps=(Step(below=0.02, word="tight"), Step(below=0.1, word="fair")), otherwise="loose"),
+        rating=Rating(
+            steps=(RatingStep(below=0.02, word="tight"), RatingStep(below=0.1, word="fair")), otherwise="loose"
+        ),
         use_cases=(UseCase(name="chat", rank=rank, limits=(limit,)),),
         cards=CardText(ethics="None known."),
     )

@@ -2,7 +2,7 @@ import pytest
 
 from harness.analysis.limits import entries
 from harness.analysis.report_policy import CardText, Limit, Policy, Rank, Rating, UseCase
-from harness.analysis.use_cases import Outcome, recommend
+from harness.analysis.use_cases import UseCaseOutcome, recommend
 from harness.results.records import Status
 from tests.support.samples import failed, key, measured, record, weights
 
@@ -28,7 +28,7 @@ def answer(*records, rank=None, limits=()):
 
 def test_the_best_by_the_ranking_metric_is_named_with_what_the_others_would_need():
     its = answer(case("a/base", MIDDLE), case("b/base", FAST), case("c/base", SLOW))
-    assert (its.outcome, its.cases) == (Outcome.CASE, ("b/base",))
+    assert (its.outcome, its.cases) == (UseCaseOutcome.CASE, ("b/base",))
     assert "ratio" in its.reason
     # 3 % below the best of the others, whose median is 1.02 s: 0.9903 s
     assert its.flips == (
@@ -49,13 +49,13 @@ def test_a_metric_of_which_more_is_better_is_ranked_the_other_way():
 def test_equivalent_leaders_are_a_tie_and_the_rest_is_not_in_it():
     alike = [1.0, 1.001, 1.002, 1.003, 1.004]
     its = answer(case("a/base", alike), case("b/base", SLOW), case("c/base", [value + 0.001 for value in alike]))
-    assert (its.outcome, its.cases, its.reason) == (Outcome.TIE, ("a/base", "c/base"), "equivalent")
+    assert (its.outcome, its.cases, its.reason) == (UseCaseOutcome.TIE, ("a/base", "c/base"), "equivalent")
     assert [flip.split()[0] for flip in its.flips] == ["a/base", "b/base", "c/base"]
 
 
 def test_what_the_judge_leaves_open_is_no_tie_and_no_winner():
     its = answer(case("a/base", [1.0, 1.5, 2.0, 2.5, 3.0]), case("b/base", [1.1, 1.6, 2.1, 2.6, 2.9]))
-    assert (its.outcome, its.cases, its.flips) == (Outcome.INSUFFICIENT, (), ())
+    assert (its.outcome, its.cases, its.flips) == (UseCaseOutcome.INSUFFICIENT, (), ())
     assert its.reason.startswith("inconclusive: ")
 
 
@@ -71,7 +71,7 @@ def test_a_case_beyond_a_limit_is_out_however_well_it_ranks():
 def test_the_only_case_within_the_limits_is_named_as_that():
     its = answer(case("a/base", FAST, LARGE), case("b/base", MIDDLE, SMALL), limits=(LIMIT,))
     assert (its.outcome, its.cases, its.reason) == (
-        Outcome.CASE,
+        UseCaseOutcome.CASE,
         ("b/base",),
         "the only one of those measured within all limits",
     )
@@ -79,7 +79,7 @@ def test_the_only_case_within_the_limits_is_named_as_that():
 
 def test_where_all_break_a_limit_none_is_feasible():
     its = answer(case("a/base", FAST, LARGE), case("b/base", MIDDLE, LARGE), limits=(LIMIT,))
-    assert (its.outcome, its.cases, len(its.flips)) == (Outcome.NONE_FEASIBLE, (), 2)
+    assert (its.outcome, its.cases, len(its.flips)) == (UseCaseOutcome.NONE_FEASIBLE, (), 2)
 
 
 def test_every_limit_that_is_broken_is_named():
@@ -90,18 +90,21 @@ def test_every_limit_that_is_broken_is_named():
 
 def test_one_process_is_no_evidence():
     its = answer(case("a/base", FAST[:1], [1.0]), case("b/base", SLOW[:1], [1.0]), limits=(LIMIT,))
-    assert (its.outcome, its.cases) == (Outcome.INSUFFICIENT, ())
+    assert (its.outcome, its.cases) == (UseCaseOutcome.INSUFFICIENT, ())
     assert its.reason == "peak_active_bytes: n=1; a verdict needs 5 (a/base, b/base)"
 
 
 def test_one_process_is_no_evidence_without_limits_either():
     its = answer(case("a/base", FAST[:1]), case("b/base", SLOW[:1]))
-    assert (its.outcome, its.reason) == (Outcome.INSUFFICIENT, "not judged: n=1; a verdict needs 5 processes a case")
+    assert (its.outcome, its.reason) == (
+        UseCaseOutcome.INSUFFICIENT,
+        "not judged: n=1; a verdict needs 5 processes a case",
+    )
 
 
 def test_a_case_whose_limit_is_open_keeps_the_others_from_being_recommended():
     its = answer(case("a/base", FAST, [3.0, 3.5, 3.9, 4.5, 5.0]), case("b/base", SLOW, SMALL), limits=(LIMIT,))
-    assert its.outcome is Outcome.INSUFFICIENT
+    assert its.outcome is UseCaseOutcome.INSUFFICIENT
     assert its.reason == "peak_active_bytes: the limit lies within the interval (a/base)"
 
 
@@ -112,7 +115,7 @@ def test_what_was_not_measured_is_left_out_by_name():
 
 def test_where_nothing_was_measured_the_missing_metric_is_named():
     its = answer(case("a/base"), case("b/base"))
-    assert (its.outcome, its.reason) == (Outcome.INSUFFICIENT, "response_s was not measured (a/base, b/base)")
+    assert (its.outcome, its.reason) == (UseCaseOutcome.INSUFFICIENT, "response_s was not measured (a/base, b/base)")
     assert answer().reason == "no case was measured"
 
 
@@ -123,7 +126,7 @@ def test_a_limit_on_what_was_not_measured_leaves_a_case_out():
 
 def test_one_case_alone_is_no_choice():
     its = answer(case("a/base", FAST))
-    assert (its.outcome, its.reason) == (Outcome.INSUFFICIENT, "there is nothing to compare it with (a/base)")
+    assert (its.outcome, its.reason) == (UseCaseOutcome.INSUFFICIENT, "there is nothing to compare it with (a/base)")
 
 
 @pytest.mark.parametrize("source", ["nano", "random"])
@@ -132,13 +135,13 @@ def test_stand_in_weights_are_never_recommended(source):
     its = answer(case("a/base", FAST, its_key=stand_in), case("b/base", MIDDLE), case("c/base", SLOW))
     assert (its.cases, its.left_out) == (("b/base",), (f"a/base: stand-in weights ({source})",))
     alone = answer(case("a/base", FAST, its_key=stand_in), case("b/base", SLOW, its_key=stand_in))
-    assert (alone.outcome, alone.cases) == (Outcome.INSUFFICIENT, ())
+    assert (alone.outcome, alone.cases) == (UseCaseOutcome.INSUFFICIENT, ())
     assert alone.reason == f"stand-in weights ({source}) (a/base, b/base)"
 
 
 def test_what_does_not_compare_is_not_ranked():
     its = answer(case("a/base", FAST), case("b/base", SLOW, its_key=key(device="cpu: Two")))
-    assert (its.outcome, its.reason) == (Outcome.INSUFFICIENT, "not comparable: device (a/base, b/base)")
+    assert (its.outcome, its.reason) == (UseCaseOutcome.INSUFFICIENT, "not comparable: device (a/base, b/base)")
 
 
 def test_scenarios_rank_by_their_geometric_mean():
@@ -180,7 +183,7 @@ def test_a_ranking_metric_of_two_suites_needs_the_policy_to_say_which():
         for name, values in (("a/r8", SMALL), ("b/r8", LARGE))
     ]
     its = answer(*peaks, rank=Rank(metric="peak_active_bytes"))
-    assert its.outcome is Outcome.INSUFFICIENT
+    assert its.outcome is UseCaseOutcome.INSUFFICIENT
     assert "was measured in training and inference; the policy's rank has to name a suite" in its.reason
     assert answer(*peaks, rank=Rank(metric="peak_active_bytes", suite="training")).cases == ("a/r8",)
 

@@ -11,14 +11,14 @@ import pytest
 from harness.cli import main
 from harness.commands.doctor import examination_text
 from harness.errors import HarnessError
-from harness.machine.doctor import Examination, Facts, Finding, Severity
+from harness.machine.doctor import DoctorFinding, DoctorSeverity, Examination, Facts
 from harness.results.records import Environment
 from tests.support.command_line import output_of
 from tests.support.samples import (
     environment,
 )
 
-PROBLEM = Severity.PROBLEM
+PROBLEM = DoctorSeverity.PROBLEM
 
 
 @pytest.fixture
@@ -112,8 +112,8 @@ def test_a_machine_that_is_fine_ends_in_fine():
 
 
 def test_each_finding_stands_with_its_remedy_above_the_count_of_problems():
-    battery = Finding(rule="battery", severity=PROBLEM, text="on\x1b battery", remedy="plug it in")
-    swap = Finding(rule="swap", severity=Severity.NOTE, text="in swap", remedy="restart")
+    battery = DoctorFinding(rule="battery", severity=PROBLEM, text="on\x1b battery", remedy="plug it in")
+    swap = DoctorFinding(rule="swap", severity=DoctorSeverity.NOTE, text="in swap", remedy="restart")
     text = examination_text(examined(battery, swap))
     assert text.partition("\n\n")[2] == (
         "problem [battery]: on? battery\n  remedy: plug it in\n\n"

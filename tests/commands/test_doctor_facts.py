@@ -5,7 +5,7 @@ from harness.errors import HarnessError
 from harness.inputs import hub
 from harness.inputs.plans import Job
 from harness.inputs.protocol import Failure, Message
-from harness.machine import energy, environment, system
+from harness.machine import energy, environment, os_queries
 from harness.results.records import Status
 from harness.session import worker_process, worker_requests
 from tests.support.samples import environment as sample_environment
@@ -29,7 +29,7 @@ def machine(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(hub, "unreachable", told("hub", "no route"))
     monkeypatch.setattr(energy, "open_meter", told("energy", energy.Unreadable(reason="no meter")))
-    monkeypatch.setattr(system, "free_bytes", told("disk", lambda path: {"results": 5, "cache": 7}[path.name]))
+    monkeypatch.setattr(os_queries, "free_bytes", told("disk", lambda path: {"results": 5, "cache": 7}[path.name]))
     monkeypatch.setattr(doctor_facts, "cache_dir", lambda: tmp_path / "cache")
     return looked
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.machine import doctor
-from harness.machine.doctor import Facts, Severity
+from harness.machine.doctor import DoctorSeverity, Facts
 from harness.results import codec
 from harness.results.records import Environment
 
@@ -149,7 +149,7 @@ def test_a_full_disk_is_named_by_what_should_go_there(place, option):
 
 def test_a_worker_that_fails_is_a_problem_with_its_reason():
     (finding,) = doctor.examine(facts(NO_WORKER, failure="ImportError: libmlx.so")).findings
-    assert (finding.rule, finding.severity) == ("worker", Severity.PROBLEM)
+    assert (finding.rule, finding.severity) == ("worker", DoctorSeverity.PROBLEM)
     assert "ImportError: libmlx.so" in finding.text
 
 

@@ -3,12 +3,12 @@
 import fnmatch
 from dataclasses import dataclass, field
 
-from harness.machine import system
+from harness.machine import os_queries
 
 
 @dataclass(frozen=True)
 class FakeSystem:
-    """Stands in for `harness.machine.system`. A command is found by its program, or by the program
+    """Stands in for `harness.machine.os_queries`. A command is found by its program, or by the program
     with its arguments.
     """
 
@@ -16,9 +16,9 @@ class FakeSystem:
     files: dict[str, str] = field(default_factory=dict)
 
     def install(self, monkeypatch):
-        monkeypatch.setattr(system, "output", self.output)
-        monkeypatch.setattr(system, "text", self.files.get)
-        monkeypatch.setattr(system, "texts", self.texts)
+        monkeypatch.setattr(os_queries, "output", self.output)
+        monkeypatch.setattr(os_queries, "text", self.files.get)
+        monkeypatch.setattr(os_queries, "texts", self.texts)
 
     def output(self, program, *arguments, directory=None):
         return self.commands.get(" ".join([program, *arguments]), self.commands.get(program))

@@ -3,7 +3,7 @@
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, Level
 from harness.report.figures.charts import Chart
 from harness.report.page import Cell, Listing, Provenance, Report, Section, Source, State, Table
 
@@ -67,7 +67,11 @@ def small_report():
                 text="Ratios are of medians.",
                 findings=(
                     Finding(
-                        rule="R9", level="warning", subject="training/tiny/r8", text="a spike", numbers={"peak": 8.5}
+                        rule="R9",
+                        level=Level.WARNING,
+                        subject="training/tiny/r8",
+                        text="a spike",
+                        numbers={"peak": 8.5},
                     ),
                 ),
                 figures=(

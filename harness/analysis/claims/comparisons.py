@@ -1,12 +1,14 @@
-"""Checks of what a report says of two models or adapters: who is faster, by how much, and whether that can be said.
+"""Checks of claims that compare two models or adapters: which is faster or better, and by how much.
 
-The sides stand in the order of the claim's cases. Of a printed range the middle is taken. Finding texts go on after
-the place of the claim: "S0:54 gives ...".
+The subjects stand in the order of the claim's cases. A printed range counts as its midpoint. The text of a finding
+continues the place of the claim: "S0:54 gives ...".
 """
 
 from statistics import fmean, stdev
 
-from harness.analysis.claims.claim import Answer, Check, Question, Side, name_of, number, quantity, same, times, whole
+from harness.analysis.claims.context import Answer, CheckTable, ClaimContext, Subject
+from harness.analysis.claims.wording import count, number, quantity, same, series_name, times
+from harness.analysis.finding import Level
 from harness.results.records import Better
 
 _APART = 0.10  # relative: ratios of printed figures closer than this agree
@@ -15,9 +17,9 @@ _POINT = 1.0  # percentage point: rounding of a printed percentage
 _FEW_ROWS = 30  # chosen: below it one row moves a mean loss by more than 3 % of its own distance from it
 
 
-def ratio_of_lengths(its: Question) -> Answer | None:
-    """R17: two sides' times for answers of different lengths, by answer and by word."""
-    a, b = its.pick(2)
+def ratio_of_lengths(context: ClaimContext) -> Answer | None:
+    """R17: check a ratio of response times for answers of different lengths; compare by word too."""
+    a, b = context.pick(2)
     by_answer = b.middle("response_s") / a.middle("response_s")
     words = b.middle("response_words") / a.middle("response_words")
     if abs(words - 1) <= _APART:
@@ -25,42 +27,42 @@ def ratio_of_lengths(its: Question) -> Answer | None:
     (a_low, a_high), (b_low, b_high) = a.ends("response_s"), b.ends("response_s")
     low, high = b_low / a_high, b_high / a_low
     text = (
-        f"says “{its.claim.text}” of the times of whole answers: {b.name} takes {_span(low, high)} times as long as "
-        f"{a.name}, with {number(words)} times as many words. By word it takes {number(by_answer / words)} times as "
-        "long."
+        f"says “{context.claim.text}” of the times of whole answers: {b.name} takes {_range_text(low, high)} times as "
+        f"long as {a.name}, with {number(words)} times as many words. By word it takes "
+        f"{number(by_answer / words)} times as long."
     )
     numbers = {"by_answer": by_answer, "words": words, "by_word": by_answer / words, "low": low, "high": high}
     return Answer(text=text, numbers=numbers)
 
 
-def _span(low: float, high: float) -> str:
+def _range_text(low: float, high: float) -> str:
     return number(low) if same(low, high) else f"{number(low)} to {number(high)}"
 
 
-def token_fairness(its: Question) -> Answer | None:
-    """R26: a ratio of token rates that the ratio of times does not bear out: the sides counted different tokens."""
-    a, b = its.pick(2)
+def token_fairness(context: ClaimContext) -> Answer | None:
+    """R26: check a ratio of token rates against the ratio of times; it differs if the token counts differ."""
+    a, b = context.pick(2)
     rates = a.middle("train_tokens_per_s") / b.middle("train_tokens_per_s")
     speeds = b.value("train_wall_s") / a.value("train_wall_s")
     tokens = rates / speeds
     if abs(tokens - 1) <= _APART:
         return None
-    why = (
+    reason = (
         "The tokenizers differ, so tokens a second do not compare; rows or bytes a second do."
         if a.key.tokenizer != b.key.tokenizer
         else "The two did not see the same tokens."
     )
     text = (
         f"gives {a.name} {times(rates)} the tokens a second of {b.name}, and {b.name} takes {times(speeds)} as long "
-        f"for the same iterations: by these figures {a.name} counted {times(tokens)} as many tokens. {why}"
+        f"for the same iterations: by these figures {a.name} counted {times(tokens)} as many tokens. {reason}"
     )
     return Answer(text=text, numbers={"rates": rates, "speeds": speeds, "tokens": tokens})
 
 
-def gap_order(its: Question) -> Answer | None:
-    """R8: which of two overfits more, by final validation loss less final training loss."""
-    a, b = its.pick(2)
-    gap_a, gap_b = (side.value("val_loss_final") - side.value("train_loss_final") for side in (a, b))
+def gap_order(context: ClaimContext) -> Answer | None:
+    """R8: check which of two subjects overfits more, by final validation loss minus final training loss."""
+    a, b = context.pick(2)
+    gap_a, gap_b = (subject.value("val_loss_final") - subject.value("train_loss_final") for subject in (a, b))
     if gap_a > gap_b:
         return None
     text = (
@@ -70,15 +72,16 @@ def gap_order(its: Question) -> Answer | None:
     return Answer(text=text, numbers={a.name: gap_a, b.name: gap_b})
 
 
-def tokenizer_mix(its: Question) -> Answer | None:
-    """R26: a loss per token ranked across tokenizers."""
-    a, b = its.pick(2)
+def tokenizer_mix(context: ClaimContext) -> Answer | None:
+    """R26: detect a loss per token that is ranked across different tokenizers."""
+    a, b = context.pick(2)
     if a.key.tokenizer == b.key.tokenizer:
         return None
-    metric, sizes = its.word("metric"), its.claim.numbers.get("vocabulary") or {}
-    sizes_text = " and ".join(f"{whole(sizes[side.model])} ({side.model})" for side in (a, b) if side.model in sizes)
+    metric, sizes = context.word("metric"), context.claim.numbers.get("vocabulary") or {}
+    models = [subject.model for subject in (a, b) if subject.model in sizes]
+    sizes_text = " and ".join(f"{count(sizes[model])} ({model})" for model in models)
     text = (
-        f"ranks the {name_of(metric)} of {a.name} ({number(a.value(metric))}) and {b.name} "
+        f"ranks the {series_name(metric)} of {a.name} ({number(a.value(metric))}) and {b.name} "
         f"({number(b.value(metric))}), whose tokenizers differ"
         + (f": vocabularies of {sizes_text}. " if sizes_text else ". ")
         + "Loss and perplexity are per token and compare with one tokenizer alone; bits per byte are not printed."
@@ -86,10 +89,10 @@ def tokenizer_mix(its: Question) -> Answer | None:
     return Answer(text=text, numbers={a.name: a.value(metric), b.name: b.value(metric)})
 
 
-def small_test_set(its: Question) -> Answer | None:
-    """R7: a mean over few rows, without an interval."""
-    split = its.word("split")
-    rows = (its.side.key.dataset or {}).get("rows", {}).get(split)
+def small_test_set(context: ClaimContext) -> Answer | None:
+    """R7: detect a mean over few rows that has no interval."""
+    split = context.word("split")
+    rows = (context.subject.key.dataset or {}).get("rows", {}).get(split)
     if rows is None or rows >= _FEW_ROWS:
         return None
     text = (
@@ -99,48 +102,48 @@ def small_test_set(its: Question) -> Answer | None:
     return Answer(text=text, numbers={"rows": rows})
 
 
-def percent_from_counts(its: Question) -> Answer | None:
-    """R3: how much larger one side is, from the counts themselves."""
-    large, small = its.pick(2)
-    metric, said = its.word("metric"), its.number("percent")
+def percent_from_counts(context: ClaimContext) -> Answer | None:
+    """R3: check by how many percent one subject is larger, from the printed counts."""
+    large, small = context.pick(2)
+    metric, claimed = context.word("metric"), context.number("percent")
     a, b = large.value(metric), small.value(metric)
-    found = 100 * (a / b - 1)
-    if abs(found - said) <= _POINT:
+    computed = 100 * (a / b - 1)
+    if abs(computed - claimed) <= _POINT:
         return None
     text = (
-        f"says {large.model} is {number(said)} % larger than {small.model}; {_count(a, large, metric)} against "
-        f"{_count(b, small, metric)} {name_of(metric)} are {number(found)} % more."
+        f"says {large.model} is {number(claimed)} % larger than {small.model}; {_value_text(a, large, metric)} against "
+        f"{_value_text(b, small, metric)} {series_name(metric)} are {number(computed)} % more."
     )
-    return Answer(text=text, numbers={"claimed": said, "found": found})
+    return Answer(text=text, numbers={"claimed": claimed, "found": computed})
 
 
-def _count(value: float, side: Side, metric: str) -> str:
-    found = side.metric(metric)
-    assert found is not None, "its value was read before"
-    return quantity(value, found.unit)
+def _value_text(value: float, subject: Subject, name: str) -> str:
+    metric = subject.metric(name)
+    assert metric is not None, "its value was read before"
+    return quantity(value, metric.unit)
 
 
-def spread_across_scenarios(its: Question) -> Answer | None:
-    """R5: a stated spread against that of the printed scenarios, s / mean with n - 1."""
-    said, parts = its.number("percent"), its.side.parts("decode_tokens_per_s")
-    speeds = [parts[label] for label in its.words("scenarios") if label in parts]
+def spread_across_scenarios(context: ClaimContext) -> Answer | None:
+    """R5: check a stated spread against that of the printed scenarios: standard deviation (n - 1) / mean."""
+    claimed, parts = context.number("percent"), context.subject.parts("decode_tokens_per_s")
+    speeds = [parts[label] for label in context.words("scenarios") if label in parts]
     if len(speeds) < 2:  # noqa: PLR2004 - a spread needs two
         return None
-    found = 100 * stdev(speeds) / fmean(speeds)
-    if found <= said:
+    spread = 100 * stdev(speeds) / fmean(speeds)
+    if spread <= claimed:
         return None
     text = (
-        f"gives a stability of ±{number(said)} %; over the {len(speeds)} scenarios of its own table the speed of "
-        f"{its.side.model} has a spread (s / mean) of {number(found)} %. Repeats of one scenario, which would tell "
-        "stability from the workload, are not printed."
+        f"gives a stability of ±{number(claimed)} %; over the {len(speeds)} scenarios of its own table the speed of "
+        f"{context.subject.model} has a spread (s / mean) of {number(spread)} %. Repeats of one scenario, which would "
+        "tell stability from the workload, are not printed."
     )
-    return Answer(text=text, numbers={"claimed": said, "found": found})
+    return Answer(text=text, numbers={"claimed": claimed, "found": spread})
 
 
-def headline_against_rows(its: Question) -> Answer | None:
-    """R4: who is better in most rows, counted over every printed row both sides have."""
-    a, b = its.pick(2)
-    won, lost, even = _rows(a, b)
+def headline_against_rows(context: ClaimContext) -> Answer | None:
+    """R4: check which subject is better in most rows, over all printed rows that both have."""
+    a, b = context.pick(2)
+    won, lost, even = _count_rows(a, b)
     if won > lost + even:
         return None
     text = (
@@ -151,8 +154,8 @@ def headline_against_rows(its: Question) -> Answer | None:
     return Answer(text=text, numbers={"better": won, "worse": lost, "equal": even})
 
 
-def _rows(a: Side, b: Side) -> tuple[int, int, int]:
-    """Printed rows in which *a* is better, worse and equal; None of a metric that has no better way."""
+def _count_rows(a: Subject, b: Subject) -> tuple[int, int, int]:
+    """Count the printed rows in which *a* is better, worse and equal; metrics without a direction are left out."""
     counts = [0, 0, 0]
     for name in dict.fromkeys(name for record in a.records for name in record.metrics):
         mine, other = a.metric(name), b.metric(name)
@@ -166,74 +169,74 @@ def _rows(a: Side, b: Side) -> tuple[int, int, int]:
     return counts[0], counts[1], counts[2]
 
 
-def similar(its: Question) -> Answer | None:
-    """R4: a metric that is said to be much the same on both sides."""
-    a, b = its.pick(2)
-    metric, label = its.word("metric"), its.word("label")
+def similar(context: ClaimContext) -> Answer | None:
+    """R4: check a metric that is claimed to be similar for both subjects."""
+    a, b = context.pick(2)
+    metric, label = context.word("metric"), context.word("label")
     ratio = a.value(metric, label) / b.value(metric, label)
     if abs(ratio - 1) <= _APART:
         return None
     text = (
-        f"calls the performance similar; the {name_of(metric)} ({label}) "
+        f"calls the performance similar; the {series_name(metric)} ({label}) "
         f"is {number(a.value(metric, label))} for {a.name} and "
         f"{number(b.value(metric, label))} for {b.name}, {times(ratio)} as much."
     )
     return Answer(text=text, numbers={"ratio": ratio})
 
 
-def cost_ratio(its: Question) -> Answer | None:
-    """R19: a ratio of costs where no cost was measured, against the printed ratios of speed and size."""
-    cheap, dear = its.pick(2)
-    said = its.number("ratio")
+def cost_ratio(context: ClaimContext) -> Answer | None:
+    """R19: check a ratio of costs that were not measured against the printed ratios of speed and size."""
+    cheap, dear = context.pick(2)
+    claimed = context.number("ratio")
     a, b = cheap.parts("decode_tokens_per_s"), dear.parts("decode_tokens_per_s")
-    ratios = {label: a[label] / b[label] for label in its.words("scenarios") if label in a and label in b}
+    ratios = {label: a[label] / b[label] for label in context.words("scenarios") if label in a and label in b}
     if not ratios:
         return None
     mean = fmean(ratios.values())
-    if abs(mean / said - 1) <= _COST:
+    if abs(mean / claimed - 1) <= _COST:
         return None
     low, high = min(ratios, key=lambda label: ratios[label]), max(ratios, key=lambda label: ratios[label])
     size = dear.value("total_parameters") / cheap.value("total_parameters")
     text = (
-        f"puts the compute cost of {dear.model} at {number(said)} times that of {cheap.model}; no cost was measured. "
-        f"The printed speeds differ {number(mean)} times on average, from {number(ratios[low])} ({low}) to "
+        f"puts the compute cost of {dear.model} at {number(claimed)} times that of {cheap.model}; no cost was "
+        f"measured. The printed speeds differ {number(mean)} times on average, from {number(ratios[low])} ({low}) to "
         f"{number(ratios[high])} ({high}), and the parameters {number(size)} times."
     )
-    return Answer(text=text, numbers={"claimed": said, "speed": mean, "size": size})
+    return Answer(text=text, numbers={"claimed": claimed, "speed": mean, "size": size})
 
 
-def percent_bases(its: Question) -> Answer | None:
-    """R3: percentages of one table, each by 1 - a / b or by b / a - 1: the first side is the better one."""
-    a, b = its.pick(2)
-    found: dict[str, str] = {}
-    for row in its.rows("rows", ("metric", "percent")):
-        metric, label, said = row["metric"], row.get("label"), row["percent"]
+def percent_bases(context: ClaimContext) -> Answer | None:
+    """R3: detect a table whose percentages mix 1 - a / b with b / a - 1; the first subject is the better one."""
+    a, b = context.pick(2)
+    formulas: dict[str, str] = {}
+    for row in context.rows("rows", ("metric", "percent")):
+        metric, label, claimed = row["metric"], row.get("label"), row["percent"]
         ratio = a.value(metric, label) / b.value(metric, label)
-        ways = {"1 - a/b": 100 * (1 - ratio), "b/a - 1": 100 * (1 / ratio - 1)}
-        way = min(ways, key=lambda way: abs(ways[way] - said))
-        if abs(ways[way] - said) > _POINT:
-            way = "neither"
-        found[f"{number(said)} % of {name_of(metric)}"] = way
-    if len(set(found.values()) - {"neither"}) == 1 and "neither" not in found.values():
+        percentages = {"1 - a/b": 100 * (1 - ratio), "b/a - 1": 100 * (1 / ratio - 1)}
+        formula, percentage = min(percentages.items(), key=lambda item: abs(item[1] - claimed))
+        if abs(percentage - claimed) > _POINT:
+            formula = "neither"
+        formulas[f"{number(claimed)} % of {series_name(metric)}"] = formula
+    if len(set(formulas.values()) - {"neither"}) == 1 and "neither" not in formulas.values():
         return None
-    listed = ", ".join(f"{what} by {way}" for what, way in found.items())
+    listed = ", ".join(f"{figure} by {formula}" for figure, formula in formulas.items())
     text = (
         f"gives percentages in one table that are not computed one way (a is {a.name}, b is {b.name}): {listed}. One "
         "ratio reads as a larger or a smaller advantage by them."
     )
-    return Answer(text=text, numbers=dict(found))
+    return Answer(text=text, numbers=dict(formulas))
 
 
-CHECKS: dict[str, tuple[str, str, Check]] = {
-    "ratio_of_lengths": ("R17", "contradiction", ratio_of_lengths),
-    "token_fairness": ("R26", "contradiction", token_fairness),
-    "gap_order": ("R8", "contradiction", gap_order),
-    "tokenizer_mix": ("R26", "contradiction", tokenizer_mix),
-    "small_test_set": ("R7", "warning", small_test_set),
-    "percent_from_counts": ("R3", "contradiction", percent_from_counts),
-    "spread_across_scenarios": ("R5", "contradiction", spread_across_scenarios),
-    "headline_against_rows": ("R4", "contradiction", headline_against_rows),
-    "similar": ("R4", "contradiction", similar),
-    "percent_bases": ("R3", "contradiction", percent_bases),
-    "cost_ratio": ("R19", "contradiction", cost_ratio),
+CHECKS: CheckTable = {
+    "ratio_of_lengths": ("R17", Level.CONTRADICTION, ratio_of_lengths),
+    "token_fairness": ("R26", Level.CONTRADICTION, token_fairness),
+    "gap_order": ("R8", Level.CONTRADICTION, gap_order),
+    "tokenizer_mix": ("R26", Level.CONTRADICTION, tokenizer_mix),
+    "small_test_set": ("R7", Level.WARNING, small_test_set),
+    "percent_from_counts": ("R3", Level.CONTRADICTION, percent_from_counts),
+    "spread_across_scenarios": ("R5", Level.CONTRADICTION, spread_across_scenarios),
+    "headline_against_rows": ("R4", Level.CONTRADICTION, headline_against_rows),
+    "similar": ("R4", Level.CONTRADICTION, similar),
+    "percent_bases": ("R3", Level.CONTRADICTION, percent_bases),
+    "cost_ratio": ("R19", Level.CONTRADICTION, cost_ratio),
 }

@@ -1,132 +1,139 @@
-"""Checks of what a report says of its losses. Points as printed: no statistics, no interval.
+"""Checks of claims about losses, on the printed points alone: no statistics, no intervals.
 
-Thresholds are those of the rules in docs/rules.md. Finding texts go on after the place of the claim: "S2:47 says ...".
+Thresholds are those of the rules in docs/rules.md. The text of a finding continues the place of the claim: "S2:47 says
+...".
 """
 
-from harness.analysis.claims.claim import Answer, Check, Question, name_of, number, percent, same, times, whole
+from harness.analysis.claims.context import Answer, CheckTable, ClaimContext
+from harness.analysis.claims.wording import count, number, percent, same, series_name, times
+from harness.analysis.finding import Level
 
 _RECOVERED = 1.10  # of the level before a spike
 _NEAR_BEST = 1.02  # of the lowest validation loss
 _LATER_POINTS = 2  # fewer above the lowest may be chance
 
 
-def value_differs(its: Question) -> Answer | None:
-    """The same quantity printed twice: the claim's number against the table's."""
-    series, x, claimed = its.word("series"), its.number("x"), its.number("value")
-    printed = its.side.at(series, x)
+def value_differs(context: ClaimContext) -> Answer | None:
+    """Check a claimed value against the same value in a table."""
+    series, x, claimed = context.word("series"), context.number("x"), context.number("value")
+    printed = context.subject.at(series, x)
     if same(claimed, printed):
         return None
     text = (
-        f"puts the {name_of(series)} at iteration {whole(x)} at {number(claimed)}; the table of the same report has "
-        f"{number(printed)}, which is {percent(abs(printed / claimed - 1))} {'less' if printed < claimed else 'more'}."
+        f"puts the {series_name(series)} at iteration {count(x)} at {number(claimed)}; the table of the same report "
+        f"has {number(printed)}, which is {percent(abs(printed / claimed - 1))} "
+        f"{'less' if printed < claimed else 'more'}."
     )
     return Answer(text=text, numbers={"claimed": claimed, "printed": printed})
 
 
-def recovered_by(its: Question) -> Answer | None:
-    """R10 on printed points: the level before the highest point is the lowest one before it."""
-    series, by = its.word("series"), its.number("by")
-    points = its.side.points(series)
+def recovered_by(context: ClaimContext) -> Answer | None:
+    """R10: check by which iteration a spike had recovered. The level before it is the lowest point up to the peak."""
+    series, by = context.word("series"), context.number("by")
+    points = context.subject.points(series)
     peak = max(points, key=lambda x: points[x])
     level = min(y for x, y in points.items() if x <= peak)
-    seen = next((x for x in points if x >= by), None)
-    if seen is None or points[seen] <= _RECOVERED * level:  # None: nothing is printed from there on
+    reported = next((x for x in points if x >= by), None)
+    if reported is None or points[reported] <= _RECOVERED * level:  # None: nothing is printed from there on
         return None
     back = next((x for x, y in points.items() if x > peak and y <= _RECOVERED * level), None)
     return Answer(
-        text=f"says the {name_of(series)} had recovered by iteration {whole(by)}; at {whole(seen)} it is "
-        f"{number(points[seen])} against {number(level)} before the spike, and it "
+        text=f"says the {series_name(series)} had recovered by iteration {count(by)}; at {count(reported)} it is "
+        f"{number(points[reported])} against {number(level)} before the spike, and it "
         + ("never returns" if back is None else "first returns")
         + " to within 10 % of that"
-        + (" in the printed points." if back is None else f" at {whole(back)}."),
-        numbers={"before": level, "at": points[seen], "recovered_at": back},
+        + (" in the printed points." if back is None else f" at {count(back)}."),
+        numbers={"before": level, "at": points[reported], "recovered_at": back},
     )
 
 
-def direction(its: Question) -> Answer | None:
-    """Lower or higher than before: the sign of a difference."""
-    series, said = its.word("series"), its.word("is")
-    before_x, after_x = its.number("before"), its.number("after")
-    before, after = its.side.at(series, before_x), its.side.at(series, after_x)
-    truth = "the same" if same(before, after) else "lower" if after < before else "higher"
-    if truth == said:
+def direction(context: ClaimContext) -> Answer | None:
+    """R3: check whether a loss came back lower or higher than before."""
+    series, claimed = context.word("series"), context.word("is")
+    before_x, after_x = context.number("before"), context.number("after")
+    earlier, later = context.subject.at(series, before_x), context.subject.at(series, after_x)
+    truth = "the same" if same(earlier, later) else "lower" if later < earlier else "higher"
+    if truth == claimed:
         return None
     text = (
-        f"says the {name_of(series)} came back {said} than before; it is {number(before)} at iteration "
-        f"{whole(before_x)} and {number(after)} at {whole(after_x)}: {truth}, {times(after / before)} as high."
+        f"says the {series_name(series)} came back {claimed} than before; it is {number(earlier)} at iteration "
+        f"{count(before_x)} and {number(later)} at {count(after_x)}: {truth}, {times(later / earlier)} as high."
     )
-    return Answer(text=text, numbers={"before": before, "after": after})
+    return Answer(text=text, numbers={"before": earlier, "after": later})
 
 
-def improved_between(its: Question) -> Answer | None:
-    """R13: whether a loss fell by 2 % or more between two iterations."""
-    series, start, end = its.word("series"), its.number("from"), its.number("to")
-    points = its.side.points(series)
-    first, last = its.side.at(series, start), its.side.at(series, end)
+def improved_between(context: ClaimContext) -> Answer | None:
+    """R13: check that a loss fell by 2 % or more between two iterations."""
+    series, start, end = context.word("series"), context.number("from"), context.number("to")
+    points = context.subject.points(series)
+    first, last = context.subject.at(series, start), context.subject.at(series, end)
     if last <= first / _NEAR_BEST:
         return None
     best = min(points, key=lambda x: points[x])
     near = next(x for x, y in points.items() if y <= _NEAR_BEST * points[best])
     text = (
-        f"gives {number(last)} at iteration {whole(end)} as what the run came to; the {name_of(series)} was "
-        f"{number(first)} at {whole(start)}, and first came within 2 % of its lowest ({number(points[best])} at "
-        f"{whole(best)}) at {whole(near)}."
+        f"gives {number(last)} at iteration {count(end)} as what the run came to; the {series_name(series)} was "
+        f"{number(first)} at {count(start)}, and first came within 2 % of its lowest ({number(points[best])} at "
+        f"{count(best)}) at {count(near)}."
     )
     return Answer(text=text, numbers={"first": first, "last": last, "best_at": best, "near_best_at": near})
 
 
-def no_overfitting(its: Question) -> Answer | None:
-    """R8 on printed points: validation rises behind its lowest point while training goes on falling."""
-    val, train = its.side.points("val_loss"), its.side.points("train_loss")
+def no_overfitting(context: ClaimContext) -> Answer | None:
+    """R8: check a claim of no overfitting: validation must not rise past its lowest point while training falls."""
+    val, train = context.subject.points("val_loss"), context.subject.points("train_loss")
     best, end = min(val, key=lambda x: val[x]), max(val)
     later = [x for x in val if x > best and val[x] > _NEAR_BEST * val[best]]
-    then = max((x for x in train if x <= best), default=min(train))  # the last report before the lowest point
+    reported = max((x for x in train if x <= best), default=min(train))  # the last report before the lowest point
     rises = val[end] > _NEAR_BEST * val[best] and len(later) >= _LATER_POINTS
-    if not rises or train[max(train)] >= train[then]:
+    if not rises or train[max(train)] >= train[reported]:
         return None
     text = (
-        f"says there was no overfitting; the validation loss rises from {number(val[best])} at iteration {whole(best)} "
-        f"to {number(val[end])} at {whole(end)}, by {percent(val[end] / val[best] - 1)}, while the training loss falls "
-        f"from {number(train[then])} to {number(train[max(train)])}. These are single points, without an interval."
+        f"says there was no overfitting; the validation loss rises from {number(val[best])} at iteration {count(best)} "
+        f"to {number(val[end])} at {count(end)}, by {percent(val[end] / val[best] - 1)}, while the training loss falls "
+        f"from {number(train[reported])} to {number(train[max(train)])}. These are single points, without an interval."
     )
     return Answer(text=text, numbers={"best": val[best], "end": val[end], "best_at": best})
 
 
-def mixed_splits(its: Question) -> Answer | None:
-    """R6: a drop in loss needs both ends from one split; what the ends are is looked up in the series."""
-    start, end, said = its.number("from"), its.number("to"), its.number("percent")
-    losses = {name: its.side.points(name) for name in ("train_loss", "val_loss")}
+def mixed_splits(context: ClaimContext) -> Answer | None:
+    """R6: check that both ends of a claimed drop in loss are of one split, by looking them up in the series."""
+    start, end, claimed = context.number("from"), context.number("to"), context.number("percent")
+    losses = {name: context.subject.points(name) for name in ("train_loss", "val_loss")}
     sources = {name for name, points in losses.items() if start in points.values()}
     targets = {name for name, points in losses.items() if end in points.values()}
     if sources & targets:
         drop = 100 * (1 - end / start)
-        if abs(drop - said) <= max(0.1, 0.005 * said):
+        if abs(drop - claimed) <= max(0.1, 0.005 * claimed):
             return None
-        text = f"says the loss fell by {number(said)} %; from {number(start)} to {number(end)} it is {number(drop)} %."
+        text = (
+            f"says the loss fell by {number(claimed)} %; from {number(start)} to {number(end)} it is {number(drop)} %."
+        )
         return Answer(text=text, numbers={"percent": drop})
     parts = []
     for name, points in losses.items():
         first, last = points[min(points)], points[max(points)]
-        falls, most = percent(1 - last / first), percent(1 - min(points.values()) / first)
+        final_fall, largest_fall = percent(1 - last / first), percent(1 - min(points.values()) / first)
         parts.append(
-            f"the {name_of(name)} alone falls by {falls}" + (f", {most} at its lowest" if most != falls else "")
+            f"the {series_name(name)} alone falls by {final_fall}"
+            + (f", {largest_fall} at its lowest" if largest_fall != final_fall else "")
         )
     text = (
-        f"says the loss fell by {number(said)} %, from {number(start)} to {number(end)}; the first is a "
-        f"{_names(sources)} and the second a {_names(targets)}. Over the printed points {'; '.join(parts)}."
+        f"says the loss fell by {number(claimed)} %, from {number(start)} to {number(end)}; the first is a "
+        f"{_split_names(sources)} and the second a {_split_names(targets)}. Over the printed points {'; '.join(parts)}."
     )
     return Answer(text=text, numbers={"from": start, "to": end})
 
 
-def _names(series: set[str]) -> str:
-    return " and a ".join(sorted(map(name_of, series))) or "number that no table holds"
+def _split_names(series: set[str]) -> str:
+    return " and a ".join(sorted(map(series_name, series))) or "number that no table holds"
 
 
-CHECKS: dict[str, tuple[str, str, Check]] = {
-    "value_differs": ("R4", "contradiction", value_differs),
-    "recovered_by": ("R10", "contradiction", recovered_by),
-    "direction": ("R3", "contradiction", direction),
-    "improved_between": ("R13", "contradiction", improved_between),
-    "no_overfitting": ("R8", "contradiction", no_overfitting),
-    "mixed_splits": ("R6", "contradiction", mixed_splits),
+CHECKS: CheckTable = {
+    "value_differs": ("R4", Level.CONTRADICTION, value_differs),
+    "recovered_by": ("R10", Level.CONTRADICTION, recovered_by),
+    "direction": ("R3", Level.CONTRADICTION, direction),
+    "improved_between": ("R13", Level.CONTRADICTION, improved_between),
+    "no_overfitting": ("R8", Level.CONTRADICTION, no_overfitting),
+    "mixed_splits": ("R6", Level.CONTRADICTION, mixed_splits),
 }

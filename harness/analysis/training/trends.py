@@ -1,45 +1,45 @@
-"""Where a loss is lowest, how it moves, and whether validation and training part. Points only: no cause, no praise."""
+"""Best point, pace and overfitting of a loss curve, from its points alone; no causes are inferred."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from statistics import median
 
 WORSE_BY = 1.02  # times the lowest validation loss; the tie band of a loss without readings of single examples
-_LATER = 2  # validations after the lowest: one alone may be its sample
+_LATER = 2  # validations above the lowest, needed after it: one alone may be due to its sample of rows
 RAPID, STEADY, WORSE = 0.20, 0.05, -0.05  # shares by which a loss falls
-_ENDS = 10  # a level at the end of a third is of a tenth of its reports
+_ENDS = 10  # the level at an end of a third is the median of a tenth of its reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One reading and where it was taken."""
+class CurvePoint:
+    """One reading *y*, and the position *x* at which it was taken."""
 
     x: float
     y: float
 
 
-def best_point(x: Sequence[float], y: Sequence[float | None]) -> Point | None:
-    """The lowest reading, the first of equals; None if no reading is finite."""
+def best_point(x: Sequence[float], y: Sequence[float | None]) -> CurvePoint | None:
+    """Return the lowest reading, the first of equals; None if no reading is finite."""
     return min(_points(x, y), key=lambda point: point.y, default=None)
 
 
 def time_to_target(x: Sequence[float], y: Sequence[float | None], factor: float = WORSE_BY) -> float | None:
-    """The first of *x* at which *y* is within *factor* of its lowest; None if no reading is finite."""
+    """Return the first *x* at which *y* is at most *factor* times its lowest; None if no reading is finite."""
     best = best_point(x, y)
     return None if best is None else next(p.x for p in _points(x, y) if p.y <= max(best.y, factor * best.y))
 
 
 def loss_reduction(first: float, last: float) -> float | None:
-    """The share of *first* by which the loss fell, below 0 if it rose; None where *first* is not above 0.
+    """Return the share of *first* by which the loss fell, below 0 if it rose; None if *first* is not above 0.
 
-    Both are of one split, one evaluator and the same rows: this function cannot know, so its caller must.
+    The caller guarantees that both losses are of one split, one evaluator and the same rows.
     """
     return (first - last) / first if first > 0 else None
 
 
-class Divergence(Enum):
-    """Whether validation rises while training falls."""
+class Divergence(StrEnum):
+    """Verdict on overfitting: the validation loss rises while the training loss falls."""
 
     OVERFITTING = "overfitting"
     NOT_DETECTED = "no overfitting detected"
@@ -48,13 +48,13 @@ class Divergence(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overfitting:
-    """The verdict, and what it rests on: point estimates, with dropout on and a lag in the training loss."""
+    """Verdict and its evidence: point estimates. The training loss is with dropout, and lags behind validation."""
 
     verdict: Divergence
-    since: float | None  # where validation was lowest; None unless overfitting
+    since: float | None  # position of the lowest validation; None unless overfitting
     val_best: float | None
     val_final: float | None
-    train_change: float | None  # relative, from the lowest validation to the last
+    train_change: float | None  # relative change from the lowest validation to the last
     reason: str
 
 
@@ -64,11 +64,12 @@ def overfitting(
     val_x: Sequence[float],
     val_y: Sequence[float | None],
 ) -> Overfitting:
-    """Judge by the points of two curves whether training went on to fall while validation rose.
+    """Detect overfitting: judge by the points of two curves whether validation rose while training still fell.
 
-    Overfitting: the last validation and at least one more after the lowest are above it by more than 2 %, and the
-    training loss is lower at the last than at the lowest. The training loss at a validation is the median of the
-    reports since the one before. Readings of the same examples would allow an interval; without them this is a hint.
+    Overfitting: the last validation and at least one other after the lowest exceed the lowest by more than 2 %, and
+    the training loss is lower at the last validation than at the lowest. The training loss at a validation is the
+    median of the reports since the previous one. Without readings of single examples there is no interval, so the
+    verdict is a hint.
     """
     validations = _points(val_x, val_y)
     best = best_point(val_x, val_y)
@@ -76,8 +77,8 @@ def overfitting(
         return _unknown("no validation loss" if not val_y else "the last validation loss is not finite", best)
     final = validations[-1]
     train = _points(train_x, train_y)
-    before, after = (_train_near(train, validations, point) for point in (best, final))
-    change = None if before is None or after is None or before <= 0 else after / before - 1
+    train_best, train_final = (_train_near(train, validations, point) for point in (best, final))
+    change = None if train_best is None or train_final is None or train_best <= 0 else train_final / train_best - 1
     higher = [point for point in validations if point.x > best.x and point.y > WORSE_BY * best.y]
     since = None
     if len(validations) <= _LATER:
@@ -97,7 +98,7 @@ def overfitting(
     )
 
 
-def _unknown(reason: str, best: Point | None) -> Overfitting:
+def _unknown(reason: str, best: CurvePoint | None) -> Overfitting:
     return Overfitting(
         verdict=Divergence.UNKNOWN,
         since=None,
@@ -108,14 +109,14 @@ def _unknown(reason: str, best: Point | None) -> Overfitting:
     )
 
 
-def _train_near(train: Sequence[Point], validations: Sequence[Point], at: Point) -> float | None:
-    """The median of the training reports after the validation before, up to this one."""
+def _train_near(train: Sequence[CurvePoint], validations: Sequence[CurvePoint], at: CurvePoint) -> float | None:
+    """Return the median of the training reports between the previous validation and this one; None without any."""
     since = max((point.x for point in validations if point.x < at.x), default=float("-inf"))
     return median(near) if (near := [point.y for point in train if since < point.x <= at.x]) else None
 
 
-class Pace(Enum):
-    """How a loss moves: falls by a fifth or more, by 5 % or more, less than 5 % either way, or rises by more."""
+class Pace(StrEnum):
+    """Pace of a loss: falls by at least 20 %, by at least 5 %, changes by less than 5 %, or rises by more than 5 %."""
 
     RAPID = "rapid"
     STEADY = "steady"
@@ -125,7 +126,7 @@ class Pace(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Third:
-    """A third of the run by x: its levels at either end, medians of a tenth of its reports."""
+    """A third of the run by x. *first* and *last* are medians of a tenth of its reports, at either end."""
 
     start: float
     end: float
@@ -136,12 +137,12 @@ class Third:
 
 
 def thirds(x: Sequence[float], y: Sequence[float | None]) -> tuple[Third, ...]:
-    """The early, the middle and the late third of a loss; () if one has fewer than two reports or a level of 0."""
+    """Return the early, middle and late third of a loss; () if one has fewer than two reports or a level of 0."""
     points = _points(x, y)
     if not points:
         return ()
     start, length = points[0].x, (points[-1].x - points[0].x) / 3
-    parts: list[list[Point]] = [[], [], []]
+    parts: list[list[CurvePoint]] = [[], [], []]
     for point in points:
         parts[min(2, int((point.x - start) / length)) if length > 0 else 0].append(point)
     if any(len(part) < 2 or _level(part[: _tenth(part)]) <= 0 for part in parts):  # noqa: PLR2004 - one has no change
@@ -149,7 +150,7 @@ def thirds(x: Sequence[float], y: Sequence[float | None]) -> tuple[Third, ...]:
     return tuple(map(_third, parts))
 
 
-def _third(part: Sequence[Point]) -> Third:
+def _third(part: Sequence[CurvePoint]) -> Third:
     first, last = _level(part[: _tenth(part)]), _level(part[-_tenth(part) :])
     return Third(
         start=part[0].x, end=part[-1].x, first=first, last=last, change=last / first - 1, pace=pace(1 - last / first)
@@ -157,7 +158,7 @@ def _third(part: Sequence[Point]) -> Third:
 
 
 def pace(share: float) -> Pace:
-    """The word for the share by which a loss fell."""
+    """Classify the share by which a loss fell."""
     if share >= RAPID:
         return Pace.RAPID
     if share >= STEADY:
@@ -165,13 +166,13 @@ def pace(share: float) -> Pace:
     return Pace.FLAT if share >= WORSE else Pace.WORSE
 
 
-def _tenth(part: Sequence[Point]) -> int:
+def _tenth(part: Sequence[CurvePoint]) -> int:
     return max(1, len(part) // _ENDS)
 
 
-def _level(points: Sequence[Point]) -> float:
+def _level(points: Sequence[CurvePoint]) -> float:
     return median(point.y for point in points)
 
 
-def _points(x: Sequence[float], y: Sequence[float | None]) -> list[Point]:
-    return [Point(x=at, y=value) for at, value in zip(x, y, strict=True) if value is not None]
+def _points(x: Sequence[float], y: Sequence[float | None]) -> list[CurvePoint]:
+    return [CurvePoint(x=at, y=value) for at, value in zip(x, y, strict=True) if value is not None]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from harness import __version__
-from harness.analysis.history import Point, Timeline, timelines
+from harness.analysis.history import HistoryPoint, Timeline, timelines
 from harness.analysis.stats.change_points import Shift
 from harness.report.cells import change, code, plain, text, texts
 from harness.report.figures.charts import Chart, Curve, Dash, Mark, Panel, ShadedSpan
@@ -95,11 +95,11 @@ def _overview(lines: Sequence[Timeline]) -> Section:
     return Section(name="overview", title="All series", tables=(Table(columns=columns, rows=rows),))
 
 
-def _measured(point: Point, unit: str) -> Cell:
+def _measured(point: HistoryPoint, unit: str) -> Cell:
     return Cell(text=format_value(point.value, unit), state=State.MEASURED, value=point.value, unit=unit)
 
 
-def versions(point: Point) -> str:
+def versions(point: HistoryPoint) -> str:
     """List the libraries of a run with their versions."""
     return ", ".join(f"{name} {version or 'unknown'}" for name, version in point.versions.items())
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, Level
 from harness.analysis.judge import STAND_INS
-from harness.analysis.training.checklist import Outcome, Training, checklist
+from harness.analysis.training.checklist import ItemOutcome, TrainingFacts, checklist
 from harness.analysis.training.trends import Divergence, best_point
 from harness.report.cells import text
 from harness.report.kinds.training_tables import key_figures, phase_table, spike_table, stage_table, trajectory_table
@@ -25,7 +25,7 @@ _SUITE = ("training",)
 _MOST_TRAININGS = 6  # with a section each; the tables of all metrics hold the others too
 _HAS_OVERFITTED = {Divergence.OVERFITTING: True, Divergence.NOT_DETECTED: False, Divergence.UNKNOWN: None}
 _FEWEST_REPORTS = 20  # to say that there was no spike; source: rule R11, which asks for as many
-_OUTCOMES = {Outcome.PASS: "✓ pass", Outcome.FAIL: "✗ fail", Outcome.UNKNOWN: "? unknown"}
+_OUTCOMES = {ItemOutcome.PASS: "✓ pass", ItemOutcome.FAIL: "✗ fail", ItemOutcome.UNKNOWN: "? unknown"}
 
 
 def training(bundles: Sequence[Bundle]) -> Report:
@@ -121,7 +121,7 @@ def _losses_in_words(analyzed: AnalyzedTraining) -> str:
     )
 
 
-def _conditions(analyzed: AnalyzedTraining, limit_bytes: float | None, evaluation: Record | None) -> Training:
+def _conditions(analyzed: AnalyzedTraining, limit_bytes: float | None, evaluation: Record | None) -> TrainingFacts:
     """Collect the facts that the checklist tests."""
     record = analyzed.record
     settings = record.key.settings if record.key else {}
@@ -133,7 +133,7 @@ def _conditions(analyzed: AnalyzedTraining, limit_bytes: float | None, evaluatio
     lowest = best_point(*x_and_y(analyzed.val))
     enough = len(analyzed.train) >= _FEWEST_REPORTS
     learns = record.key is None or record.key.weights.source not in STAND_INS  # losses of stand-ins mean nothing
-    return Training(
+    return TrainingFacts(
         iterations_done=None if done is None else int(done),
         iterations_planned=None if planned is None else int(planned),
         losses=None if analyzed.column.published else len(record.series["train_loss"].x),
@@ -157,7 +157,7 @@ def _conditions(analyzed: AnalyzedTraining, limit_bytes: float | None, evaluatio
     )
 
 
-def _checklist_table(conditions: Training, name: str) -> Table:
+def _checklist_table(conditions: TrainingFacts, name: str) -> Table:
     """Table of the conditions that a training met or missed, shown in place of a grade (rule R20)."""
     rows = [
         (
@@ -176,7 +176,7 @@ def _findings(analyzed: AnalyzedTraining) -> Iterator[Finding]:
     """Report overfitting, a wall time that does not match its parts, and an end that is not ok."""
     subject, overfitting = analyzed.record.case, analyzed.overfitting
     numbers = {"since": overfitting.since, "val_best": overfitting.val_best, "val_final": overfitting.val_final}
-    level = "warning" if overfitting.verdict is Divergence.OVERFITTING else "note"
+    level = Level.WARNING if overfitting.verdict is Divergence.OVERFITTING else Level.NOTE
     unknown = overfitting.verdict is Divergence.UNKNOWN
     verdict = "overfitting cannot be told" if unknown else overfitting.verdict.value
     yield Finding(rule="R8", level=level, subject=subject, text=f"{verdict}: {overfitting.reason}", numbers=numbers)
@@ -187,10 +187,10 @@ def _findings(analyzed: AnalyzedTraining) -> Iterator[Finding]:
             if analyzed.clock.share_off > 0
             else f"the measured parts add up to {off} more than the wall time"
         )
-        yield Finding(rule="R14", level="warning", subject=subject, text=words)
+        yield Finding(rule="R14", level=Level.WARNING, subject=subject, text=words)
     if analyzed.record.status is not Status.OK:
         words = f"ended {analyzed.record.status.value}: {analyzed.record.reason}"
-        yield Finding(rule="R20", level="warning", subject=subject, text=words)
+        yield Finding(rule="R20", level=Level.WARNING, subject=subject, text=words)
 
 
 def _next_steps(record: Record) -> Iterator[Listing]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.analysis.training.high_water import last_rise
+from harness.analysis.training.peak_memory import last_rise
 from harness.analysis.training.trends import best_point, loss_reduction, thirds, time_to_target
 from harness.report.cells import change, computed, none, plain, text
 from harness.report.page import Cell, Table

@@ -8,8 +8,8 @@ from statistics import fmean, median
 from harness.analysis.stats.estimates import process_values
 from harness.analysis.training.phases import Phase, find_phases
 from harness.analysis.training.spikes import Spike, find_spikes
+from harness.analysis.training.time_account import TimeAccount, reconcile
 from harness.analysis.training.trends import Overfitting, overfitting
-from harness.analysis.training.wall_time import Clock, reconcile
 from harness.report.cells import Column
 from harness.report.sections.loss_curves import points, x_and_y
 from harness.results.records import Record
@@ -29,7 +29,7 @@ class AnalyzedTraining:
     spikes: tuple[Spike, ...]
     phases: tuple[Phase, ...]
     overfitting: Overfitting
-    clock: Clock | None
+    clock: TimeAccount | None
 
     @property
     def record(self) -> Record:
@@ -77,7 +77,7 @@ def value_of(record: Record, name: str, label: str | None = None) -> float | Non
     return median(process_values(samples)) if samples else None
 
 
-def _wall_clock(record: Record) -> Clock | None:
+def _wall_clock(record: Record) -> TimeAccount | None:
     """Compare the wall time with the sum of its measured parts; None where either was not measured."""
     wall_s = value_of(record, "train_wall_s")
     metric = record.metrics.get("wall_part_s")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness import __version__
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, Level
 from harness.inputs.cases import SUITES
 from harness.report.cells import HOW_TO_READ, Column, code, columns_of, text
 from harness.report.page import Provenance, Report, Section, State, Table
@@ -77,7 +77,7 @@ def _limited(section: Section) -> Section:
     if left_out <= 0:
         return replace(section, tables=tables)
     note = f"{left_out} more of these are left out here; the JSON has the records"
-    finding = Finding(rule="", level="note", subject="", text=note)
+    finding = Finding(rule="", level=Level.NOTE, subject="", text=note)
     return replace(section, tables=tables, findings=(*section.findings[:_MOST_FINDINGS], finding))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from harness.analysis.drift import PROBES
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, Level
 from harness.analysis.stats.estimates import coefficient_of_variation, process_values
 from harness.inputs.cases import SUITES
 from harness.report.page import Section
@@ -54,7 +54,7 @@ def _slow_probes(bundle: Bundle) -> Iterator[Finding]:
                     share = format_percent(rate / median_rate)
                     yield Finding(
                         rule="R2",
-                        level="warning",
+                        level=Level.WARNING,
                         subject=record.case,
                         text=f"the machine's own {probe_name} ran at {share} of the median case's",
                         numbers={"probe": probe, "rate": rate, "median": median_rate},
@@ -70,7 +70,7 @@ def _unsteady_decoding(records: Sequence[Record]) -> Iterator[Finding]:
             if spread is not None and spread > _UNSTEADY and len(process) >= _FEWEST_ANSWERS:
                 yield Finding(
                     rule="R5",
-                    level="warning",
+                    level=Level.WARNING,
                     subject=record.case,
                     text=f"one prompt, answered {len(process)} times, decodes at speeds that vary by "
                     f"{format_percent(spread)} (coefficient of variation)",

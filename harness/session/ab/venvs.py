@@ -106,7 +106,7 @@ def _make(directory: Path, words: Sequence[str], text: str) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _pip_error(failed: programs.Done) -> str:
+def _pip_error(failed: programs.ProgramResult) -> str:
     """Return pip's error message, with the conflicting requirements that pip prints further up, if any."""
     conflict = re.search(r"^The conflict is caused by:\n((?: .*\n?)+)", failed.output, flags=re.MULTILINE)
     lines = [line.strip() for line in conflict[1].splitlines() if line.strip()] if conflict else []

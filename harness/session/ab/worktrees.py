@@ -97,6 +97,6 @@ def _is_unchanged(root: Path, commit: str) -> bool:
     return head.ok and head.output == commit and status.ok and not status.output
 
 
-def _git(directory: Path, *words: str) -> programs.Done:
+def _git(directory: Path, *words: str) -> programs.ProgramResult:
     """Run git in *directory*, without the hooks of the repository."""
     return programs.run(["git", "-c", "core.hooksPath=/dev/null", *words], directory=directory, unset=_UNSET)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.analysis.preflight import MARKERS, Circumstances, RowFacts, Severity, examine, stopping
+from harness.analysis.preflight import MARKERS, Circumstances, PreflightSeverity, RowFacts, examine, stopping
 from harness.errors import BadData
 from harness.inputs.plans import TrainingPlan
 from harness.inputs.prompts import PLAIN_FAMILY, read_chat_template
@@ -35,7 +35,9 @@ def check(
     findings = examine(facts, replace(_circumstances(tokenizer, splits, plan), positions=positions))
     if stops := stopping(findings, plan.accept):
         raise BadData(list(map(str, stops)), list(dict.fromkeys(its.rule for its in stops)))
-    return tuple(f"accepted: {finding}" if finding.severity is Severity.STOP else str(finding) for finding in findings)
+    return tuple(
+        f"accepted: {finding}" if finding.severity is PreflightSeverity.STOP else str(finding) for finding in findings
+    )
 
 
 def own_markers(tokenizer: Any) -> set[str]:

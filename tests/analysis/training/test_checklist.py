@@ -2,10 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.stats.estimates import Interval
-from harness.analysis.training.checklist import Outcome, Training, checklist
+from harness.analysis.training.checklist import ItemOutcome, TrainingFacts, checklist
 
-GOOD = Training(
+GOOD = TrainingFacts(
     iterations_done=1000,
     iterations_planned=1000,
     losses=100,
@@ -26,26 +25,22 @@ GOOD = Training(
     checked_rows=20,
     seeds=3,
 )
-NAMES = [its.name for its in checklist(GOOD)]
-
-
-def ratio(low, point, high):
-    return Interval(low=low, point=point, high=high, confidence=0.95, method="by hand")
+NAMES = [entry.name for entry in checklist(GOOD)]
 
 
 def item(name, **changes):
-    return next(its for its in checklist(replace(GOOD, **changes)) if its.name == name)
+    return next(entry for entry in checklist(replace(GOOD, **changes)) if entry.name == name)
 
 
 def test_a_training_that_met_all_passes_all_twelve():
-    assert [its.outcome for its in checklist(GOOD)] == [Outcome.PASS] * 12
+    assert [entry.outcome for entry in checklist(GOOD)] == [ItemOutcome.PASS] * 12
 
 
 def test_of_a_training_nothing_is_known_of_everything_is_unknown_and_says_so():
-    items = checklist(Training())
-    assert {its.outcome for its in items} == {Outcome.UNKNOWN}
-    assert {its.numbers for its in items} == {"not recorded", "not measured", "not checked"}
-    assert [its.name for its in items] == NAMES
+    items = checklist(TrainingFacts())
+    assert {entry.outcome for entry in items} == {ItemOutcome.UNKNOWN}
+    assert {entry.numbers for entry in items} == {"not recorded", "not measured", "not checked"}
+    assert [entry.name for entry in items] == NAMES
 
 
 @pytest.mark.parametrize(
@@ -54,11 +49,7 @@ def test_of_a_training_nothing_is_known_of_everything_is_unknown_and_says_so():
         ("all iterations done", {"iterations_done": 999}, "999 of 1,000"),
         ("losses finite", {"diverged": "a loss of nan at iteration 7"}, "a loss of nan at iteration 7"),
         ("validation loss improved", {"val_loss_final": 2.0}, "2.000 to 2.000 nat/token, without an interval"),
-        (
-            "validation loss improved",
-            {"val_loss_final": 2.2, "val_ratio": ratio(1.0, 1.1, 1.2)},
-            "2.000 to 2.200 nat/token, final / first in [1.000, 1.200]",
-        ),
+        ("validation loss improved", {"val_loss_final": 2.2}, "2.000 to 2.200 nat/token, without an interval"),
         ("best checkpoint is the final one", {"best_iteration": 500}, "lowest at iteration 500, last at 1,000"),
         (
             "no overfitting detected",
@@ -75,8 +66,8 @@ def test_of_a_training_nothing_is_known_of_everything_is_unknown_and_says_so():
     ],
 )
 def test_each_item_fails_by_its_own_numbers_and_no_other_with_it(name, changes, numbers):
-    failed = [its for its in checklist(replace(GOOD, **changes)) if its.outcome is not Outcome.PASS]
-    assert [(its.name, its.outcome) for its in failed] == [(name, Outcome.FAIL)]
+    failed = [entry for entry in checklist(replace(GOOD, **changes)) if entry.outcome is not ItemOutcome.PASS]
+    assert [(entry.name, entry.outcome) for entry in failed] == [(name, ItemOutcome.FAIL)]
     assert failed[0].numbers == numbers
 
 
@@ -86,7 +77,7 @@ def test_each_item_fails_by_its_own_numbers_and_no_other_with_it(name, changes, 
         ("all iterations done", {"iterations_planned": None}),
         ("losses finite", {"losses": 0}),
         ("validation loss improved", {"val_loss_first": None}),
-        ("validation loss improved", {"val_ratio": ratio(0.9, 0.95, 1.0)}),
+        ("validation loss improved", {"val_loss_final": None}),
         ("best checkpoint is the final one", {"best_iteration": None}),
         ("no overfitting detected", {"overfitting": None}),
         ("spikes recovered", {"spikes": None}),
@@ -100,18 +91,19 @@ def test_each_item_fails_by_its_own_numbers_and_no_other_with_it(name, changes, 
     ],
 )
 def test_what_is_not_known_is_neither_passed_nor_failed(name, changes):
-    assert item(name, **changes).outcome is Outcome.UNKNOWN
+    assert item(name, **changes).outcome is ItemOutcome.UNKNOWN
 
 
 def test_the_bounds_themselves_still_pass():
-    assert item("memory headroom", peak_bytes=9.0, limit_bytes=10.0).outcome is Outcome.PASS
-    assert item("memory headroom", peak_bytes=9.1, limit_bytes=10.0).outcome is Outcome.FAIL
-    assert item("clock reconciled", clock_off_share=-0.1).outcome is Outcome.PASS
-    assert item("clock reconciled", clock_off_share=0.11).outcome is Outcome.FAIL
+    assert item("memory headroom", peak_bytes=9.0, limit_bytes=10.0).outcome is ItemOutcome.PASS
+    assert item("memory headroom", peak_bytes=9.1, limit_bytes=10.0).outcome is ItemOutcome.FAIL
+    assert item("clock reconciled", clock_off_share=-0.1).outcome is ItemOutcome.PASS
+    assert item("clock reconciled", clock_off_share=0.11).outcome is ItemOutcome.FAIL
 
 
-def test_an_interval_wholly_below_one_is_an_improvement():
-    assert item("validation loss improved", val_ratio=ratio(0.7, 0.75, 0.99)).outcome is Outcome.PASS
+def test_a_final_loss_just_below_the_first_is_an_improvement():
+    improved = item("validation loss improved", val_loss_final=1.999)
+    assert (improved.outcome, improved.numbers) == (ItemOutcome.PASS, "2.000 to 1.999 nat/token, without an interval")
 
 
 def test_a_training_without_a_spike_recovered_from_all_there_were():
@@ -119,7 +111,7 @@ def test_a_training_without_a_spike_recovered_from_all_there_were():
 
 
 def test_every_rule_says_its_bound():
-    rules = {its.name: its.rule for its in checklist(GOOD)}
+    rules = {entry.name: entry.rule for entry in checklist(GOOD)}
     assert "10 %" in rules["memory headroom"]
     assert "10 %" in rules["clock reconciled"]
     assert "3 different" in rules["seeds"]

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.training.trends import (
+    CurvePoint,
     Divergence,
     Pace,
-    Point,
     best_point,
     loss_reduction,
     overfitting,
@@ -30,13 +30,13 @@ def judged(train, validation):
 
 
 def test_the_best_point_is_the_first_of_the_lowest():
-    assert best_point([1, 2, 3, 4], [3.0, 1.0, 2.0, 1.0]) == Point(x=2, y=1.0)
+    assert best_point([1, 2, 3, 4], [3.0, 1.0, 2.0, 1.0]) == CurvePoint(x=2, y=1.0)
 
 
 def test_without_a_finite_reading_there_is_no_best_point():
     assert best_point([], []) is None
     assert best_point([1], [None]) is None
-    assert best_point([1, 2], [None, 5.0]) == Point(x=2, y=5.0)
+    assert best_point([1, 2], [None, 5.0]) == CurvePoint(x=2, y=5.0)
 
 
 def test_the_target_is_reached_within_two_percent_of_the_lowest():

@@ -4,7 +4,7 @@ import zipfile
 import pytest
 
 from harness.errors import BadArm, Unwritable
-from harness.machine.programs import Done
+from harness.machine.programs import ProgramResult
 from harness.machine.programs import run as run_program
 from harness.session.ab import venvs
 from harness.session.ab.arms import parse
@@ -25,14 +25,14 @@ class FakePrograms:
         what = "venv" if "venv" in words else "pip" if "pip" in words else "ask"
         self.calls.append((what, words, unset))
         if self.fails == what:
-            return Done(ok=False, output="", said="ERROR: no")
+            return ProgramResult(ok=False, output="", said="ERROR: no")
         if self.fails == f"break {what}":
             raise KeyboardInterrupt
         if what == "venv":
             python = venvs.Path(words[-1]) / "bin" / "python"
             python.parent.mkdir(parents=True)
             python.touch()
-        return Done(ok=True, output=self.versions if what == "ask" else "", said="")
+        return ProgramResult(ok=True, output=self.versions if what == "ask" else "", said="")
 
     def made(self):
         return [what for what, *_ in self.calls if what != "ask"]
@@ -123,7 +123,9 @@ To fix this you could try to: 1. loosen"""
     run = programs.run
 
     def refuses(words, **more):
-        return Done(ok=False, output=printed, said="ERROR: impossible") if "pip" in words else run(words, **more)
+        return (
+            ProgramResult(ok=False, output=printed, said="ERROR: impossible") if "pip" in words else run(words, **more)
+        )
 
     monkeypatch.setattr("harness.machine.programs.run", refuses)
     with pytest.raises(BadArm) as caught:
@@ -159,7 +161,7 @@ def test_one_whose_python_does_not_start_any_more_is_made_anew(programs, monkeyp
 
     def broken_once(words, **more):
         monkeypatch.setattr("harness.machine.programs.run", asked)
-        return Done(ok=False, output="", said="")
+        return ProgramResult(ok=False, output="", said="")
 
     monkeypatch.setattr("harness.machine.programs.run", broken_once)
     _, lines = have()

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.training.high_water import last_rise
+from harness.analysis.training.peak_memory import last_rise
 
 marks = st.lists(st.none() | st.floats(0, 1e12), max_size=30)
 

@@ -1,6 +1,6 @@
-"""Asks the operating system: the output of a command, the text of a small file. Never raises, never waits long.
+"""Queries to the operating system: the output of a command, the text of a small file. No errors, no long waits.
 
-Unknown is None throughout: a command or file that is not there, fails, says nothing or takes too long.
+The result is None for whatever is unknown: the command or file is missing, fails, or takes too long.
 """
 
 import shutil
@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 _ROOT = Path("/")
-_TIMEOUT_S = 10.0  # chosen: a command that takes this long tells nothing of a quiet machine
+_TIMEOUT_S = 10.0  # chosen: on a quiet machine no command takes this long
 
 
 def output(program: str, *arguments: str, directory: Path | None = None) -> str | None:
-    """Give what a command prints, without the blanks around it."""
+    """Return the standard output of a command, stripped."""
     path = shutil.which(program)
     if path is None:
         return None
@@ -33,7 +33,7 @@ def output(program: str, *arguments: str, directory: Path | None = None) -> str 
 
 
 def text(path: str) -> str | None:
-    """Give what is in the file *path*, counted from the root of the file system."""
+    """Return the text of a file, stripped; *path* is relative to the root of the file system."""
     try:
         return (_ROOT / path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -41,13 +41,13 @@ def text(path: str) -> str | None:
 
 
 def texts(pattern: str) -> list[str]:
-    """Give what is in the files that *pattern* matches, in the order of their names; those that can be read."""
-    found = (text(str(path.relative_to(_ROOT))) for path in sorted(_ROOT.glob(pattern)))
-    return [its for its in found if its is not None]
+    """Return the texts of the readable files that match *pattern*, ordered by name."""
+    contents = (text(str(path.relative_to(_ROOT))) for path in sorted(_ROOT.glob(pattern)))
+    return [content for content in contents if content is not None]
 
 
 def number(written: str | None) -> int | None:
-    """Read a whole number; None for anything else ("max", "", None)."""
+    """Parse an integer; None for anything else ("max", "", None)."""
     try:
         return int(written or "")
     except ValueError:
@@ -55,9 +55,9 @@ def number(written: str | None) -> int | None:
 
 
 def free_bytes(directory: Path) -> int | None:
-    """Give the free space where *directory* is, or will be made."""
+    """Return the free disk space in *directory*, or where it will be created."""
     try:
-        there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
-        return shutil.disk_usage(there).free
+        existing = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
+        return shutil.disk_usage(existing).free
     except OSError:
         return None

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.analysis.training.wall_time import reconcile
+from harness.analysis.training.time_account import reconcile
 
 
 def test_parts_that_add_up_are_reconciled():
