@@ -1,4 +1,4 @@
-"""What the tests share: a cache of their own, stand-in models, a tiny GGUF file.
+"""Fixtures that several test files use: a separate cache, stand-in models, a tiny GGUF file, a stored run.
 
 No test needs the network. None compiles: `mx.compile` calls a C++ compiler on the CPU, for seconds a
 step. All matrices are small, so one thread is enough, and several get in each other's way.
@@ -34,13 +34,13 @@ from tests.support.samples import small_run, stored  # noqa: E402
 
 @pytest.fixture(scope="session")
 def blas() -> Blas:
-    """What this very process got when it asked for a fast BLAS."""
+    """Return the fast BLAS that this process loaded."""
     return _BLAS
 
 
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache that starts empty, for the tests and for the workers they start."""
+    """Give the tests and their workers a cache that starts empty."""
     directory = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNEBENCH_CACHE", str(directory))
@@ -49,7 +49,7 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache for one test alone."""
+    """Give one test a cache of its own."""
     directory = tmp_path / "cache"
     monkeypatch.setenv("TUNEBENCH_CACHE", str(directory))
     return directory
@@ -57,7 +57,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def nano(session_cache: Path) -> Callable[[str], ReadyModel]:
-    """The stand-in of a registry model, built on first use."""
+    """Return a function that builds the stand-in of a registry model on first use."""
 
     def prepare(name: str) -> ReadyModel:
         return weights.prepare(replace(read_model(name), pypi=None), "embedded")
@@ -67,15 +67,15 @@ def nano(session_cache: Path) -> Callable[[str], ReadyModel]:
 
 @pytest.fixture(scope="session")
 def load_nano(nano: Callable[[str], ReadyModel]) -> Callable[[str], mlxlm.Loaded]:
-    """A freshly loaded stand-in, free to be changed."""
+    """Return a function that loads a stand-in anew, so that a test may change it."""
     return lambda name: mlxlm.load(Path(nano(name).directory), read_chat_template("plain"))
 
 
 @pytest.fixture(scope="session")
 def tiny_profile() -> Profile:
-    """Work for a second: 4 steps of 2 rows, 4 tokens an answer.
+    """Return a profile that takes a second: 4 steps of 2 rows, 4 tokens per answer.
 
-    The rate is so high that the fourth step undoes what the first three have learnt.
+    The rate is so high that the fourth step undoes what the first three have learned.
     """
     return Profile(
         name="tiny",
@@ -108,7 +108,7 @@ def tiny_profile() -> Profile:
 
 @dataclass(frozen=True)
 class TinyGguf:
-    """A GGUF file as llama.cpp would write it, and the published weights it was made from."""
+    """A GGUF file in llama.cpp's layout, with the published weights that it holds."""
 
     path: Path
     chat: Chat
@@ -130,7 +130,7 @@ METADATA_NUMBERS = {
 
 @pytest.fixture(scope="session")
 def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> TinyGguf:
-    """Two blocks, grouped queries, a vocabulary of single bytes with three merges and three control tokens."""
+    """Write a GGUF file: two blocks, grouped queries, single-byte tokens, three merges, three control tokens."""
     letters = [chr(code) for code in range(ord("!"), ord("~") + 1)]
     tokens = ["<|im_start|>", "<|im_end|>", "<|note|>", *letters, "Ġ", "Ċ", "he", "ll", "hell"]
     merges = ["h e", "l l", "he ll"]
@@ -182,7 +182,7 @@ def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> TinyGguf:
 
 
 def _interleaved(heads: int) -> list[int]:
-    """The row of the published matrix that llama.cpp puts at each place: halves 0 1 2 3 become 0 2 1 3."""
+    """Return the published row at each of llama.cpp's positions: it interleaves the halves of a head, 0 2 1 3."""
     return [head * HEAD_SIZE + row for head in range(heads) for row in (0, 2, 1, 3)]
 
 
@@ -199,13 +199,13 @@ class SteppingClock:
 
 @pytest.fixture
 def stepping_stopwatch() -> Stopwatch:
-    """A stopwatch for which a second passes between any two looks at the clock."""
+    """Return a stopwatch whose clock advances one second per reading."""
     return Stopwatch(now_ns=SteppingClock(), wait=lambda: None)
 
 
 @pytest.fixture
 def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with one run under results/."""
+    """Change to a working directory with one run under results/."""
     stored(tmp_path / "results", small_run())
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -213,5 +213,5 @@ def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run_directory(working_directory: Path) -> Path:
-    """The directory of the one run in the working directory."""
+    """Return the directory of the only run in the working directory."""
     return working_directory / "results" / "20260102-030405-abcd"

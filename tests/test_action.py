@@ -1,4 +1,4 @@
-"""The action and the workflow to copy: valid, pinned, with few permissions, and safe from what they are given."""
+"""Tests of the action and the workflow to copy: valid, pinned, with few permissions, safe from hostile inputs."""
 
 import os
 import re
@@ -22,8 +22,8 @@ def steps():
 
 
 def script(name):
-    (its,) = [step["run"] for step in action["runs"]["steps"] if step["name"] == name]
-    return its
+    (script,) = [step["run"] for step in action["runs"]["steps"] if step["name"] == name]
+    return script
 
 
 @pytest.mark.parametrize(("path", "schema"), [(ACTION, "vendor.github-actions"), (WORKFLOW, "vendor.github-workflows")])
@@ -42,7 +42,9 @@ def test_no_expression_becomes_part_of_a_script():
 def test_every_action_of_others_is_pinned_to_a_commit():
     used = [step["uses"] for step in steps() if "uses" in step]
     assert len(used) >= 6
-    assert not [its for its in used if its != OURS and not re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", its)]
+    assert not [
+        action for action in used if action != OURS and not re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action)
+    ]
 
 
 def test_the_workflow_may_do_as_little_as_it_can():
@@ -61,10 +63,10 @@ def test_code_of_a_fork_does_not_reach_a_machine_of_one_s_own():
 
 
 def test_the_workflow_gives_the_action_what_it_takes():
-    given = [step["with"] for step in steps() if step.get("uses") == OURS]
-    assert len(given) == 2
-    assert {name for its in given for name in its} <= set(action["inputs"])
-    assert {its["name"] for its in given} == {"exact", "timing"}
+    step_inputs = [step["with"] for step in steps() if step.get("uses") == OURS]
+    assert len(step_inputs) == 2
+    assert {name for inputs in step_inputs for name in inputs} <= set(action["inputs"])
+    assert {inputs["name"] for inputs in step_inputs} == {"exact", "timing"}
 
 
 def test_every_input_reaches_a_step_and_the_documentation():
@@ -111,9 +113,9 @@ def judged(tmp_path):
             command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=30
         )
         assert done.returncode == 0, done.stderr
-        seen = (tmp_path / "seen").read_text(encoding="utf-8").split("----\n")[:-1]
+        calls = (tmp_path / "seen").read_text(encoding="utf-8").split("----\n")[:-1]
         output = dict(line.split("=", 1) for line in (tmp_path / "output").read_text(encoding="utf-8").splitlines())
-        return [its.splitlines() for its in seen], output
+        return [call.splitlines() for call in calls], output
 
     return run
 
@@ -148,7 +150,7 @@ def test_a_budget_and_arguments_on_several_lines_arrive(judged):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("inputs", "message"),
     [
         ({}, "nothing to compare with"),
         ({"CANDIDATE": "run"}, "nothing to compare with"),
@@ -160,14 +162,14 @@ def test_a_budget_and_arguments_on_several_lines_arrive(judged):
         ({"A": "same", "B": "same", "PAIRS": "9", "BUDGET": "9"}, None),
     ],
 )
-def test_inputs_that_say_nothing_are_refused_before_anything_is_installed(given, said):
+def test_inputs_that_say_nothing_are_refused_before_anything_is_installed(inputs, message):
     assert action["runs"]["steps"][0]["name"] == "Check the inputs"
     plain = dict.fromkeys(("BASELINE", "CANDIDATE", "A", "B", "PAIRS", "BUDGET"), "")
-    variables = {**os.environ, **plain, "INCONCLUSIVE": "fail", **given}
+    variables = {**os.environ, **plain, "INCONCLUSIVE": "fail", **inputs}
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script("Check the inputs")]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == (2 if said else 0)
-    assert said is None or done.stdout.startswith(f"::error title=tunebench::{said}")
+    assert done.returncode == (2 if message else 0)
+    assert message is None or done.stdout.startswith(f"::error title=tunebench::{message}")
 
 
 def test_the_workflow_compares_with_what_the_branch_began_from():

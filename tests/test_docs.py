@@ -1,4 +1,4 @@
-"""The documentation says what is so: its commands run, its options exist, and every option stands in it."""
+"""Tests of the documentation: its commands run, its options and links exist, and every option is documented."""
 
 import os
 import re
@@ -97,7 +97,7 @@ def sections_of_published_reports():
         runs = build.read([path])
         for kind in build.KINDS:
             if build.suits(kind, runs):
-                names |= {its.name for its in build.build(kind, runs, beside=ROOT).sections}
+                names |= {section.name for section in build.build(kind, runs, beside=ROOT).sections}
     return names
 
 

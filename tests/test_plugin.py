@@ -28,7 +28,7 @@ for library in ("matplotlib.pyplot", "scipy.special"):  # once a process: pytest
 
 @pytest.fixture
 def suites(pytester, monkeypatch):
-    """The shipped suites in a fresh directory, with workers that answer at once; give a function that runs them."""
+    """Copy the shipped suites; return a function that runs them with workers that answer at once."""
     shutil.copytree(ROOT / "suites", pytester.path / "suites", ignore=shutil.ignore_patterns("__pycache__"))
     pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = --import-mode=importlib --strict-markers\n")
 
@@ -215,8 +215,8 @@ def test_the_session_s_own_files_are_strict_json(suites):
 def test_pytest_benchmark_s_own_flags_keep_working(suites, pytester):
     result = suites("--models", "tinyllama", "--repeats", "2", "--benchmark-json", "times.json")
     benchmarks = json.loads((pytester.path / "times.json").read_text())["benchmarks"]
-    assert {its["name"] for its in benchmarks} >= {"test_lora[tinyllama-qv-r8]", "test_speed[tinyllama-base]"}
-    assert {its["stats"]["rounds"] for its in benchmarks} == {2}
+    assert {entry["name"] for entry in benchmarks} >= {"test_lora[tinyllama-qv-r8]", "test_speed[tinyllama-base]"}
+    assert {entry["stats"]["rounds"] for entry in benchmarks} == {2}
     result.stdout.fnmatch_lines(["*benchmark: 5 tests*"])
 
 
@@ -280,8 +280,8 @@ def test_pytest_benchmark_is_told_the_time_each_process_took(suites, pytester, m
     suites("--models", "tinyllama", "-k", "base", "--repeats", "3", "--benchmark-json", "b.json")
     benchmarks = json.loads((pytester.path / "b.json").read_text())["benchmarks"]
     assert len(benchmarks) == 2
-    for its in benchmarks:
-        assert (its["stats"]["rounds"], its["stats"]["min"], its["stats"]["max"]) == (3, 1.0, 1.0)
+    for entry in benchmarks:
+        assert (entry["stats"]["rounds"], entry["stats"]["min"], entry["stats"]["max"]) == (3, 1.0, 1.0)
 
 
 def test_a_run_is_gone_on_with_by_its_name_alone(suites):
@@ -435,11 +435,11 @@ def turnstile_line():
 
 
 def leading(line, *leaves, leaving=False):
-    """Give leave turn by turn, as `ab` does, and go where *leaving*; the thread, and what the session said first."""
-    said = []
+    """Permit turn by turn, as `ab` does, and hang up if *leaving*; return the thread and the first message."""
+    messages = []
 
     def lead():
-        said.append(_heard(line, Ready))
+        messages.append(_heard(line, Ready))
         for leave in leaves:
             line.send(leave)
             if leave.turn is not None:
@@ -449,20 +449,20 @@ def leading(line, *leaves, leaving=False):
 
     thread = threading.Thread(target=lead, daemon=True)
     thread.start()
-    return thread, said
+    return thread, messages
 
 
 def _heard(line, kind):
     while isinstance(its := line.hear(kind, 60), PreparationStep):
         pass
-    return its
+    return message
 
 
 def test_a_session_at_a_turnstile_measures_what_it_gets_leave_for(suites, turnstile_line):
     line, option = turnstile_line
     case = "inference/tinyllama/base"
     leaves = (Leave(turn=f"{case}#1"), Leave(turn=f"{case}#2"), Leave(turn=None, keep={case: 2}))
-    thread, said = leading(line, *leaves)
+    thread, messages = leading(line, *leaves)
     result = suites("--models", "tinyllama", "-m", "inference", "-k", "base", "--repeats", "9", *option)
     thread.join(60)
     result.assert_outcomes(passed=1)
@@ -470,7 +470,7 @@ def test_a_session_at_a_turnstile_measures_what_it_gets_leave_for(suites, turnst
     (record,) = result.runs[0].records
     assert len(record.metrics["ttft_s"].samples) == 2
     assert result.runs[0].run.finished_at is not None
-    assert said[0].order == tuple(f"{case}#{number}" for number in range(1, 10))
+    assert messages[0].order == tuple(f"{case}#{number}" for number in range(1, 10))
 
 
 def test_a_session_whose_turnstile_is_gone_ends_unfinished_and_keeps_its_processes(suites, turnstile_line, pytester):

@@ -13,19 +13,19 @@ from tests.support.command_line import refusal_of
 
 @pytest.fixture
 def comparison(working_directory, monkeypatch):
-    """Comparisons end as *outcome* says; what they were asked for is kept."""
-    asked = SimpleNamespace(outcome={"ended": "the verdict is clear"}, verdict=GateVerdict.PASS)
+    """Replace measuring: comparisons end as *outcome* says, and their arguments are kept."""
+    requested = SimpleNamespace(outcome={"ended": "the verdict is clear"}, verdict=GateVerdict.PASS)
 
     def compare(arms, arguments, plan, *, results_dir, gate, say):
-        asked.arms, asked.arguments, asked.plan, asked.results_dir = arms, arguments, plan, results_dir
+        requested.arms, requested.arguments, requested.plan, requested.results_dir = arms, arguments, plan, results_dir
         say("pair 1 of 3")
-        row = GateRow(case="c", metric="m", verdict=asked.verdict, reason="because")
+        row = GateRow(case="c", metric="m", verdict=requested.verdict, reason="because")
         result = GateResult(baseline="a", candidate="b", design="pairs", rows=(row,))
         runs = tuple(results_dir.iterdir()) * 2
         return ComparisonOutcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
 
     monkeypatch.setattr("harness.session.ab.compare.compare", compare)
-    return asked
+    return requested
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_comparison_says_where_the_two_dashes_belong(comparison, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["ab", "same", "env:X=a b", "suites/inference"])
     assert stop.value.code == 2
-    assert "put -- before what is for pytest" in (said := capsys.readouterr().err)
-    assert "tunebench ab same 'env:X=a b' -- suites/inference" in said
+    assert "put -- before what is for pytest" in (message := capsys.readouterr().err)
+    assert "tunebench ab same 'env:X=a b' -- suites/inference" in message
 
 
 def test_a_comparison_says_what_was_measured_why_it_ended_and_where_it_is():

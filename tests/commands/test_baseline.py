@@ -76,25 +76,25 @@ def test_a_torn_baseline_is_named_and_skipped(working_directory, capsys):
     assert captured.out.startswith("no baselines in results")
 
 
-def shelf(its, **changes):
+def shelf(bundle, **changes):
     line = Saved(
         schema=1,
         number=3,
-        run=its.run.id,
+        run=bundle.run.id,
         saved_at="2026-01-03T00:00:00Z",
         reason="new\x1b[2J machine of the laboratory",
         git=None,
         versions={"mlx-lm": None, "mlx": "0.31.0"},
     )
-    return Shelf(**{"name": "main", "bundle": its, "saved": line, "earlier": 2, **changes})
+    return Shelf(**{"name": "main", "bundle": bundle, "saved": line, "earlier": 2, **changes})
 
 
 def test_a_baseline_is_listed_with_its_age_what_it_holds_and_why():
     two = {"ttft_s": measured("ttft_s", 1.0, 1.0)}
     three = {"ttft_s": measured("ttft_s", 1.0, 1.0, 1.0)}
     stand_in = key(weights=weights(source="nano"))
-    its = bundle(record(metrics=two, key=stand_in), record("inference/tiny/r8", metrics=three))
-    text = baselines_text([shelf(its)], Path("results"), "2026-01-12T15:04:05Z")
+    run = bundle(record(metrics=two, key=stand_in), record("inference/tiny/r8", metrics=three))
+    text = baselines_text([shelf(run)], Path("results"), "2026-01-12T15:04:05Z")
     assert table_cells(text)[0] == ["name", "no.", "run", "age", "cases x n", "reason"]
     assert table_cells(text)[2] == [
         "main",
@@ -112,8 +112,8 @@ def test_a_baseline_is_listed_with_its_age_what_it_holds_and_why():
 
 
 def test_a_baseline_of_one_case_says_its_processes_once_and_of_an_unknown_day_no_age():
-    its = bundle(record(metrics={"ttft_s": measured("ttft_s", 1.0)}), started_at="unknown")
-    cells = table_cells(baselines_text([shelf(its)], Path("results"), "2026-01-12T00:00:00Z"))[2]
+    run = bundle(record(metrics={"ttft_s": measured("ttft_s", 1.0)}), started_at="unknown")
+    cells = table_cells(baselines_text([shelf(run)], Path("results"), "2026-01-12T00:00:00Z"))[2]
     assert cells[3:5] == ["unknown", "1 x 1"]
 
 
@@ -140,7 +140,7 @@ def test_a_save_says_what_it_replaced_accepted_and_no_longer_watches():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "worst", "said"),
+    ("verdict", "worst", "line_text"),
     [
         ("pass", "a ttft_s: +0.5 % slower [0.0, 1.0]", "worst change: a ttft_s: +0.5 % slower [0.0, 1.0]"),
         (
@@ -155,9 +155,9 @@ def test_a_save_says_what_it_replaced_accepted_and_no_longer_watches():
         ),
     ],
 )
-def test_a_save_says_the_worst_change_and_warns_where_it_could_not_be_judged(verdict, worst, said):
+def test_a_save_says_the_worst_change_and_warns_where_it_could_not_be_judged(verdict, worst, line_text):
     line = replace(shelf(bundle()).saved, replaced=Replaced(number=2, run="r1"), verdict=verdict, worst=worst)
-    assert saved_text(line, Path("results/baseline/main")).splitlines()[1:-1] == [said]
+    assert saved_text(line, Path("results/baseline/main")).splitlines()[1:-1] == [line_text]
 
 
 def test_a_first_save_was_held_against_nothing():

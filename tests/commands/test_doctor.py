@@ -23,29 +23,29 @@ PROBLEM = DoctorSeverity.PROBLEM
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine that is fine: its environment, which a test may change, and where disk was looked for."""
-    looked = []
-    its = {
+    """Replace the machine by a fine one: *facts* of its environment may be changed, *disks* are the paths looked up."""
+    disks = []
+    machine_facts = {
         "device": {"name": "cpu: One", "type": "cpu"},
         "roofline": {"gemm_flops_per_s": 9e10, "numpy_gemm_flops_per_s": 1e11},
         "packages": {"mlx-lm": "1"},
     }
     monkeypatch.setattr("harness.machine.environment.load_and_power", lambda: {"load_average_1min": 0.1})
-    monkeypatch.setattr("harness.session.worker_requests.examine", lambda: environment(**its))
+    monkeypatch.setattr("harness.session.worker_requests.examine", lambda: environment(**machine_facts))
     monkeypatch.setattr("harness.inputs.hub.unreachable", lambda: "no route")
-    monkeypatch.setattr("harness.machine.system.free_bytes", lambda path: looked.append(path) or 9 << 30)
-    return SimpleNamespace(its=its, looked=looked)
+    monkeypatch.setattr("harness.machine.system.free_bytes", lambda path: disks.append(path) or 9 << 30)
+    return SimpleNamespace(facts=machine_facts, disks=disks)
 
 
 def test_a_fine_machine_exits_with_0_and_notes_do_not_change_that(machine, capsys, tmp_path):
     text = output_of(capsys, "doctor", "--results-dir", tmp_path / "elsewhere")
     assert "note [hub]: no model hub can be reached (no route)" in text
     assert text.endswith("\nfine\n")
-    assert machine.looked[0] == tmp_path / "elsewhere"
+    assert machine.disks[0] == tmp_path / "elsewhere"
 
 
 def test_a_machine_whose_numbers_mislead_exits_with_1_and_the_remedy(machine, capsys):
-    machine.its["blas"] = {"library": "stock", "fast": False, "problem": "TUNEBENCH_BLAS=stock was set"}
+    machine.facts["blas"] = {"library": "stock", "fast": False, "problem": "TUNEBENCH_BLAS=stock was set"}
     assert main(["doctor"]) == 1
     text = capsys.readouterr().out
     assert "problem [blas-stock]: MLX uses the BLAS of its wheel (TUNEBENCH_BLAS=stock was set)" in text
@@ -72,14 +72,14 @@ def test_the_real_machine_is_described_in_strict_json_that_names_nobody(capsys):
 
     code = main(["doctor", "--json"])
     text = capsys.readouterr().out
-    its = json.loads(text, parse_constant=refuse)
-    assert code == (0 if its["ok"] else 1)
-    assert its["ok"] == all(finding["severity"] == "note" for finding in its["findings"])
-    seen = its["facts"]["environment"]
-    assert its["facts"]["failure"] is None
-    assert seen["device"]["name"]
-    assert re.fullmatch("[0-9a-f]{64}", seen["code"])
-    values = {str(value) for part in seen.values() if isinstance(part, dict) for value in part.values()}
+    examination = json.loads(text, parse_constant=refuse)
+    assert code == (0 if examination["ok"] else 1)
+    assert examination["ok"] == all(finding["severity"] == "note" for finding in examination["findings"])
+    machine = examination["facts"]["environment"]
+    assert examination["facts"]["failure"] is None
+    assert machine["device"]["name"]
+    assert re.fullmatch("[0-9a-f]{64}", machine["code"])
+    values = {str(value) for part in machine.values() if isinstance(part, dict) for value in part.values()}
     assert not {getpass.getuser(), socket.gethostname()} & values
     assert str(Path.home()) == "/" or str(Path.home()) not in text
 
@@ -97,13 +97,15 @@ def facts(machine=None, **changes):
     return replace(plain, **changes)
 
 
-def examined(*findings, its=None):
-    return Examination(facts=its or facts(), findings=findings, ok=all(f.severity is not PROBLEM for f in findings))
+def examined(*findings, given_facts=None):
+    return Examination(
+        facts=given_facts or facts(), findings=findings, ok=all(f.severity is not PROBLEM for f in findings)
+    )
 
 
-def told(its):
-    """The table of facts as a mapping."""
-    table = examination_text(its).partition("\n\n")[0]
+def printed_facts(examination):
+    """Return the printed table of facts as a mapping."""
+    table = examination_text(examination).partition("\n\n")[0]
     return dict(re.split(r" {2,}", line.rstrip(), maxsplit=1) for line in table.splitlines())
 
 
@@ -125,7 +127,7 @@ def test_each_finding_stands_with_its_remedy_above_the_count_of_problems():
 
 
 def test_the_facts_of_a_machine_are_written_for_a_person():
-    its = replace(
+    machine = replace(
         environment(),
         self_check={"ok": True},
         power={
@@ -141,7 +143,7 @@ def test_the_facts_of_a_machine_are_written_for_a_person():
             "temperature_c": 61.5,
         },
     )
-    assert told(examined(its=facts(its))) == {
+    assert printed_facts(examined(given_facts=facts(machine))) == {
         "device": "gpu: One",
         "processor": "One",
         "cores, threads": "2, 4",
@@ -163,12 +165,16 @@ def test_the_facts_of_a_machine_are_written_for_a_person():
 
 def test_what_is_not_known_of_a_machine_is_unknown_and_never_none():
     bare = Environment(device={}, os={}, packages={}, blas={}, roofline={}, power={}, compiler=None)
-    its = facts(bare, failure="it died", hub_problem="no route", energy_parts=(), energy_reason="no meter")
-    shown = told(examined(its=its))
-    assert "None" not in examination_text(examined(its=its))
-    assert (shown["device"], shown["self-check"], shown["memory"]) == (
+    machine_facts = facts(bare, failure="it died", hub_problem="no route", energy_parts=(), energy_reason="no meter")
+    printed = printed_facts(examined(given_facts=machine_facts))
+    assert "None" not in examination_text(examined(given_facts=machine_facts))
+    assert (printed["device"], printed["self-check"], printed["memory"]) == (
         "unknown",
         "unknown",
         "unknown of unknown free, unknown in swap",
     )
-    assert (shown["C++ compiler"], shown["model hub"], shown["energy meter"]) == ("none", "cannot be reached", "none")
+    assert (printed["C++ compiler"], printed["model hub"], printed["energy meter"]) == (
+        "none",
+        "cannot be reached",
+        "none",
+    )

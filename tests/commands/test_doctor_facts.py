@@ -70,15 +70,15 @@ def test_a_worker_that_fails_leaves_what_can_be_known_without_one(machine, monke
 
 
 def test_a_session_examines_the_machine_in_a_worker(monkeypatch):
-    asked = []
+    jobs = []
 
     def run(job, **options):
-        asked.append(job)
+        jobs.append(job)
         return Message(environment=sample_environment())
 
     monkeypatch.setattr(worker_process, "run", run)
     assert worker_requests.examine() == sample_environment()
-    assert asked == [Job(work="environment")]
+    assert jobs == [Job(work="environment")]
 
 
 def test_a_worker_that_fails_refuses_with_its_reason(monkeypatch):

@@ -22,20 +22,22 @@ def test_an_exported_run_gives_the_same_report(working_directory, run_directory,
     output_of(capsys, "report", "f.json", "--format", form, "-o", "from-bundle")
     made = [Path(place, f"report.{form}").read_text(encoding="utf-8") for place in ("from-run", "from-bundle")]
     assert len(made[0]) > 1000
-    one, other = (text.replace(path, "PATH") for text, path in zip(made, ("../results/full", "../f.json"), strict=True))
-    assert one == other
+    report_of_run, report_of_bundle = (
+        text.replace(path, "PATH") for text, path in zip(made, ("../results/full", "../f.json"), strict=True)
+    )
+    assert report_of_run == report_of_bundle
 
 
 def test_an_export_to_standard_output_is_the_bundle(working_directory, capsys):
-    found = json.loads(output_of(capsys, "export", "latest"))
-    assert found["schema"] == 1
-    assert found["run"]["id"] == "20260102-030405-abcd"
-    assert [its["case"] for its in found["records"]] == [
+    bundle = json.loads(output_of(capsys, "export", "latest"))
+    assert bundle["schema"] == 1
+    assert bundle["run"]["id"] == "20260102-030405-abcd"
+    assert [case_record["case"] for case_record in bundle["records"]] == [
         "evaluation/tiny/base",
         "inference/tiny/base",
         "inference/tiny/r8",
     ]
-    assert found["records"][2]["metrics"]["decode_tokens_per_s"]["samples"] == [[20], [22], [24], [20], [22], [24]]
+    assert bundle["records"][2]["metrics"]["decode_tokens_per_s"]["samples"] == [[20], [22], [24], [20], [22], [24]]
 
 
 def test_an_unknown_export_format_is_refused(working_directory, capsys):

@@ -17,28 +17,28 @@ def nothing(text):
 
 
 def test_every_file_that_was_asked_for_is_written(tmp_path):
-    places = Destinations(json=tmp_path / "a/g.json", md=tmp_path / "g.md", junit=tmp_path / "g.xml")
-    write(every_kind(), places, nothing)
-    assert json.loads(places.json.read_text(encoding="utf-8"))["verdict"] == "regression"
-    assert places.md.read_text(encoding="utf-8").startswith("<!-- tunebench-gate -->")
-    assert "<testsuites>" in places.junit.read_text(encoding="utf-8")
-    assert workflow_commands(every_kind(), places) == ""
+    destinations = Destinations(json=tmp_path / "a/g.json", md=tmp_path / "g.md", junit=tmp_path / "g.xml")
+    write(every_kind(), destinations, nothing)
+    assert json.loads(destinations.json.read_text(encoding="utf-8"))["verdict"] == "regression"
+    assert destinations.md.read_text(encoding="utf-8").startswith("<!-- tunebench-gate -->")
+    assert "<testsuites>" in destinations.junit.read_text(encoding="utf-8")
+    assert workflow_commands(every_kind(), destinations) == ""
 
 
 @pytest.mark.parametrize("form", ["json", "md", "junit"])
 def test_a_dash_is_standard_output(form):
-    said = []
-    places = Destinations(**{form: STDOUT})
-    write(every_kind(), places, said.append)
-    assert places.on_stdout
-    assert said[0].lstrip()[0] in "{<"
+    texts = []
+    destinations = Destinations(**{form: STDOUT})
+    write(every_kind(), destinations, texts.append)
+    assert destinations.on_stdout
+    assert texts[0].lstrip()[0] in "{<"
     assert not Destinations().on_stdout
 
 
 def test_places_are_refused_before_anything_is_measured_and_no_folder_is_made(tmp_path):
-    places = Destinations(json=tmp_path / "no/g.json", md=tmp_path, junit=tmp_path / "g.xml")
+    destinations = Destinations(json=tmp_path / "no/g.json", md=tmp_path, junit=tmp_path / "g.xml")
     with pytest.raises(BadConfig) as refusal:
-        check(places)
+        check(destinations)
     assert str(refusal.value).splitlines()[0] == "places of the answer: 2 problems"
     assert "there is no folder" in str(refusal.value)
     assert "is a folder" in str(refusal.value)
@@ -61,18 +61,18 @@ def test_two_answers_do_not_go_to_one_place(place):
 def test_a_step_of_github_gets_summary_outputs_and_annotations(tmp_path):
     summary, output = tmp_path / "summary", tmp_path / "output"
     summary.write_text("before\n", encoding="utf-8")
-    places = Destinations(github={"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)})
-    write(every_kind(), places, nothing)
+    destinations = Destinations(github={"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)})
+    write(every_kind(), destinations, nothing)
     assert summary.read_text(encoding="utf-8").startswith("before\n<!-- tunebench-gate -->\n# Gate: regression")
     assert output.read_text(encoding="utf-8") == "verdict=regression\nexit-code=1\nregressions=1\n"
-    assert workflow_commands(every_kind(), places).startswith("::error title=")
-    assert "no step summary" not in workflow_commands(every_kind(), places)
+    assert workflow_commands(every_kind(), destinations).startswith("::error title=")
+    assert "no step summary" not in workflow_commands(every_kind(), destinations)
 
 
 def test_outside_of_github_there_are_annotations_and_no_summary(tmp_path):
-    places = Destinations(github={})
-    write(every_kind(), places, nothing)
-    *_, notice, last = workflow_commands(every_kind(), places).splitlines()
+    destinations = Destinations(github={})
+    write(every_kind(), destinations, nothing)
+    *_, notice, last = workflow_commands(every_kind(), destinations).splitlines()
     assert notice.startswith("::notice")
     assert last == "no step summary: GITHUB_STEP_SUMMARY is not set, as it is in a step of GitHub Actions"
 
@@ -97,9 +97,9 @@ def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(tmp_path
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
     github = {"GITHUB_OUTPUT": str(blocked / "o"), "GITHUB_STEP_SUMMARY": str(tmp_path / "s")}
-    places = Destinations(json=blocked / "g.json", junit=tmp_path / "g.xml", github=github)
+    destinations = Destinations(json=blocked / "g.json", junit=tmp_path / "g.xml", github=github)
     with pytest.raises(Unwritable) as refusal:
-        write(every_kind(), places, nothing)
+        write(every_kind(), destinations, nothing)
     assert [line.strip().split(": ")[0] for line in str(refusal.value).splitlines()] == [
         str(blocked / "g.json"),
         str(blocked / "o"),

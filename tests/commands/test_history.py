@@ -34,14 +34,16 @@ def test_a_history_exits_with_1_if_its_newest_change_is_for_the_worse(tmp_path, 
 def test_the_page_of_a_history_holds_when_it_is_made_again(tmp_path, capsys, form):
     results = tmp_path / "r"
     days(results, *[100.0] * 10, *[110.0] * 10)
-    here = ["--results-dir", results]
+    directory_option = ["--results-dir", results]
     case = ["--case", "inference/tiny/base"]
     page = tmp_path / "out" / f"report-history.{form}"
     assert (
-        output_of(capsys, "history", "decode_tokens_per_s", *case, "--format", form, "-o", page.parent, *here)
+        output_of(
+            capsys, "history", "decode_tokens_per_s", *case, "--format", form, "-o", page.parent, *directory_option
+        )
         == f"{page}\n"
     )
-    assert output_of(capsys, "verify", page, *here) == f"{page}: holds\n"
+    assert output_of(capsys, "verify", page, *directory_option) == f"{page}: holds\n"
     days(results, 101.0)
     assert main(["verify", str(page), "--results-dir", str(results)]) == 1
     assert "d1 is no longer what" in capsys.readouterr().out
@@ -52,16 +54,16 @@ def test_a_history_leaves_out_what_judged_something_else_unless_asked_and_its_pa
     days(results, 100.0, 101.0)
     side = bundle(record(metrics={"decode_tokens_per_s": measured("decode_tokens_per_s", 50.0)}), id="side")
     stored(results, replace(side, run=replace(side.run, options={"ab": {"pairs": 1}})))
-    asked = ["history", "decode_tokens_per_s", "--results-dir", results]
-    shown = output_of(capsys, *asked)
-    assert "side" not in shown.split("Runs left out: 1")[0]
-    assert "Runs left out: 1" in shown
-    every = output_of(capsys, *asked, "--all-runs")
-    assert "side" in every
-    assert "left out" not in every
-    for more, counted in ([], True), (["--all-runs"], False):
-        page = output_of(capsys, *asked, *more, "--format", "md", "-o", tmp_path / "out").strip()
-        assert ("Runs left out: 1" in Path(page).read_text()) is counted
+    command = ["history", "decode_tokens_per_s", "--results-dir", results]
+    text = output_of(capsys, *command)
+    assert "side" not in text.split("Runs left out: 1")[0]
+    assert "Runs left out: 1" in text
+    text_of_all = output_of(capsys, *command, "--all-runs")
+    assert "side" in text_of_all
+    assert "left out" not in text_of_all
+    for options, mentioned in ([], True), (["--all-runs"], False):
+        page = output_of(capsys, *command, *options, "--format", "md", "-o", tmp_path / "out").strip()
+        assert ("Runs left out: 1" in Path(page).read_text()) is mentioned
         assert output_of(capsys, "verify", page, "--results-dir", results) == f"{page}: holds\n"
 
 
@@ -110,7 +112,7 @@ def test_of_a_long_history_the_newest_runs_and_every_change_are_shown():
 
 
 def many(**levels):
-    """A series a name: that level for ten runs, and twice of it for ten more where the name begins with "up"."""
+    """Return one series per name: ten runs at *level*, then ten at twice the level if the name begins with "up"."""
     return timelines(
         [
             bundle(
@@ -152,7 +154,7 @@ def test_of_series_that_did_not_change_there_is_the_table_alone():
 
 
 def test_what_was_not_looked_at_is_told_once_for_all():
-    short = [replace(its, shifts=(), why_not="too few") for its in many(a=0.5, b=1.0)]
+    short = [replace(line, shifts=(), why_not="too few") for line in many(a=0.5, b=1.0)]
     text = history_text(short)
     assert text.splitlines()[:2] == [
         "2 series, none looked at for change points",
@@ -163,7 +165,7 @@ def test_what_was_not_looked_at_is_told_once_for_all():
 
 
 def test_all_parts_of_a_case_that_was_asked_for_are_shown():
-    parts = [replace(its, case="x", label=its.case[-1]) for its in many(a=0.5, b=1.0)]
+    parts = [replace(line, case="x", label=line.case[-1]) for line in many(a=0.5, b=1.0)]
     assert history_text(parts, case="x").count("started") == 2
     assert history_text(parts).count("started") == 0
     assert history_text(many(a=0.5, b=1.0), case="*").count("started") == 0

@@ -82,7 +82,7 @@ def test_the_registry_shows_what_an_adapter_trains_and_on_which_models_it_does_n
 
 
 @pytest.mark.parametrize(
-    ("config", "found"),
+    ("config", "sources"),
     [
         (ModelConfig(name="a"), []),
         (ModelConfig(name="a", directory="/m"), ["path"]),
@@ -91,8 +91,8 @@ def test_the_registry_shows_what_an_adapter_trains_and_on_which_models_it_does_n
         (ModelConfig(name="a", config={"model_type": "x"}), ["random"]),
     ],
 )
-def test_the_sources_of_a_model_are_those_it_has(config, found):
-    assert weight_sources(config) == found
+def test_the_sources_of_a_model_are_those_it_has(config, sources):
+    assert weight_sources(config) == sources
 
 
 def test_a_model_is_shown_with_its_exact_counts():
@@ -104,14 +104,14 @@ def test_a_model_is_shown_with_its_exact_counts():
         "adapter": adapter,
         "note": "fewer layers than asked for",
     }
-    shown = dict(line for line in table_cells(model_text(TINY, counted)))
-    assert shown["parameters"] == "134,515,008"
-    assert shown["trainable"] == "245,760 (0.1827 % of all)"  # 245760 / 134515008 = 0.00182701
-    assert shown["adapter"] == "r8: dora, rank 8, scale 20"
-    assert shown["adapter layers"] == "last 16"
-    assert shown["adapter keys"] == "q_proj, v_proj"
-    assert shown["note"] == "fewer layers than asked for"
-    assert shown["gated"] == "no"
+    facts = dict(line for line in table_cells(model_text(TINY, counted)))
+    assert facts["parameters"] == "134,515,008"
+    assert facts["trainable"] == "245,760 (0.1827 % of all)"  # 245760 / 134515008 = 0.00182701
+    assert facts["adapter"] == "r8: dora, rank 8, scale 20"
+    assert facts["adapter layers"] == "last 16"
+    assert facts["adapter keys"] == "q_proj, v_proj"
+    assert facts["note"] == "fewer layers than asked for"
+    assert facts["gated"] == "no"
 
 
 def test_a_full_fine_tune_is_shown_without_a_rank():
@@ -121,26 +121,26 @@ def test_a_full_fine_tune_is_shown_without_a_rank():
 
 
 def test_a_model_without_an_adapter_has_no_line_on_one():
-    shown = model_text(TINY, {"model_type": "llama", "total_parameters": 7})
-    assert "adapter" not in shown
-    assert "trainable" not in shown
+    text = model_text(TINY, {"model_type": "llama", "total_parameters": 7})
+    assert "adapter" not in text
+    assert "trainable" not in text
 
 
 def test_what_is_not_known_of_a_model_has_words_for_it():
-    shown = dict(
+    facts = dict(
         table_cells(model_text(ModelConfig(name="path:/m", directory="/m"), {"model_type": "x", "total_parameters": 1}))
     )
-    assert (shown["repository"], shown["licence"]) == ("none", "unknown")
-    assert shown["chat family"] == shown["end of turn"] == "the tokenizer's own"
+    assert (facts["repository"], facts["licence"]) == ("none", "unknown")
+    assert facts["chat family"] == facts["end of turn"] == "the tokenizer's own"
 
 
 def test_fetched_weights_are_shown_without_the_users_name():
-    ready = ReadyModel(
+    model = ReadyModel(
         config=TINY,
         directory=f"{Path.home()}/cache/m",
         tokenizer="00",
         weights=weights(bytes=3 * 2**20),
         warnings=("a stand-in",),
     )
-    where = "/root/cache/m" if str(Path.home()) == "/" else "~/cache/m"
-    assert ready_model_text(ready) == f"tiny: hub, 3.000 MiB, in {where}\na stand-in\n"
+    directory = "/root/cache/m" if str(Path.home()) == "/" else "~/cache/m"
+    assert ready_model_text(model) == f"tiny: hub, 3.000 MiB, in {directory}\na stand-in\n"

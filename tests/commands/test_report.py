@@ -115,9 +115,9 @@ def test_a_file_with_odd_facts_is_shown_or_refused_but_gives_no_traceback(
     working_directory, capsys, part, fields, command, code
 ):
     output_of(capsys, "export", "latest", "-o", "f.json")
-    its = json.loads(Path("f.json").read_text(encoding="utf-8"))
-    (its["records"][1] if part == "records" else its[part]).update(fields)
-    Path("f.json").write_text(json.dumps(its), encoding="utf-8")
+    content = json.loads(Path("f.json").read_text(encoding="utf-8"))
+    (content["records"][1] if part == "records" else content[part]).update(fields)
+    Path("f.json").write_text(json.dumps(content), encoding="utf-8")
     assert main([command, "f.json"]) == code
     assert ("tunebench: f.json: " in capsys.readouterr().err) == (code == 2)
     if command == "report" and code == 0:

@@ -33,12 +33,12 @@ def test_runs_of_an_empty_place_say_how_to_measure(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["run.json", "inference+tiny+r8.json"])
-@pytest.mark.parametrize("rest", [b"", b'{"schema": 1, "run', b"\xff\xfe", b"[]", b"null"])
+@pytest.mark.parametrize("content", [b"", b'{"schema": 1, "run', b"\xff\xfe", b"[]", b"null"])
 def test_a_torn_file_is_named_and_skipped_by_runs_and_refused_by_the_others(
-    working_directory, run_directory, capsys, name, rest
+    working_directory, run_directory, capsys, name, content
 ):
     stored(working_directory / "results", bundle(id="whole"))
-    (run_directory / name).write_bytes(rest)
+    (run_directory / name).write_bytes(content)
     assert main(["runs"]) == 0
     captured = capsys.readouterr()
     assert captured.err.startswith("skipped: ")

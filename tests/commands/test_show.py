@@ -59,11 +59,11 @@ def test_a_bundle_can_be_shown(working_directory, capsys):
 
 
 def test_a_run_shows_each_case_with_its_headline_or_its_reason():
-    shown = table_cells(run_text(small_run()))
-    assert shown[0] == [
+    rows = table_cells(run_text(small_run()))
+    assert rows[0] == [
         "run 20260102-030405-abcd, profile standard, started 2026-01-02T03:04:05Z, finished 2026-01-02T03:05:00Z"
     ]
-    assert shown[4:] == [
+    assert rows[4:] == [
         ["evaluation/tiny/base", "oom: killed at 7.5 GiB | of 8"],
         ["inference/tiny/base", "TTFT 500.0 ms, prefill not measured, decode 11.00 token/s, peak not measured"],
         ["inference/tiny/r8", "TTFT 500.0 ms, prefill not measured, decode 22.00 token/s, peak not measured"],
@@ -78,10 +78,10 @@ def test_a_runs_warnings_and_missing_end_stand_above_its_cases():
 
 def test_nothing_stored_steers_the_terminal():
     evil = "\x1b[2J\x07\u202e\r"
-    its = bundle(failed(status=Status.CRASHED, reason=evil), id=evil, warnings=(evil,), profile=evil)
-    for text in (run_text(its), runs_text([its], Path("results"))):
+    run = bundle(failed(status=Status.CRASHED, reason=evil), id=evil, warnings=(evil,), profile=evil)
+    for text in (run_text(run), runs_text([run], Path("results"))):
         assert all(character.isprintable() for line in text.split("\n") for character in line)
-    assert "crashed: ?[2J???" in run_text(its)
+    assert "crashed: ?[2J???" in run_text(run)
 
 
 def test_a_reason_of_several_lines_stays_on_one():
@@ -90,9 +90,9 @@ def test_a_reason_of_several_lines_stays_on_one():
 
 
 def test_a_missing_figure_is_not_measured_and_never_0():
-    shown = run_text(bundle(record(metrics={"ttft_s": measured("ttft_s", reason="no clock")})))
-    assert "TTFT not measured" in shown
-    assert "None" not in shown
+    text = run_text(bundle(record(metrics={"ttft_s": measured("ttft_s", reason="no clock")})))
+    assert "TTFT not measured" in text
+    assert "None" not in text
 
 
 def test_a_record_of_another_suite_is_shown():

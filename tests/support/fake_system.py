@@ -1,4 +1,4 @@
-"""A machine in words: what its commands print and what its small files hold."""
+"""Fake machine: the texts that its commands print and its small files hold."""
 
 import fnmatch
 from dataclasses import dataclass, field

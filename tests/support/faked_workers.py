@@ -1,4 +1,4 @@
-"""A pytest plugin: the session's workers answer at once. Variables say which turns do something else.
+"""pytest plugin whose session has workers that answer at once. Environment variables change some turns.
 
 FAKED_HOLDS=FILE: the second inference process writes its id to FILE and ends only if it is killed; with
 FAKED_HOLDS_IN=WORK it is the first one of such work. FAKED_FAILS=N: the N-th fails. FAKED_DIES=N: the session is gone
@@ -25,7 +25,7 @@ while True:
 
 
 def hold(file, job, others):
-    """Run a worker that does not even end when its session does."""
+    """Run a worker that outlives its session."""
     worker_process._start = lambda writer, _: subprocess.Popen(
         [sys.executable, "-c", HOLDS, file], stdin=subprocess.PIPE, pass_fds=(writer,), start_new_session=True
     )

@@ -1,4 +1,4 @@
-"""A worker process that answers at once, for tests of what surrounds it."""
+"""Fake worker processes that answer at once, for tests of the code that starts them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ def reading(*values, labels=None):
 
 
 def sample(job):
-    """A sample that passes what the suites assert, whatever was asked for."""
+    """Return a sample that passes the assertions of the suites, for any job."""
     settings = {"iters": 2, "prompts": 1, "output_tokens": 3}
     key = Key(
         model=job.ready.config.name,
@@ -60,7 +60,7 @@ def sample(job):
 
 
 class FakeWorkers:
-    """Stands in for `process.run`. *fail* maps a suite to the failures its next processes end with."""
+    """Replacement of `worker_process.run`. *fail* maps a suite to the failures with which its next processes end."""
 
     def __init__(self, **fail):
         self.jobs = []

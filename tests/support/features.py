@@ -1,4 +1,4 @@
-"""What the installed mlx-lm has, for tests of what an older one has not: those are skipped, and nothing else is."""
+"""Marks that skip a test if the installed mlx-lm is too old to have the tested feature."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Answers of a gate, made by hand: one row of every verdict, and any number of them."""
+"""Sample answers of a gate: one row of every verdict, and any number of rows."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def interval(low, point, high):
 
 
 def row(verdict=GateVerdict.PASS, metric="ttft_s", **changes):
-    """A row of a time, measured with six processes a side."""
+    """Return a row for a duration, measured with six processes per side."""
     plain = GateRow(
         case=CASE,
         metric=metric,
@@ -39,7 +39,7 @@ def unmeasured(verdict=GateVerdict.MISSING, metric="load_s", **changes):
 
 
 def one_of_each():
-    """A row a verdict, the best first, and one that is ignored."""
+    """Return one row per verdict, the best first, and one ignored row."""
     return (
         row(),
         row(GateVerdict.IMPROVED, "tpot_s", ratio=interval(0.5, 0.75, 0.875)),

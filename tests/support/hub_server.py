@@ -1,6 +1,6 @@
-"""A hub on loopback: what the hub library asks of one for repositories and their files, and faults on demand.
+"""Model hub on the loopback interface, for requests of the hub library, with faults on demand.
 
-Weights and other large files are listed with their sha256, as the real hub does; git's own hash stands for others.
+Large files such as weights are listed with their sha256, as on the real hub, and other files with git's blob id.
 """
 
 import hashlib
@@ -57,20 +57,20 @@ class HubServer:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def commit(self, repository: str) -> str:
-        """The one commit there is, also called main and v1: determined by the files."""
+        """Id of the only commit, a hash of the files; main and v1 point to it."""
         files = sorted(self.repositories[repository].items())
         return hashlib.sha1(repr(files).encode(), usedforsecurity=False).hexdigest()
 
     def downloaded(self) -> list[str]:
-        """The names of the files whose bytes were asked for, one each time."""
+        """Names of the files whose bytes were requested, once per request."""
         return [path.rpartition("/")[2] for path in self.asked if path.startswith("GET ") and "/resolve/" in path]
 
 
 def in_place_of_the_hub(patch: pytest.MonkeyPatch, server: HubServer, cache: Path) -> None:
     """Have the real library ask *server*, and keep its files under *cache*."""
-    here = {"endpoint": server.endpoint, "cache_dir": cache}
+    location = {"endpoint": server.endpoint, "cache_dir": cache}
     patch.setattr(hub, "HfApi", partial(huggingface_hub.HfApi, endpoint=server.endpoint))
-    patch.setattr(hub, "snapshot_download", partial(huggingface_hub.snapshot_download, **here))
+    patch.setattr(hub, "snapshot_download", partial(huggingface_hub.snapshot_download, **location))
     patch.setattr(hub, "try_to_load_from_cache", partial(huggingface_hub.try_to_load_from_cache, cache_dir=cache))
     patch.setattr(time, "sleep", lambda _: None)  # the library waits before it tries again
 
@@ -78,16 +78,16 @@ def in_place_of_the_hub(patch: pytest.MonkeyPatch, server: HubServer, cache: Pat
 @contextmanager
 def serving(repositories: dict[str, dict[str, bytes]]) -> Iterator[HubServer]:
     """Serve *repositories* on a free port for as long as the block lasts."""
-    its = HubServer(repositories=repositories)
-    handler = type("Handler", (_Handler,), {"hub": its})
+    hub_server = HubServer(repositories=repositories)
+    handler = type("Handler", (_Handler,), {"hub": hub_server})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        its.endpoint = f"http://127.0.0.1:{server.server_port}"
+        hub_server.endpoint = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield its
+            yield hub_server
         finally:
-            its.closing.set()
+            hub_server.closing.set()
             server.shutdown()
             thread.join()
 
@@ -101,25 +101,25 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path).strip("/")
         self.hub.asked.append(f"{self.command} /{path}")
-        head, _, rest = path.partition("/")
+        head, _, remaining_path = path.partition("/")
         if not path:
             self._answer(200, b"a hub")
         elif "/resolve/" in path:
             self._file(path)
-        elif head == "api" and rest.partition("/")[0] in _API:
-            kind, _, rest = rest.partition("/")
-            self._api(_API[kind], rest)
+        elif head == "api" and remaining_path.partition("/")[0] in _API:
+            kind, _, remaining_path = remaining_path.partition("/")
+            self._api(_API[kind], remaining_path)
         else:
             self._answer(404, b"")  # the library also asks for things that no download needs
 
-    def _api(self, prefix: str, rest: str) -> None:
-        org, name, *more = rest.split("/", 3)
+    def _api(self, prefix: str, path: str) -> None:
+        org, name, *tail = path.split("/", 3)
         repository = f"{prefix}{org}/{name}"
-        if self._refused(repository, revision=more[1] if more else "main"):
+        if self._refused(repository, revision=tail[1] if tail else "main"):
             return
         files = self.hub.repositories[repository].items()
         listing: Any
-        if more and more[0] == "tree":
+        if tail and tail[0] == "tree":
             listing = [
                 {"type": "file", "path": path, "size": len(content), "oid": _blob(content)}
                 | ({"lfs": {"oid": _sha256(content), **_sizes(content)}} if path.endswith(_LFS) else {})
@@ -135,12 +135,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, json.dumps(listing).encode() if body is None else body, {"Content-Type": "application/json"})
 
     def _facts(self, path: str, content: bytes) -> dict[str, Any]:
-        its = {"size": len(content), "blobId": _blob(content)}
-        return its | ({"lfs": {"sha256": _sha256(content), **_sizes(content)}} if path.endswith(_LFS) else {})
+        entry = {"size": len(content), "blobId": _blob(content)}
+        return entry | ({"lfs": {"sha256": _sha256(content), **_sizes(content)}} if path.endswith(_LFS) else {})
 
     def _file(self, path: str) -> None:
-        repository, _, rest = path.partition("/resolve/")
-        revision, _, name = rest.partition("/")
+        repository, _, revision_and_name = path.partition("/resolve/")
+        revision, _, name = revision_and_name.partition("/")
         key = f"{repository}/{name}"
         if self._refused(key, revision=revision, repository=repository):
             return
@@ -194,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name there
-        """Nothing: what was asked stands in `asked`."""
+        """Log nothing: `asked` holds the requests."""
 
 
 def _sha256(content: bytes) -> str:
@@ -202,7 +202,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _blob(content: bytes) -> str:
-    """What git calls a file with this content."""
+    """Return the git blob id of this content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 

@@ -20,8 +20,8 @@ def figures(text, value, **changes):
     return cell(text, State.MEASURED, value=value, **changes)
 
 
-def verdict(text, its, *winners):
-    return cell(text, State.VERDICT, verdict=its, winners=winners)
+def verdict(text, judgement, *winners):
+    return cell(text, State.VERDICT, verdict=judgement, winners=winners)
 
 
 SPEED = Table(
@@ -105,23 +105,27 @@ def small_report():
     )
 
 
-# Where what a field holds is not shown, or not as it stands: keys, names of files and the numbers behind the texts.
+# Fields whose text a page does not show, or not literally: keys, file names and the numbers behind the texts.
 UNSHOWN = {"kind", "name", "numbers", "unit", "verdict", "winners", "sha256", "policy_sha256", "templates_sha256"}
 
 
-def with_text(value, text, shown, name=""):
-    """*value* with *text* and a number of its own in place of every text; those a page shows go into *shown*."""
+def with_text(value, text, visible_texts, name=""):
+    """Return *value* with every text replaced by *text* and a number; append those a page shows to *visible_texts*."""
     if isinstance(value, Table) and not value.rows:
         return value
     if is_dataclass(value):
         return replace(
-            value, **{its.name: with_text(getattr(value, its.name), text, shown, its.name) for its in fields(value)}
+            value,
+            **{
+                field.name: with_text(getattr(value, field.name), text, visible_texts, field.name)
+                for field in fields(value)
+            },
         )
     if isinstance(value, tuple):
-        return tuple(with_text(its, text, shown, name) for its in value)
+        return tuple(with_text(item, text, visible_texts, name) for item in value)
     if isinstance(value, Enum) or not isinstance(value, str):
         return value
-    marked = f"{text} no{len(shown)}."
+    marked = f"{text} no{len(visible_texts)}."
     if name not in UNSHOWN:
-        shown.append(marked)
+        visible_texts.append(marked)
     return marked

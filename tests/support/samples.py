@@ -1,6 +1,6 @@
-"""Runs as a session would store them, made by hand, and a report read back from its Markdown.
+"""Sample runs as a session would store them, and helpers that read a rendered report back.
 
-Every builder takes what a test is about as keywords; the rest is a plain, valid default.
+Every builder takes as keywords the fields that matter to a test; the others have plain, valid defaults.
 """
 
 from dataclasses import replace
@@ -37,7 +37,7 @@ def key(**changes):
 
 
 def measured(name, *processes, **others):
-    """A metric of the registry; one tuple, or one number, a process."""
+    """Return a metric of the registry, with one tuple or one number per process."""
     samples = tuple(process if isinstance(process, tuple) else (process,) for process in processes)
     return metrics.metric(name, samples or None, **others)
 
@@ -66,7 +66,7 @@ def output(**changes):
 
 
 def losses(*points, process=1):
-    """A series of (iteration, nat/token)."""
+    """Return a series of (iteration, nat/token) points."""
     x, y = zip(*points, strict=True)
     return Series(unit="nat/token", x_unit="iteration", x=x, y=y, process=process)
 
@@ -111,19 +111,19 @@ def bundle(*records, environment=environment(), **run_changes):  # noqa: B008 - 
 
 
 def stored(results_dir, *bundles):
-    """Write runs as a session does; give their directories."""
+    """Write runs as a session does; return their directories."""
     directories = []
-    for its in bundles:
-        directory = results_dir / its.run.id
-        store.write_run(directory, its.run, its.environment)
-        for one in its.records:
-            store.write_record(directory, its.run.id, one)
+    for bundle in bundles:
+        directory = results_dir / bundle.run.id
+        store.write_run(directory, bundle.run, bundle.environment)
+        for record in bundle.records:
+            store.write_record(directory, bundle.run.id, record)
         directories.append(directory)
     return directories
 
 
 def full_record(case="training/tiny/r8", **changes):
-    """A record that uses every field there is."""
+    """Return a record with a value in every field."""
     return record(
         case,
         **{
@@ -162,7 +162,7 @@ def full_record(case="training/tiny/r8", **changes):
 
 
 def small_run():
-    """The run of the golden report: a tuned model that decodes faster, a tie in doubt, and a case that ran out."""
+    """Return the run of the golden report: a tuned model that decodes faster, a tie, and a case out of memory."""
     base = record(
         "inference/tiny/base",
         metrics={
@@ -188,22 +188,22 @@ POLICY = config_files.read_policy(None)
 
 
 def markdown(report):
-    """A report's page without its figures."""
+    """Return a report's Markdown page without figures."""
     return render(report, "md", pictures={})
 
 
 def section(report, title):
-    """The one section of that title."""
-    (found,) = [its for its in report.sections if its.title == title]
-    return found
+    """Return the only section with this title."""
+    (match,) = [section for section in report.sections if section.title == title]
+    return match
 
 
 def titles(report):
-    return [its.title for its in report.sections]
+    return [section.title for section in report.sections]
 
 
 def grid(report, title):
-    """The rows of all tables of a section, each as a dict: column -> text of the cell."""
+    """Return the rows of all tables of a section, each as a dict from column to cell text."""
     return [
         dict(zip(table.columns, (cell.text for cell in cells), strict=True))
         for table in section(report, title).tables
@@ -212,18 +212,18 @@ def grid(report, title):
 
 
 def row(report, title, first):
-    """The one row of a section whose first cell is *first*."""
-    (found,) = [its for its in grid(report, title) if next(iter(its.values())) == first]
-    return found
+    """Return the only row of a section whose first cell is *first*."""
+    (match,) = [cells for cells in grid(report, title) if next(iter(cells.values())) == first]
+    return match
 
 
 def notes(report, title):
-    """The footnotes of a section."""
+    """Return the footnotes of a section."""
     return [note for table in section(report, title).tables for note in table.notes]
 
 
 class Page(HTMLParser):
-    """What a Markdown page becomes in a browser: its tags with their attributes, and its tables as shown text."""
+    """A Markdown page as a browser shows it: tags with their attributes, and tables as text."""
 
     def __init__(self, markdown):
         super().__init__()
