@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness import __version__
+from harness.analysis.judge import Design
 from harness.cli import main
 from harness.errors import HarnessError
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
@@ -480,7 +481,7 @@ def comparison(here, monkeypatch):
         asked.arms, asked.arguments, asked.plan, asked.results_dir = arms, arguments, plan, results_dir
         say("pair 1 of 3")
         row = GateRow(case="c", metric="m", verdict=asked.verdict, reason="because")
-        result = GateResult(baseline="a", candidate="b", design="pairs", rows=(row,))
+        result = GateResult(baseline="a", candidate="b", design=Design.PAIRED, rows=(row,))
         runs = tuple(results_dir.iterdir()) * 2
         return Outcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
 

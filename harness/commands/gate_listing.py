@@ -4,6 +4,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from harness.analysis.judge import Design
 from harness.commands.listings import grid, plain
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
 from harness.gate.wording import summary, terms
@@ -20,21 +21,21 @@ def gate(result: GateResult, columns: int = 120) -> str:
     Its tables are at most *columns* wide, or `LEAST_COLUMNS` where that is more.
     """
     columns = max(columns, LEAST_COLUMNS)
-    rows, paired = result.rows, terms.in_pairs(result)
+    rows, design = result.rows, result.design
     open_, allowed = terms.undecided(result)
     worse, folded = summary.regressions(result)
-    ignored = Counter(row.ignored or row.reason for row in terms.ignored(rows))
+    ignored = Counter(row.ignored or terms.full_reason(row) for row in terms.ignored(rows))
     lines = [
-        f"{result.candidate} against {result.baseline}: {result.design}; policy {result.policy}",
+        f"{result.candidate} against {result.baseline}: {terms.DESIGN_TEXTS[design]}; policy {result.policy}",
         *summary.origins(result),
         *(f"warning: {warning}" for warning in result.warnings),
         "",
         summary.headline(result),
-        *_figures(worse, columns, paired=paired),
+        *_figures(worse, columns, design),
         *(["", *summary.watched_too(folded)] if folded else ()),
-        *_unjudged(result, paired=paired),
-        *_figures(terms.measured(open_), columns, paired=paired),
-        *_figures(terms.best_first(terms.counting(rows, GateVerdict.IMPROVED)), columns, paired=paired),
+        *_unjudged(result, design),
+        *_figures(terms.measured(open_), columns, design),
+        *_figures(terms.best_first(terms.counting(rows, GateVerdict.IMPROVED)), columns, design),
         "",
         terms.passes(rows),
         *([summary.still_open(len(allowed))] if allowed else ()),
@@ -44,18 +45,18 @@ def gate(result: GateResult, columns: int = 120) -> str:
     return "\n".join(map(plain, lines)) + "\n"
 
 
-def _figures(rows: Sequence[GateRow], columns: int, *, paired: bool) -> list[str]:
+def _figures(rows: Sequence[GateRow], columns: int, design: Design) -> list[str]:
     """A table after an empty line, or a paragraph a row where that is too wide; nothing of no rows."""
     if not rows:
         return []
-    cells = [_cells(row, paired=paired) for row in rows[:_MOST_ROWS]]
+    cells = [_cells(row, design) for row in rows[:_MOST_ROWS]]
     table = grid(_HEADS, cells).splitlines()
     if max(map(len, table)) > columns:
         table = [line for its in cells for line in _paragraph(its, columns)]
     return ["", *table, *_rest(rows)]
 
 
-def _cells(row: GateRow, *, paired: bool) -> tuple[str, ...]:
+def _cells(row: GateRow, design: Design) -> tuple[str, ...]:
     return (
         row.verdict.value,
         row.case,
@@ -63,7 +64,7 @@ def _cells(row: GateRow, *, paired: bool) -> tuple[str, ...]:
         change(row),
         terms.detectable(row),
         terms.processes(row),
-        terms.remark(row, paired=paired),
+        terms.remark(row, design),
     )
 
 
@@ -76,10 +77,10 @@ def _paragraph(cells: Sequence[str], columns: int) -> Iterator[str]:
     yield from textwrap.wrap(said, columns, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
 
 
-def _unjudged(result: GateResult, *, paired: bool) -> list[str]:
+def _unjudged(result: GateResult, design: Design) -> list[str]:
     folded = terms.unjudged(result)
     shown = (
-        f"{its.row.verdict.value}: {its.where}: {terms.names(its.titles)}: {terms.why(its.row, paired=paired)}"
+        f"{its.row.verdict.value}: {its.where}: {terms.names(its.titles)}: {terms.why(its.row, design)}"
         for its in folded[:_MOST_ROWS]
     )
     return ["", *shown, *_rest(folded)] if folded else []

@@ -6,7 +6,7 @@ would be, but whether there is one. See docs/decisions/0021-exact-and-losses.md.
 
 from dataclasses import dataclass
 
-from harness.gate.policy import Terms
+from harness.gate.policy import Requirement
 from harness.gate.preconditions import device_type, measured_alike
 from harness.gate.verdicts import Decided, GateVerdict
 from harness.results.records import Better, Metric, Record, Series
@@ -34,7 +34,7 @@ class _Courses:
     scale: float  # the highest absolute value
 
 
-def judge_loss(a: Record, b: Record, name: str, terms: Terms) -> Decided | None:
+def judge_loss(a: Record, b: Record, name: str, required: Requirement) -> Decided | None:
     """Judge the loss *name* of candidate *b* against baseline *a*; None where the processes of a side differ in it.
 
     None sends the metric to the rule for noisy readings, and so does a metric with labels. The two cases are taken as
@@ -55,9 +55,9 @@ def judge_loss(a: Record, b: Record, name: str, terms: Terms) -> Decided | None:
     if before.better is Better.NONE:
         return Decided(verdict=GateVerdict.INCONCLUSIVE, reason=f"{words}; neither more nor less of it is better")
     worse = new - old if before.better is Better.LOWER else old - new
-    if abs(worse) > max(terms.tolerance * min(abs(old), abs(new)), terms.floor):
+    if abs(worse) > max(required.tolerance * min(abs(old), abs(new)), required.floor):
         return _beyond(a, b, before, after, words, worse=worse > 0)
-    return _within(a, b, (courses.departs if courses else None) or words, terms.tolerance)
+    return _within(a, b, (courses.departs if courses else None) or words, required.tolerance)
 
 
 def _unfit(a: Record, b: Record, before: Metric | None, after: Metric | None) -> Decided | None:

@@ -12,7 +12,7 @@ from harness.analysis.judge import STAND_INS
 from harness.analysis.preflight import leaked_markers
 from harness.analysis.stats.proportions import difference_bound, sign_test, upper_bound
 from harness.analysis.text_overlap import RUN_WORDS, normalised
-from harness.gate.policy import Terms
+from harness.gate.policy import Requirement
 from harness.gate.preconditions import measured_alike
 from harness.gate.verdicts import Decided, GateVerdict
 from harness.results.records import Better, Metric, Output, Record
@@ -30,7 +30,7 @@ _YES_OR_NO: dict[str, Callable[[Output], bool]] = {
 _WORDS, _COPIED = "response_words", "copied_share"
 
 
-def judge_answers(a: Record, b: Record, name: str, terms: Terms) -> Decided | None:
+def judge_answers(a: Record, b: Record, name: str, required: Requirement) -> Decided | None:
     """Judge the quality *name* of candidate *b* against baseline *a*; None where it is not read off single answers."""
     before, after = a.metrics.get(name), b.metrics.get(name)
     if name not in {*_YES_OR_NO, _WORDS, _COPIED}:
@@ -50,7 +50,7 @@ def judge_answers(a: Record, b: Record, name: str, terms: Terms) -> Decided | No
         return _open(f"{texts}; {why}")
     sign = 1 if before.better is Better.LOWER else -1
     worse = [sign * (now[prompt] - was[prompt]) for prompt in was if prompt in now]
-    return _turned(worse, max(terms.tolerance, terms.floor), texts)
+    return _turned(worse, max(required.tolerance, required.floor), texts)
 
 
 def _unfit(a: Record, b: Record, before: Metric | None, after: Metric | None) -> Decided | None:

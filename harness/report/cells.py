@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from harness.analysis.judge import Judgement, Verdict
+from harness.analysis.judge import Design, Judgement, Verdict
 from harness.analysis.stats.changes import change_of_pairs
 from harness.analysis.stats.estimates import Interval, median_interval, process_values, ratio_of_independent, summarise
 from harness.report.page import Cell, State
@@ -189,11 +189,11 @@ def _changed(ratio: float) -> str:
     return signed_percent(ratio) if _in_percent(ratio) else f"{format_number(ratio)} times"
 
 
-def change_cell(before: Sequence[float], after: Sequence[float], *, paired: bool) -> Cell:
+def change_cell(before: Sequence[float], after: Sequence[float], *, design: Design) -> Cell:
     """The change from *before* to *after*, values of processes: with its interval where they allow one."""
     if not before or not after or min(*before, *after) <= 0:
         return none()
-    paired = paired and len(before) == len(after)
+    paired = design is Design.PAIRED and len(before) == len(after)
     its = change_of_pairs(after, before) if paired else None
     interval = its.ratio if its else None if paired else ratio_of_independent(after, before)
     if interval is None:

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
-from harness.analysis.stats.estimates import CONFIDENCE, Interval, mann_whitney_counts, power_of_e, ratio_of_independent
+from harness.analysis.stats.estimates import (
+    CONFIDENCE,
+    Interval,
+    check_positive,
+    mann_whitney_counts,
+    power_of_e,
+    ratio_of_independent,
+)
 
 FEWEST_PAIRS = 6  # of fewer the spread cannot be told
 _TAIL = (1 - CONFIDENCE) / 2
@@ -54,7 +61,7 @@ def change_of_pairs(candidate: Sequence[float], baseline: Sequence[float], *, lo
     Source: Mosteller and Tukey (1977), Data Analysis and Regression, sections 10C and 10D; the spread: Lax (1985),
     Robust estimators of scale, JASA 80, 736-741, estimator A.
     """
-    _check_positive(candidate, baseline)
+    check_positive(candidate, baseline)
     logs = [math.log(c) - math.log(b) for c, b in zip(candidate, baseline, strict=True)]
     n = len(logs)
     if n < FEWEST_PAIRS:
@@ -149,9 +156,3 @@ def _lopsided(values: Sequence[float], centre: float, reach: float) -> bool:
     below = sum(centre - value >= reach for value in values)
     tail = sum(math.comb(above + below, k) for k in range(min(above, below) + 1)) / (1 << (above + below))
     return 2 * tail <= _ONE_SIDED
-
-
-def _check_positive(*samples: Sequence[float]) -> None:
-    for sample in samples:
-        if not sample or min(sample) <= 0:
-            raise ValueError(f"a ratio needs positive readings, got {list(sample)}")

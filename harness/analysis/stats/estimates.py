@@ -120,7 +120,7 @@ def ratio_of_independent(candidate: Sequence[float], baseline: Sequence[float]) 
 
     Source: Hollander, Wolfe and Chicken (2014), Nonparametric Statistical Methods, sections 4.2 and 4.3.
     """
-    _check_positive(candidate, baseline)
+    check_positive(candidate, baseline)
     shifts = sorted(math.log(c) - math.log(b) for c in candidate for b in baseline)
     skipped = _skipped(mann_whitney_counts(len(candidate), len(baseline)))
     return _interval(shifts, skipped, "Hodges-Lehmann ratio of independent samples, exact Mann-Whitney interval")
@@ -150,7 +150,12 @@ def theil_sen(values: Sequence[float]) -> Interval:
     return Interval(low=low, point=median(slopes), high=high, confidence=_SLOPE_CONFIDENCE, method="Theil-Sen slope")
 
 
-def _check_positive(*samples: Sequence[float]) -> None:
+def check_positive(*samples: Sequence[float]) -> None:
+    """Check that every sample has readings, all above 0.
+
+    Raises:
+        ValueError: if one has not.
+    """
     for sample in samples:
         if not sample or min(sample) <= 0:
             raise ValueError(f"a ratio needs positive readings, got {list(sample)}")

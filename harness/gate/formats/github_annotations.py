@@ -17,17 +17,17 @@ _TITLE = "tunebench"
 
 def annotations(result: GateResult) -> list[str]:
     """The lines: regressions as errors, what stands in the way of a verdict as warnings, the rest as one notice."""
-    rows, paired = result.rows, terms.in_pairs(result)
+    rows, design = result.rows, result.design
     worse, folded = summary.regressions(result)
-    errors = [(f"regression in {row.case}", f"{row.title}: {terms.sentence(row, paired=paired)}") for row in worse]
+    errors = [(f"regression in {row.case}", f"{row.title}: {terms.sentence(row, design)}") for row in worse]
     errors += [(_TITLE, line) for line in summary.watched_too(folded)]
     warnings = [
         *(
-            (f"{its.row.verdict.value}: {its.where}", f"{terms.names(its.titles)}: {terms.why(its.row, paired=paired)}")
+            (f"{its.row.verdict.value}: {its.where}", f"{terms.names(its.titles)}: {terms.why(its.row, design)}")
             for its in terms.unjudged(result)
         ),
         *(
-            (f"{row.verdict.value}: {row.case}", f"{row.title}: {terms.sentence(row, paired=paired)}")
+            (f"{row.verdict.value}: {row.case}", f"{row.title}: {terms.sentence(row, design)}")
             for row in terms.measured(terms.undecided(result)[0])
         ),
         *((_TITLE, warning) for warning in result.warnings),

@@ -8,6 +8,7 @@ Attributes and children are those of junit-10.xsd (Jenkins), in its order, as py
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
+from harness.analysis.judge import Design
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Role
 from harness.gate.wording import summary, terms
 from harness.plain_text import visible
@@ -33,9 +34,8 @@ def junit(result: GateResult) -> bytes:
     properties = ET.SubElement(suite, "properties")
     for name, value in _facts(result):
         ET.SubElement(properties, "property", name=name, value=visible(value))
-    paired = terms.in_pairs(result)
     for row, tag in zip(result.rows, tags, strict=True):
-        _add(suite, row, tag, paired=paired)
+        _add(suite, row, tag, result.design)
     if whole is not None:
         case = ET.SubElement(suite, "testcase", classname="tunebench", name="gate")
         outcome = ET.SubElement(case, whole, type=result.verdict.value)
@@ -52,7 +52,7 @@ def _facts(result: GateResult) -> Iterable[tuple[str, str]]:
     yield "verdict", result.verdict.value
     yield "baseline", result.baseline
     yield "candidate", result.candidate
-    yield "design", result.design
+    yield "design", terms.DESIGN_TEXTS[result.design]
     yield "policy", result.policy
     yield from (("origin", line) for line in summary.origins(result))
     yield from (("warning", warning) for warning in result.warnings)
@@ -69,13 +69,13 @@ def _tag(row: GateRow) -> str | None:
     return "skipped" if row.role is Role.IGNORED else _TAGS.get(row.verdict)
 
 
-def _add(suite: ET.Element, row: GateRow, tag: str | None, *, paired: bool) -> None:
+def _add(suite: ET.Element, row: GateRow, tag: str | None, design: Design) -> None:
     name = visible(row.title or "the whole case")
     case = ET.SubElement(suite, "testcase", classname=visible(row.case or "the run"), name=name)
     if tag is None:
         return
     outcome = ET.SubElement(case, tag, type=row.verdict.value)
     ignored = row.role is Role.IGNORED
-    said = f"ignored: {row.ignored or row.reason}" if ignored else terms.sentence(row, paired=paired)
+    said = f"ignored: {row.ignored or terms.full_reason(row)}" if ignored else terms.sentence(row, design)
     outcome.set("message", visible(said))
     outcome.text = visible(terms.reason(row))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.judge import Judgement, Verdict, judge, obstacles, why_not
+from harness.analysis.judge import Design, Judgement, Verdict, judge, obstacles, why_not
 from harness.analysis.labels import over_labels
 from harness.analysis.stats.estimates import process_values
 from harness.report.cells import Column, Footnotes, change_cell, code, judgement_cell, metric_cell, none
@@ -138,7 +138,7 @@ def _row(
     no_mean = none() if title == MEAN else None  # of a reading of 0, or without one of the scenarios
     cells = (no_mean if metric is None and no_mean else metric_cell(metric, label, notes) for metric in metrics)
     a, b = (process_values(metric.parts().get(label, ())) if metric else [] for metric in metrics)
-    change = change_cell(a, b, paired=False)
+    change = change_cell(a, b, design=Design.INDEPENDENT)
     head = code(" ".join(filter(None, (name, title, arrow(name)))))
     return (head, *cells, change, judgement_cell(_judgement(pair, base, its, label), pair.tuned.name, notes))
 

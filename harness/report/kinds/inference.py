@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from harness.analysis.judge import Design
 from harness.analysis.report_policy import Policy
 from harness.analysis.stats.estimates import process_values, quantile
 from harness.report.cells import Column, Footnotes, change_cell, computed, metric_cell, none, text
@@ -106,7 +107,7 @@ def context(columns: Sequence[Column]) -> Section:
         for label in ordered:
             samples = parts[label]
             before, after = process_values(first), process_values(samples)
-            kept = none() if samples is first else change_cell(before, after, paired=True)
+            kept = none() if samples is first else change_cell(before, after, design=Design.PAIRED)
             rows.append((text(column.name), text(label or ""), metric_cell(metric, label, notes), kept))
     chart = record_charts.context_scaling([(column.name, column.record) for column in columns])
     heads = ("case", "tokens before", "decode", "change against the shortest")

@@ -7,9 +7,9 @@ the other cases was disturbed, and what it measured may have been disturbed with
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from harness.analysis.drift import PROBES
+from harness.analysis.drift import PROBES, probe_rates
 from harness.analysis.finding import Finding
-from harness.analysis.stats.estimates import coefficient_of_variation, process_values
+from harness.analysis.stats.estimates import coefficient_of_variation
 from harness.inputs.cases import SUITES
 from harness.report.page import Section
 from harness.results.records import Bundle, Record
@@ -38,10 +38,8 @@ def _disturbed(bundle: Bundle) -> Iterator[Finding]:
     for probe, what in PROBES.items():
         by_dtype: dict[str, list[tuple[Record, float]]] = {}
         for record in bundle.records:
-            metric = record.metrics.get(probe)
-            if record.key is not None and metric is not None and metric.samples is not None:
-                slowest = min(process_values(metric.samples))
-                by_dtype.setdefault(record.key.dtype, []).append((record, slowest))
+            if record.key is not None and (speeds := probe_rates(record, probe)):
+                by_dtype.setdefault(record.key.dtype, []).append((record, min(speeds)))
         for rates in by_dtype.values():
             middle = median(rate for _, rate in rates)
             for record, rate in rates if len(rates) >= _FEWEST and middle > 0 else ():

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.analysis.stats.changes import FEWEST_PAIRS
 from harness.errors import BadConfig, HarnessError
-from harness.gate import looks
+from harness.gate import interim_analyses
 from harness.gate.verdicts import GateResult
 from harness.machine.clock import utc_now
 from harness.paths import without_home
@@ -66,7 +66,7 @@ def plan(pairs: int | None, budget_s: float | None, seed: int) -> Plan:
         problems.append(f"--budget {budget_s}; give a number of seconds above 0")
     if problems:
         raise BadConfig("ab", problems)
-    return Plan(pairs=pairs or looks.MOST_PAIRS, budget_s=budget_s, seed=seed)
+    return Plan(pairs=pairs or interim_analyses.MOST_PAIRS, budget_s=budget_s, seed=seed)
 
 
 def check(arguments: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from harness.gate import looks
+from harness.gate import interim_analyses
 from harness.gate.verdicts import GateResult, GateVerdict
 from harness.machine.clock import monotonic_s
 from harness.session import schedule
@@ -37,7 +37,7 @@ class Plan:
     @property
     def looks(self) -> tuple[int, ...]:
         """After how many pairs the verdict is asked for."""
-        return looks.of(self.pairs)
+        return interim_analyses.schedule(self.pairs)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def measure(
             result = look(course.open)
             course.looked.append(number)
             say(f"look after pair {number}: {_words(result)}")
-            if looks.clear(result) and number < plan.pairs:
+            if interim_analyses.may_stop(result) and number < plan.pairs:
                 course.ended = "the verdict is clear"
                 return
     course.ended = f"all {plan.pairs} pairs are measured"

@@ -107,7 +107,7 @@ def test_no_text_in_a_page_acts_or_is_longer_than_a_reader_goes_through():
         unmeasured(metric=long, case=long, reason=long),
         row(role=Role.IGNORED, ignored=long),
     )
-    its = gate_report(result(*rows, baseline=long, design=long, policy=long, warnings=(long,)))
+    its = gate_report(result(*rows, baseline=long, policy=long, warnings=(long,)))
     page = markdown(its)
     assert len(page) < 15_000
     structure = {"h1", "h2", "p", "ul", "li", "blockquote", "table", "thead", "tbody", "tr", "th", "td"}
@@ -117,5 +117,5 @@ def test_no_text_in_a_page_acts_or_is_longer_than_a_reader_goes_through():
 
 def test_a_pass_has_no_empty_headings():
     assert titles(gate_report(result(row()))) == ["Passed: 1"]
-    assert gate_report(result(row())).headline[0] == "run-b against run-a: runs of their own; policy default."
+    assert gate_report(result(row())).headline[0] == "run-b against run-a: a stored baseline; policy default."
     assert gate_report(result()).sections == ()
