@@ -1,4 +1,4 @@
-"""What can be said without a rule for noise: of exact counts, losses, answers, and memory that does not vary. Pure."""
+"""Verdicts that need no rule for noise: on exact counts, losses, answers, and memory that does not vary."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from harness.gate.prompt_answers import judge_answers
 from harness.gate.verdicts import Decided, GateVerdict
 from harness.results.records import Better, Kind, Metric, Record
 
-Sides = tuple[Sequence[float], Sequence[float]]  # the processes' medians, of baseline and candidate
+Sides = tuple[Sequence[float], Sequence[float]]  # medians of the processes, of baseline and candidate
 _HELD_BY_ANY = {"peak_active_bytes", "peak_footprint_bytes"}  # a cache may be empty
-_FEWEST_ALIKE = 2  # processes a side that show that a quantity does not vary
+_FEWEST_FOR_CONSTANT = 2  # processes a side that show that a quantity does not vary
 
 
 def without_noise(
     a: Record, b: Record, name: str, label: str | None, metric: Metric, sides: Sides, required: Requirement
 ) -> Decided | None:
-    """What can be said without a rule for noise; None where that is needed."""
+    """Decide without a rule for noise; None where that rule is needed."""
     if not all(map(math.isfinite, (*sides[0], *sides[1]))):
         return Decided(verdict=GateVerdict.INVALID, reason="a reading is larger than any that can be measured")
     match required.kind:
         case Kind.EXACT:
-            return _exact(metric, *(_readings(its, name, label) for its in (a, b)))
+            return _exact(metric, *(_readings(record, name, label) for record in (a, b)))
         case Kind.LOSS:
             return judge_loss(a, b, name, required)
         case Kind.QUALITY:
@@ -33,31 +33,32 @@ def without_noise(
 
 
 def _steady(
-    name: str, metric: Metric, before: Sequence[float], after: Sequence[float], required: Requirement
+    name: str, metric: Metric, baseline: Sequence[float], candidate: Sequence[float], required: Requirement
 ) -> Decided | None:
-    """What can be said of memory that does not vary, of a difference too small to matter, and of what cannot be."""
-    if required.kind is Kind.TIMING and min(*before, *after) <= 0:
+    """Decide on impossible readings, memory that does not vary, and differences below the floor; None otherwise."""
+    if required.kind is Kind.TIMING and min(*baseline, *candidate) <= 0:
         return Decided(verdict=GateVerdict.INVALID, reason="a reading is not above 0, which no time or rate can be")
-    if name in _HELD_BY_ANY and min(*before, *after) <= 0:
+    if name in _HELD_BY_ANY and min(*baseline, *candidate) <= 0:
         return Decided(verdict=GateVerdict.INVALID, reason="it is not above 0, and every process holds something")
-    if min(len(before), len(after)) < _FEWEST_ALIKE:
+    if min(len(baseline), len(candidate)) < _FEWEST_FOR_CONSTANT:
         return None
-    if required.kind is Kind.MEMORY and len({*before}) == len({*after}) == 1:
-        return _alike(metric, before[0], after[0], required)
-    if max(max(after) - min(before), max(before) - min(after)) < required.floor:
+    if required.kind is Kind.MEMORY and len({*baseline}) == len({*candidate}) == 1:
+        return _constant(metric, baseline[0], candidate[0], required)
+    if max(max(candidate) - min(baseline), max(baseline) - min(candidate)) < required.floor:
         return Decided(verdict=GateVerdict.PASS, reason="no two processes differ by as much as the policy's floor")
     return None
 
 
 def _readings(record: Record, name: str, label: str | None) -> Sequence[Sequence[float]]:
-    """Everything an exact quantity read, a sequence a process."""
+    """Return all readings of an exact quantity, one sequence per process."""
     return record.metrics[name].parts()[label]
 
 
-def _exact(metric: Metric, before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) -> Decided:
-    if len({*before}) > 1 or len({*after}) > 1:
+def _exact(metric: Metric, baseline: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]]) -> Decided:
+    """Decide on an exact quantity: any difference is real."""
+    if len({*baseline}) > 1 or len({*candidate}) > 1:
         return Decided(verdict=GateVerdict.INVALID, reason="an exact quantity that varies between processes")
-    old, new = before[0], after[0]
+    old, new = baseline[0], candidate[0]
     if min(*old, *new) < 0:
         return Decided(verdict=GateVerdict.INVALID, reason="a count is below 0, which none can be")
     if old == new:
@@ -71,22 +72,22 @@ def _exact(metric: Metric, before: Sequence[Sequence[float]], after: Sequence[Se
     return Decided(verdict=GateVerdict.IMPROVED if better else GateVerdict.REGRESSION, reason=words)
 
 
-def _of_all_answers(before: Sequence[float], after: Sequence[float], required: Requirement) -> Decided:
-    """What is a property of all answers together has no pairs of prompts."""
-    if len({*before}) == len({*after}) == 1:
-        apart, scale = abs(after[0] - before[0]), max(abs(before[0]), abs(after[0]))
-        if apart <= required.tolerance * scale:
-            return Decided(verdict=GateVerdict.PASS, reason="equal" if apart == 0 else "within the tolerance")
-    words = f"{median(before):.4g} became {median(after):.4g}; of all answers together chance cannot be told"
+def _of_all_answers(baseline: Sequence[float], candidate: Sequence[float], required: Requirement) -> Decided:
+    """Decide on one figure of all answers together, which cannot be compared prompt by prompt."""
+    if len({*baseline}) == len({*candidate}) == 1:
+        difference, scale = abs(candidate[0] - baseline[0]), max(abs(baseline[0]), abs(candidate[0]))
+        if difference <= required.tolerance * scale:
+            return Decided(verdict=GateVerdict.PASS, reason="equal" if difference == 0 else "within the tolerance")
+    words = f"{median(baseline):.4g} became {median(candidate):.4g}; of all answers together chance cannot be told"
     return Decided(verdict=GateVerdict.INCONCLUSIVE, reason=words)
 
 
-def _alike(metric: Metric, before: float, after: float, required: Requirement) -> Decided:
-    """Each side gave the same in every process, so any difference is real; whether it matters is left."""
-    if before == after:
+def _constant(metric: Metric, baseline: float, candidate: float, required: Requirement) -> Decided:
+    """Decide on readings that are equal in every process of a side: a difference is real, but may be too small."""
+    if baseline == candidate:
         return Decided(verdict=GateVerdict.PASS, reason="the same in every process")
-    lost = before - after if metric.better is Better.HIGHER else after - before
-    words = f"{before:,.10g} became {after:,.10g} in every process"
-    if abs(lost) <= max(required.tolerance * abs(before), required.floor):
+    lost = baseline - candidate if metric.better is Better.HIGHER else candidate - baseline
+    words = f"{baseline:,.10g} became {candidate:,.10g} in every process"
+    if abs(lost) <= max(required.tolerance * abs(baseline), required.floor):
         return Decided(verdict=GateVerdict.PASS, reason=f"{words}, within the tolerance")
     return Decided(verdict=GateVerdict.REGRESSION if lost > 0 else GateVerdict.IMPROVED, reason=words)
