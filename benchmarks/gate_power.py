@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from scipy import stats as reference
 
-from harness.analysis.judge import Demand, Judgement, Verdict, judge, level
+from harness.analysis.judge import Demand, Design, Judgement, Verdict, judge, level
 from harness.analysis.stats import false_discovery
-from harness.gate import looks
+from harness.gate import interim_analyses
 from harness.results.records import Better, Kind, Metric
 
 Values = np.ndarray
@@ -138,9 +138,9 @@ def metric(logs: Values) -> Metric:
     return Metric(unit="s", better=Better.LOWER, kind=Kind.TIMING, samples=samples)
 
 
-def judged(sides: tuple[Values, Values], effect: float, *, paired: bool, demand: Demand = DEMAND) -> Judgement:
+def judged(sides: tuple[Values, Values], effect: float, *, design: Design, demand: Demand = DEMAND) -> Judgement:
     before, after = sides
-    return judge(metric(before), metric(after + np.log1p(effect)), paired=paired, demand=demand)
+    return judge(metric(before), metric(after + np.log1p(effect)), design=design, demand=demand)
 
 
 def compare_fail(before: Values, after: Values) -> bool:
@@ -231,7 +231,7 @@ def of_pairs(noise: dict[str, Draw], draws: int) -> Table:
             (10, 0.0, None),
             (10, 0.05, 0.95),
         ):
-            its = [judged(interleaved(draw, random, pairs), effect, paired=True) for _ in range(draws)]
+            its = [judged(interleaved(draw, random, pairs), effect, design=Design.PAIRED) for _ in range(draws)]
             found, what = share_of((one.verdict for one in its), Verdict.WORSE), f"{name}, {pairs} pairs, {effect:+.0%}"
             if effect == 0 and limit is not None:
                 cells.append(goals.at_most(what, found, 0.02 if real else 0.005))
@@ -242,7 +242,9 @@ def of_pairs(noise: dict[str, Draw], draws: int) -> Table:
             if effect == 0:
                 cells.append(percent(sum(map(passes, its)) / draws))
         for pairs in (1, 3):
-            its = [judged(interleaved(draw, random, pairs), 0.5, paired=True).verdict for _ in range(draws // 10)]
+            its = [
+                judged(interleaved(draw, random, pairs), 0.5, design=Design.PAIRED).verdict for _ in range(draws // 10)
+            ]
             if {*its} != {Verdict.NOT_JUDGED}:
                 goals.missed.append(f"{name}: {pairs} pairs gave {', '.join(sorted(its.value for its in {*its}))}")
         rows.append(cells)
@@ -261,7 +263,7 @@ def of_pairs(noise: dict[str, Draw], draws: int) -> Table:
 
 def of_looks(noise: dict[str, Draw], draws: int) -> Table:
     """One metric, judged as it grows."""
-    goals, rows, at = Goals(), [], looks.of(looks.MOST_PAIRS)
+    goals, rows, at = Goals(), [], interim_analyses.schedule(interim_analyses.MOST_PAIRS)
     demand = Demand(tolerance=DEMAND.tolerance, looks=len(at))
     for name, draw in noise.items():
         random, real, cells = np.random.default_rng(2), name.startswith("recorded"), [name]
@@ -295,7 +297,7 @@ def passes(its: Judgement) -> bool:
 def _grown(sides: tuple[Values, Values], effect: float, at: Sequence[int], demand: Demand) -> tuple[Verdict, int]:
     before, after = sides
     for pairs in at:
-        its = judged((before[:pairs], after[:pairs]), effect, paired=True, demand=demand)
+        its = judged((before[:pairs], after[:pairs]), effect, design=Design.PAIRED, demand=demand)
         if its.verdict is not Verdict.INCONCLUSIVE or passes(its):
             break
     return its.verdict, pairs
@@ -322,9 +324,9 @@ def of_builds(noise: dict[str, Draw], draws: int) -> Table:
         random, alarms, finds = np.random.default_rng(3), 0, 0
         for _ in range(draws):
             sides = [interleaved(draw, random, 20) for _ in range(metrics)]
-            none = [judged(its, 0.0, paired=True) for its in sides]
+            none = [judged(its, 0.0, design=Design.PAIRED) for its in sides]
             alarms += bool(regressions(none, DEMAND, 20))
-            one = [judged(sides[0], 0.05, paired=True), *none[1:]]
+            one = [judged(sides[0], 0.05, design=Design.PAIRED), *none[1:]]
             finds += bool(regressions(one, DEMAND, 20))
         real = name.startswith("recorded")
         said = percent(alarms / draws) if real else goals.at_most(f"{name}, 100 metrics", alarms / draws, 0.01)
@@ -335,7 +337,7 @@ def of_builds(noise: dict[str, Draw], draws: int) -> Table:
 
 def of_comparisons(noise: dict[str, Draw], draws: int) -> Table:
     """A whole comparison in turns, judged at every look: 3 required metrics and 40 watched ones of one case."""
-    goals, rows, at, required, watched = Goals(), [], looks.of(looks.MOST_PAIRS), 3, 40
+    goals, rows, at, required, watched = Goals(), [], interim_analyses.schedule(interim_analyses.MOST_PAIRS), 3, 40
     demand = Demand(tolerance=DEMAND.tolerance, looks=len(at))
     for name, draw in noise.items():
         random, cells = np.random.default_rng(6), [name]
@@ -369,7 +371,7 @@ def _compared(
     """Whether it ends with a regression, and after how many pairs."""
     for pairs in at:
         its = [
-            judged((a[:pairs], b[:pairs]), effect if place == 0 else 0.0, paired=True, demand=demand)
+            judged((a[:pairs], b[:pairs]), effect if place == 0 else 0.0, design=Design.PAIRED, demand=demand)
             for place, (a, b) in enumerate(sides)
         ]
         first, rest = its[:required], its[required:]
@@ -388,10 +390,10 @@ def of_another_day(draws: int) -> Table:
         for _ in range(draws):
             factor = random.uniform(-0.05, 0.05)
             sides = [stored(NOISE["iid"], random, processes) for _ in range(metrics)]
-            none = [judged(its, factor, paired=False, demand=ANOTHER_DAY) for its in sides]
+            none = [judged(its, factor, design=Design.INDEPENDENT, demand=ANOTHER_DAY) for its in sides]
             alarms += bool(regressions(none, ANOTHER_DAY, processes))
             for effect in finds:
-                one = judged(sides[0], (1 + factor) * (1 + effect) - 1, paired=False, demand=ANOTHER_DAY)
+                one = judged(sides[0], (1 + factor) * (1 + effect) - 1, design=Design.INDEPENDENT, demand=ANOTHER_DAY)
                 finds[effect] += bool(regressions([one, *none[1:]], ANOTHER_DAY, processes))
         said = goals.at_most(f"another day, {processes} processes", alarms / draws, 0.01)
         rows.append([str(processes), said, *(percent(count / draws) for count in finds.values())])
@@ -404,8 +406,8 @@ def of_rules(noise: dict[str, Draw], draws: int) -> Table:
     """Ours against others, of the same draws: interleaved, and against a stored baseline."""
     rows = []
     ours: dict[str, tuple[Callable[..., tuple[Values, Values]], Rule]] = {
-        "ours, 20 pairs": (interleaved, _ours(paired=True, demand=DEMAND)),
-        "ours, stored, 20 a side": (stored, _ours(paired=False, demand=ANOTHER_DAY)),
+        "ours, 20 pairs": (interleaved, _ours(design=Design.PAIRED, demand=DEMAND)),
+        "ours, stored, 20 a side": (stored, _ours(design=Design.INDEPENDENT, demand=ANOTHER_DAY)),
     }
     for title, design in (("20 pairs", interleaved), ("stored, 20 a side", stored)):
         ours |= {f"{name}, {title}": (design, rule) for name, rule in OTHERS.items()}
@@ -421,9 +423,9 @@ def of_rules(noise: dict[str, Draw], draws: int) -> Table:
     return Table(title, ("rule", *noise), rows, [])
 
 
-def _ours(*, paired: bool, demand: Demand) -> Rule:
+def _ours(*, design: Design, demand: Demand) -> Rule:
     def rule(before: Values, after: Values) -> bool:
-        its = judge(metric(before), metric(after), paired=paired, demand=demand)
+        its = judge(metric(before), metric(after), design=design, demand=demand)
         return its.verdict is Verdict.WORSE
 
     return rule

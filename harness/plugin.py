@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.gate.policy_file import DEFAULT, read_gate_policy
-from harness.gate.verdicts import CANNOT_JUDGE, GateResult
+from harness.gate.verdicts import EXIT_CANNOT_JUDGE, GateResult
 from harness.inputs import cases
 from harness.inputs.plans import Case
 from harness.inputs.protocol import Failure
@@ -341,7 +341,7 @@ def _gate(session: pytest.Session, bench_session: Session) -> None:
     cases = [case for item in session.items if (case := _case_of(item))]
     result = terminal.attempt(lambda: keeper.judge(bench_session, cases, terminal.tell))
     session.config.stash[GATED] = result
-    code = CANNOT_JUDGE if result is None else result.exit_code
+    code = EXIT_CANNOT_JUDGE if result is None else result.exit_code
     if session.exitstatus == pytest.ExitCode.OK or code == 1:
         session.exitstatus = code
 

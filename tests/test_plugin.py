@@ -453,7 +453,7 @@ def leading(line, *leaves, leaving=False):
 
 
 def _heard(line, kind):
-    while isinstance(its := line.hear(kind, 60), PreparationStep):
+    while isinstance(message := line.hear(kind, 60), PreparationStep):
         pass
     return message
 

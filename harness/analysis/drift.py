@@ -1,84 +1,127 @@
-"""Whether the machine itself changed speed during a session: its first half against its second. Pure.
+"""Changes of the machine's own speed, within a session and between two runs, measured by control probes.
 
-Every measured process also measures the machine. What these control probes lose or gain over the session, the
-models lose or gain too. Products are measured in the model's compute type, so each is compared with its like.
+Every measured process also measures the machine. A change that the probes show over a session or between two runs
+affects the models too. Products are measured in the model's compute type, so rates are compared within a type.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from harness.analysis.judge import TOLERANCE
 from harness.analysis.stats.estimates import Interval, ratio_of_independent
-from harness.results.records import Kind, Record
+from harness.results.records import Bundle, Kind, Record
 from harness.results.turn_id import TurnId
 from harness.units import format_percent
 
 PROBES = {"probe_gemm_flops_per_s": "matrix products", "probe_copy_bytes_per_s": "moving memory"}
+_MOST_PROCESSES = 40  # a side: the exact interval of more takes seconds, and is no narrower than anybody needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """The second half of a session over its first, by one probe: 1.0 means that nothing changed.
+    """Later speed of the machine over its earlier speed by one probe: 1.0 means no change.
 
-    *ratio* is None where too few processes were measured for an interval.
+    *processes* are the numbers of earlier and of later processes. *ratio* is None where they are too few for an
+    interval, or a rate is 0.
     """
 
     probe: str
-    processes: int
+    processes: tuple[int, int]
     ratio: Interval | None
 
     @property
-    def beyond_noise(self) -> bool:
-        """Whether the change is real, and large enough to matter."""
-        its = self.ratio
-        return its is not None and not its.low <= 1 <= its.high and abs(its.point - 1) > TOLERANCE[Kind.TIMING]
-
-    @property
-    def what(self) -> str:
-        """What the probe does."""
-        return PROBES[self.probe]
-
-    @property
-    def change(self) -> str:
-        """How much faster or slower it became."""
+    def beyond_noise(self) -> bool | None:
+        """Tell whether the change is significant and large enough to matter; None where that is unknown."""
         if self.ratio is None:
-            return f"{self.processes} processes are too few to tell a drift, or a probe read 0"
-        change = f"{'+' if self.ratio.point >= 1 else '-'}{format_percent(abs(self.ratio.point - 1))}"
-        return f"{change} from the first to the second half, ratio in [{self.ratio.low:.3f}, {self.ratio.high:.3f}]"
-
-    @property
-    def words(self) -> str:
-        """The drift as a sentence."""
-        return f"{self.what}: {self.change}"
+            return None
+        outside = not self.ratio.low <= 1 <= self.ratio.high
+        return outside and abs(self.ratio.point - 1) > TOLERANCE[Kind.TIMING]
 
 
-def drifts(order: Sequence[str], records: Sequence[Record]) -> list[Drift]:
-    """Compare the halves of a session by each probe. *order* lists its processes as CASE#NUMBER."""
+def probe_rates(record: Record, probe: str) -> list[float]:
+    """Return the rate that *probe* read in each process of a case; [] where it was not measured."""
+    metric = record.metrics.get(probe)
+    return [readings[0] for readings in (metric.samples if metric else None) or ()]
+
+
+def drifts_in_session(order: Sequence[str], records: Sequence[Record]) -> list[Drift]:
+    """Compare the second half of a session with its first by each probe. *order* lists its processes as CASE#NUMBER."""
     by_case = {record.case: record for record in records}
-    found = []
+    drifts = []
     for probe in PROBES:
-        rates = _comparable([its for turn in order if (its := _rate(by_case, turn, probe)) is not None])
+        rates = _relative([rate for turn in order if (rate := _rate(by_case, turn, probe)) is not None])
         half = len(rates) // 2
         ratio = ratio_of_independent(rates[half:], rates[:half]) if half and min(rates) > 0 else None
-        found.append(Drift(probe=probe, processes=len(rates), ratio=ratio))
-    return found
+        drifts.append(Drift(probe=probe, processes=(half, len(rates) - half), ratio=ratio))
+    return drifts
 
 
-def _comparable(rates: Sequence[tuple[str, float]]) -> list[float]:
-    """Rates of several compute types, each over the median of its type."""
-    middle = {dtype: median(rate for its, rate in rates if its == dtype) for dtype, _ in rates}
-    return [rate / middle[dtype] if middle[dtype] else 0.0 for dtype, rate in rates]
+def in_session_text(drift: Drift) -> str:
+    """Describe the change from the first to the second half of a session."""
+    if drift.ratio is None:
+        return f"{sum(drift.processes)} processes are too few to tell a drift, or a probe read 0"
+    change = f"{'+' if drift.ratio.point >= 1 else '-'}{format_percent(abs(drift.ratio.point - 1))}"
+    return f"{change} from the first to the second half, ratio in [{drift.ratio.low:.3f}, {drift.ratio.high:.3f}]"
+
+
+def _relative(rates: Sequence[tuple[str, float]]) -> list[float]:
+    """Divide each rate by the median rate of its compute type."""
+    medians = {dtype: median(rate for other, rate in rates if other == dtype) for dtype, _ in rates}
+    return [rate / medians[dtype] if medians[dtype] else 0.0 for dtype, rate in rates]
 
 
 def _rate(records: Mapping[str, Record], turn: str, probe: str) -> tuple[str, float] | None:
-    """The compute type of one process, and what its probe read; None where it has no reading."""
+    """Return the compute type of one process and the rate that *probe* read in it; None without a reading."""
     turn_id = TurnId.parse(turn)
     case = turn_id.case
-    metric = records[case].metrics.get(probe) if case in records else None
-    samples = (metric.samples if metric else None) or ()
+    rates = probe_rates(records[case], probe) if case in records else []
     index = turn_id.number - 1
-    if index >= len(samples):
+    if index >= len(rates):
         return None
     key = records[case].key
-    return key.dtype if key else "", samples[index][0]
+    return key.dtype if key else "", rates[index]
+
+
+def drifts_between_runs(baseline: Bundle, candidate: Bundle) -> tuple[Drift, ...]:
+    """Compare the machine of *candidate* with that of *baseline* by each probe.
+
+    Two interleaved runs need no such comparison: a change of the machine affects both.
+    """
+    return tuple(
+        _drift_between(probe, _rates_by_dtype(baseline, probe), _rates_by_dtype(candidate, probe)) for probe in PROBES
+    )
+
+
+def between_runs_text(drift: Drift) -> str:
+    """Describe the change from the baseline's machine to the candidate's, for a reason or a warning."""
+    probe_name = PROBES[drift.probe]
+    if drift.ratio is None:
+        old, new = drift.processes
+        return f"{probe_name}: {old} and {new} processes are too few to tell whether the machine changed"
+    change = f"{format_percent(abs(drift.ratio.point - 1))} {'slower' if drift.ratio.point < 1 else 'faster'}"
+    return f"{probe_name}: {change} than when the baseline was made"
+
+
+def _rates_by_dtype(bundle: Bundle, probe: str) -> dict[str, list[float]]:
+    """Return the rates of all identified cases by compute type."""
+    rates: dict[str, list[float]] = defaultdict(list)
+    for record in bundle.records:
+        if record.key is not None and (case_rates := probe_rates(record, probe)):
+            rates[record.key.dtype] += case_rates
+    return rates
+
+
+def _drift_between(probe: str, baseline: dict[str, list[float]], candidate: dict[str, list[float]]) -> Drift:
+    """Divide each rate by the baseline's median of its type, leaving out types that only one side has."""
+    medians = {dtype: median(rates) for dtype, rates in baseline.items() if dtype in candidate and min(rates) > 0}
+    sides = [[rate / medians[dtype] for dtype in medians for rate in side[dtype]] for side in (baseline, candidate)]
+    old, new = map(_thinned, sides)
+    ratio = ratio_of_independent(new, old) if old and new and min(new) > 0 else None
+    return Drift(probe=probe, processes=(len(sides[0]), len(sides[1])), ratio=ratio)
+
+
+def _thinned(values: Sequence[float]) -> Sequence[float]:
+    """Return at most 40 of the values, evenly spaced, so that the exact interval stays quick."""
+    return values[:: -(-len(values) // _MOST_PROCESSES)] if values else values

@@ -1,6 +1,6 @@
-"""The one place that decides whether B differs from A, and by how much. Report and gate both ask here.
+"""Decide whether B differs from A, and by how much. Reports and the gate both ask this one module.
 
-See docs/decisions/0004-one-judge.md and 0019-the-gates-rule.md for why it is these estimators and this rule.
+docs/decisions/0004-one-judge.md and 0019-the-gates-rule.md give the reasons for these estimators and this rule.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from harness.analysis.stats.changes import FEWEST_PAIRS, Change, change_of_indep
 from harness.analysis.stats.estimates import Interval, process_values
 from harness.results.records import Better, Key, Kind, Metric
 
-Samples = Sequence[Sequence[float]]  # a metric's readings: one inner sequence a process
+Samples = Sequence[Sequence[float]]  # a metric's readings: one inner sequence per process
 
 MIN_PROCESSES = 5
 # The smallest change that matters, relative. Speed below 3 % and memory below 1 % is within what
@@ -20,13 +20,22 @@ MIN_PROCESSES = 5
 TOLERANCE = {Kind.TIMING: 0.03, Kind.MEMORY: 0.01, Kind.LOSS: 0.01, Kind.QUALITY: 0.03, Kind.EXACT: 0.0}
 
 
-# Weights that are not the model's own: they never compare with real ones, and nothing is said of their quality.
+# Sources of weights that are not the model's own. Such weights never compare with real ones, and their quality is
+# never reported.
 STAND_INS = frozenset({"nano", "random"})
 STAND_IN = "stand-in weights"
+STAND_IN_NOTE = f": {STAND_IN} ("  # part of the note that a worker writes about such weights
+
+
+class Design(Enum):
+    """Relation between the processes of the two sides: measured in alternating pairs, or in two independent runs."""
+
+    PAIRED = "paired"
+    INDEPENDENT = "independent"
 
 
 class Verdict(Enum):
-    """What can be said of B against A. Only the first three were decided by numbers."""
+    """Verdict on B against A. Only the first three were decided by numbers."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -38,9 +47,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A verdict, the ratio B / A it rests on (None where there is none), and the reason in words.
+    """Verdict with the ratio B / A that it rests on, or None where no ratio can be given.
 
-    *worse* is the change as one of cost, above 1 is worse, with the chances of it; None where there is no interval.
+    *reason* explains a verdict without a ratio; it is "" where the ratio is the reason (`ratio_text` writes it).
+    *worse* is the change of the cost (above 1 is worse) with its p-values; None where there is no interval.
     """
 
     verdict: Verdict
@@ -51,10 +61,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What a verdict has to hold against: *tolerance* is the smallest change that matters, relative.
+    """Thresholds that a verdict is decided with.
 
-    *margin* is what the machine alone may have changed between two sessions, relative. *looks* is how often the same
-    samples are judged as they grow: each time only its share of the chance to err may be spent.
+    *tolerance* is the smallest relative change that matters. *margin* is the relative change that the machine alone
+    may cause between two sessions. *looks* is the number of interim analyses of the same growing samples; they share
+    the significance level.
     """
 
     tolerance: float
@@ -63,9 +74,9 @@ class Demand:
 
 
 def level(processes: int, looks: int = 1) -> float:
-    """The chance, of one tail, that a change may have of being none and still be called one.
+    """One-tailed significance level: 0.1 / n, at least 0.5 %; several looks share the 0.5 %.
 
-    0.1 / n, from 20 on 0.5 %: more processes see smaller changes *and* leave less to chance. Looks share the 0.5 %.
+    More processes thus detect smaller changes and also lower the chance of a false alarm.
     """
     return _LEVEL_OF_MANY / looks if looks > 1 else max(_LEVEL_OF_MANY, _LEVEL_BY_NUMBER / processes)
 
@@ -73,9 +84,9 @@ def level(processes: int, looks: int = 1) -> float:
 _LEVEL_OF_MANY, _LEVEL_BY_NUMBER = 0.005, 0.1
 
 
-def fewest_needed(*, paired: bool) -> int:
-    """How many processes each side takes, for there to be an interval."""
-    return FEWEST_PAIRS if paired else MIN_PROCESSES
+def fewest_needed(design: Design) -> int:
+    """Return the number of processes a side that an interval needs."""
+    return FEWEST_PAIRS if design is Design.PAIRED else MIN_PROCESSES
 
 
 def judge(
@@ -83,37 +94,39 @@ def judge(
     candidate: Metric,
     *,
     label: str | None = None,
-    paired: bool = False,
+    design: Design = Design.INDEPENDENT,
     demand: Demand | None = None,
 ) -> Judgement:
-    """Judge *candidate* against *baseline*, both of one metric and of comparable cases.
+    """Judge *candidate* against *baseline*: one metric of two comparable cases.
 
-    B is equivalent if the 95 % interval of the ratio lies within the tolerance; better or worse if a change is beyond
-    chance (`level`) and the interval does not exclude that it is as large as the tolerance; inconclusive otherwise.
+    B is equivalent if the 95 % interval of the ratio lies within the tolerance. B is better or worse if the change is
+    significant (`level`) and the interval does not exclude a change as large as the tolerance. Otherwise the verdict
+    is inconclusive.
     """
     a, b = baseline.parts().get(label), candidate.parts().get(label)
     if baseline.better is Better.NONE:
-        return _without_numbers(Verdict.NOT_JUDGED, "neither more nor less of it is better")
+        return _without_ratio(Verdict.NOT_JUDGED, "neither more nor less of it is better")
     if a is None or b is None:
         missing = f"{label} was not measured on both sides" if label else "not measured"
-        return _without_numbers(Verdict.NOT_JUDGED, baseline.reason or candidate.reason or missing)
+        return _without_ratio(Verdict.NOT_JUDGED, baseline.reason or candidate.reason or missing)
     if baseline.kind is Kind.EXACT:
-        return _exact(process_values(a), process_values(b), baseline.better)
-    if reason := _unfit(a, b, paired=paired):
-        return _without_numbers(Verdict.NOT_JUDGED, reason)
-    its = demand or Demand(tolerance=TOLERANCE[baseline.kind])
-    before, after = process_values(a), process_values(b)
-    if paired:
-        change = change_of_pairs(after, before, looks=its.looks)
-    else:
-        change = change_of_independent(after, before, margin=its.margin)
-    return _place(change, baseline.better, its, min(len(a), len(b)))
+        return _judge_exact(process_values(a), process_values(b), baseline.better)
+    if reason := _why_no_interval(a, b, design):
+        return _without_ratio(Verdict.NOT_JUDGED, reason)
+    demand = demand or Demand(tolerance=TOLERANCE[baseline.kind])
+    baseline_values, candidate_values = process_values(a), process_values(b)
+    match design:
+        case Design.PAIRED:
+            change = change_of_pairs(candidate_values, baseline_values, looks=demand.looks)
+        case Design.INDEPENDENT:
+            change = change_of_independent(candidate_values, baseline_values, margin=demand.margin)
+    return _judge_change(change, baseline.better, demand, min(len(a), len(b)))
 
 
-def _unfit(a: Samples, b: Samples, *, paired: bool) -> str | None:
-    """Say why these samples give no ratio with an interval; None if they do."""
-    fewest = min(len(a), len(b))
-    if fewest < (needed := fewest_needed(paired=paired)):
+def _why_no_interval(a: Samples, b: Samples, design: Design) -> str | None:
+    """Explain why these samples give no ratio with an interval; None if they do."""
+    fewest, paired = min(len(a), len(b)), design is Design.PAIRED
+    if fewest < (needed := fewest_needed(design)):
         return f"n={fewest}; a verdict needs {needed} {'pairs' if paired else 'processes a case'}"
     if paired and len(a) != len(b):
         return f"{len(a)} and {len(b)} processes make no pairs"
@@ -122,30 +135,38 @@ def _unfit(a: Samples, b: Samples, *, paired: bool) -> str | None:
     return None
 
 
-def _place(change: Change | None, better: Better, demand: Demand, processes: int) -> Judgement:
-    """Place the change against none and against the tolerance."""
+def _judge_change(change: Change | None, better: Better, demand: Demand, processes: int) -> Judgement:
+    """Decide the verdict from a change: compare it with no change and with the tolerance."""
     assert change is not None, "there are enough processes for an interval"
-    cost = _turned(change) if better is Better.HIGHER else change  # a higher reading is a lower cost
-    matters, least = 1 + demand.tolerance, level(processes, demand.looks)
-    apart = (1 + demand.margin) * matters if demand.margin else 1.0
+    cost = _inverted(change) if better is Better.HIGHER else change  # a higher reading is a lower cost
+    matters, significance = 1 + demand.tolerance, level(processes, demand.looks)
+    smallest_point = (1 + demand.margin) * matters if demand.margin else 1.0
     if 1 / matters < cost.ratio.low and cost.ratio.high < matters:
         verdict = Verdict.EQUIVALENT
-    elif cost.rise <= least and cost.ratio.high >= matters and cost.ratio.point >= apart:
+    elif cost.rise <= significance and cost.ratio.high >= matters and cost.ratio.point >= smallest_point:
         verdict = Verdict.WORSE
-    elif cost.fall <= least and cost.ratio.low <= 1 / matters and cost.ratio.point <= 1 / apart:
+    elif cost.fall <= significance and cost.ratio.low <= 1 / matters and cost.ratio.point <= 1 / smallest_point:
         verdict = Verdict.BETTER
     else:
         verdict = Verdict.INCONCLUSIVE
+    return Judgement(verdict=verdict, ratio=change.ratio, reason="", worse=cost)
+
+
+def ratio_text(ratio: Interval) -> str:
+    """Write a ratio with its interval."""
+    return f"ratio {ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+
+
+def _inverted(change: Change) -> Change:
+    """Return the change of the reciprocal: the cost of a metric of which more is better."""
     ratio = change.ratio
-    words = f"ratio {ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
-    return Judgement(verdict=verdict, ratio=ratio, reason=words, worse=cost)
-
-
-def _turned(change: Change) -> Change:
-    its = change.ratio
     return Change(
         ratio=Interval(
-            low=1 / its.high, point=1 / its.point, high=1 / its.low, confidence=its.confidence, method=its.method
+            low=1 / ratio.high,
+            point=1 / ratio.point,
+            high=1 / ratio.low,
+            confidence=ratio.confidence,
+            method=ratio.method,
         ),
         rise=change.fall,
         fall=change.rise,
@@ -154,57 +175,58 @@ def _turned(change: Change) -> Change:
     )
 
 
-def _exact(a: Sequence[float], b: Sequence[float], better: Better) -> Judgement:
+def _judge_exact(a: Sequence[float], b: Sequence[float], better: Better) -> Judgement:
+    """Judge an exact quantity, which has neither noise nor tolerance."""
     if len(set(a)) > 1 or len(set(b)) > 1:
-        return _without_numbers(Verdict.INCONCLUSIVE, "an exact quantity that varies between processes")
+        return _without_ratio(Verdict.INCONCLUSIVE, "an exact quantity that varies between processes")
     if a[0] == b[0]:
-        return _without_numbers(Verdict.EQUIVALENT, "equal")
+        return _without_ratio(Verdict.EQUIVALENT, "equal")
     higher = b[0] > a[0]
     verdict = Verdict.BETTER if higher == (better is Better.HIGHER) else Verdict.WORSE
-    return _without_numbers(verdict, "counted exactly")
+    return _without_ratio(verdict, "counted exactly")
 
 
-def _without_numbers(verdict: Verdict, reason: str) -> Judgement:
+def _without_ratio(verdict: Verdict, reason: str) -> Judgement:
     return Judgement(verdict=verdict, ratio=None, reason=reason)
 
 
-_ANY = ("device", "dtype", "quantization", "dataset", "settings")
-_FOLLOWS = {"quantization.bits_per_weight"}  # from how a model is quantised and from its sizes
+_SHARED_PARTS = ("device", "dtype", "quantization", "dataset", "settings")
+DERIVED_FIELDS = {"quantization.bits_per_weight"}  # follows from the quantization of a model and from its sizes
 
 
 def obstacles(a: Key | None, b: Key | None, metric: Metric, *, by_token: bool = False) -> list[str]:
     """Name what keeps two cases from being compared in *metric*; [] if nothing does.
 
-    *by_token* marks what is of a token, or of so many, though its unit does not say so.
+    *by_token* says that the metric is a figure per token (or per a number of tokens) although its unit does not.
 
-    Model and adapter may differ: they are what is compared. Weights that stand in for others compare
-    with nothing but themselves, and in losses and quality not even with those; random ones of full size
-    have the speed and memory of their models, and compare in these with each other.
+    Model and adapter may differ: they are what is compared. Stand-in weights compare only with themselves, and in
+    losses and quality not even with those. Random weights of full size have the speed and memory of their models, so
+    in speed and memory they compare with each other.
     """
     if a is None or b is None:
         return ["the case did not get far enough to be identified"]
-    differing = (name for part in _ANY for name in _differing(part, getattr(a, part), getattr(b, part)))
-    found = [name for name in differing if name not in _FOLLOWS]
+    differing = (name for part in _SHARED_PARTS for name in _differing(part, getattr(a, part), getattr(b, part)))
+    names = [name for name in differing if name not in DERIVED_FIELDS]
     sources = {a.weights.source, b.weights.source}
     of_the_model_itself = metric.kind in {Kind.LOSS, Kind.QUALITY} or a.weights.sha256 != b.weights.sha256
     full_size = sources == {"random"} and metric.kind not in {Kind.LOSS, Kind.QUALITY}
     if sources & STAND_INS and of_the_model_itself and not full_size:
-        found.insert(0, STAND_IN)
+        names.insert(0, STAND_IN)
     counts_tokens = by_token or "token" in metric.unit or metric.unit == "1"
     if counts_tokens and a.tokenizer != b.tokenizer:
-        found.append("tokenizer")
-    return found
+        names.append("tokenizer")
+    return names
 
 
-def why_not(found: Sequence[str]) -> str:
-    """Say in words what keeps two cases from being compared."""
-    differing = [name for name in found if name != STAND_IN]
-    words = [f"{STAND_IN} compare with nothing here"] if STAND_IN in found else []
+def why_not(names: Sequence[str]) -> str:
+    """Write the obstacles between two cases as one phrase."""
+    differing = [name for name in names if name != STAND_IN]
+    words = [f"{STAND_IN} compare with nothing here"] if STAND_IN in names else []
     return "; ".join([*words, *([f"differing: {', '.join(differing)}"] if differing else [])])
 
 
 def _differing(name: str, a: object, b: object) -> list[str]:
-    """Name what differs: the fields, where both sides have fields."""
+    """Name what differs: the part, or each of its fields where both sides have fields."""
     if isinstance(a, dict) and isinstance(b, dict):
         return [f"{name}.{field}" for field in sorted(a.keys() | b.keys()) if a.get(field) != b.get(field)]
     return [name] if a != b else []
@@ -212,7 +234,7 @@ def _differing(name: str, a: object, b: object) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One case's side of a comparison of several."""
+    """A case in a comparison of several cases."""
 
     name: str
     key: Key | None
@@ -222,10 +244,11 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """What can be said of contenders that compare with each other, or of one alone that compares with none.
+    """Verdict on contenders that compare with each other, or on one that compares with no other.
 
-    *best* has the best median, *winner* is better than every other. *level* are the best and those equivalent to it,
-    where the best is better than all the others; () where that is not so. *others* judges the best against each.
+    *best* has the best median; *winner* is better than every other. *level* holds the best and those equivalent to it
+    if the best is better than all the others, and is () otherwise. *others* holds the judgement of the best against
+    each of the others.
     """
 
     members: tuple[str, ...]
@@ -237,100 +260,90 @@ class Ranking:
     others: dict[str, Judgement] = field(default_factory=dict)
 
 
-Memo = dict[tuple[str, str, bool, bool], list[str]]  # two contenders, and what their obstacles depend on -> these
+Memo = dict[tuple[str, str, bool, bool], list[str]]  # two names, by token, loss or quality -> obstacles
 
 
 def rank(contenders: Sequence[Contender], *, label: str | None = None, memo: Memo | None = None) -> tuple[Ranking, ...]:
-    """Judge contenders within each group of those that compare, in the order of their first ones.
+    """Judge the contenders within each group of comparable ones; groups are in the order of their first members.
 
-    What does not even compare with its like stands alone, after the groups. *memo* keeps what was found of two names
-    for other metrics of the same cases.
+    A contender that does not compare even with its like forms a ranking of its own, after the groups. *memo* keeps
+    the obstacles between two names for other metrics of the same cases.
 
     Raises:
-        ValueError: if two are called the same.
+        ValueError: if two contenders have the same name.
     """
-    if len({its.name for its in contenders}) != len(contenders):
+    if len({contender.name for contender in contenders}) != len(contenders):
         raise ValueError("contenders need names of their own")
     memo = {} if memo is None else memo
     groups: list[list[Contender]] = []
-    alone: list[Contender] = []  # what does not even compare with its like: quality of weights that stand in
+    singles: list[Contender] = []  # compare with no other case at all, such as the quality of stand-in weights
     for contender in contenders:
-        if _apart(contender, contender, memo):
-            alone.append(contender)
+        if _obstacles_between(contender, contender, memo):
+            singles.append(contender)
             continue
-        like = (its for its in groups if not _apart(its[0], contender, memo))
-        group = next(like, None)
+        comparable = (group for group in groups if not _obstacles_between(group[0], contender, memo))
+        group = next(comparable, None)
         groups.append([contender]) if group is None else group.append(contender)
-    first = [*(group[0] for group in groups), *alone[:1]]
-    single = tuple(_alone(its, [*first[:_MOST_REASONS], its], memo) for its in alone)
-    return (
-        *(
-            _alone(group[0], first[:_MOST_REASONS], memo) if len(group) == 1 else _ranking(group, label)
-            for group in groups
-        ),
-        *single,
-    )
+    firsts = [*(group[0] for group in groups), *singles[:1]]
+    rankings = [
+        _rank_single(group[0], firsts[:_MOST_REASONS], memo) if len(group) == 1 else _rank_group(group, label)
+        for group in groups
+    ]
+    return (*rankings, *(_rank_single(single, [*firsts[:_MOST_REASONS], single], memo) for single in singles))
 
 
-_MOST_REASONS = 20  # others that one alone is set against: more say nothing new
+_MOST_REASONS = 20  # others that a single contender is set against: more of them add no new reason
 
 
-def _apart(a: Contender, b: Contender, memo: Memo) -> list[str]:
-    its = a.metric
-    by_token = a.by_token or "token" in its.unit or its.unit == "1"
-    pair = (a.name, b.name, by_token, its.kind in {Kind.LOSS, Kind.QUALITY})
+def _obstacles_between(a: Contender, b: Contender, memo: Memo) -> list[str]:
+    metric = a.metric
+    by_token = a.by_token or "token" in metric.unit or metric.unit == "1"
+    pair = (a.name, b.name, by_token, metric.kind in {Kind.LOSS, Kind.QUALITY})
     if pair not in memo:
-        memo[pair] = obstacles(a.key, b.key, its, by_token=by_token)
+        memo[pair] = obstacles(a.key, b.key, metric, by_token=by_token)
     return memo[pair]
 
 
-def _alone(contender: Contender, others: Sequence[Contender], memo: Memo) -> Ranking:
-    found = list(dict.fromkeys(what for its in others for what in _apart(contender, its, memo)))
-    reason = why_not(found) if found else "there is nothing to compare it with"
+def _rank_single(contender: Contender, others: Sequence[Contender], memo: Memo) -> Ranking:
+    names = list(dict.fromkeys(name for other in others for name in _obstacles_between(contender, other, memo)))
+    reason = why_not(names) if names else "there is nothing to compare it with"
     return Ranking(members=(contender.name,), verdict=Verdict.NOT_COMPARABLE, reason=reason)
 
 
-def _ranking(group: Sequence[Contender], label: str | None) -> Ranking:
-    members = tuple(its.name for its in group)
-    metric = group[0].metric
-    sign = -1 if metric.better is Better.HIGHER else 1
-    middles = {its.name: median(process_values(its.metric.parts()[label])) for its in group}
-    best = min(group, key=lambda its: sign * middles[its.name])
-    others = {its.name: judge(its.metric, best.metric, label=label) for its in group if its is not best}
-    verdicts = {its.verdict for its in others.values()}
+def _rank_group(group: Sequence[Contender], label: str | None) -> Ranking:
+    members = tuple(contender.name for contender in group)
+    sign = -1 if group[0].metric.better is Better.HIGHER else 1
+    medians = {contender.name: median(process_values(contender.metric.parts()[label])) for contender in group}
+    best = min(group, key=lambda contender: sign * medians[contender.name])
+    others = {
+        contender.name: judge(contender.metric, best.metric, label=label)
+        for contender in group
+        if contender is not best
+    }
+    verdicts = {judgement.verdict for judgement in others.values()}
     settled = verdicts <= {Verdict.BETTER, Verdict.EQUIVALENT}
-    level = (best.name, *(name for name, its in others.items() if its.verdict is Verdict.EQUIVALENT)) if settled else ()
+    equivalent = [name for name, judgement in others.items() if judgement.verdict is Verdict.EQUIVALENT]
     if verdicts == {Verdict.BETTER}:
-        words = (f"{its.reason} to {name}" if len(others) > 1 else its.reason for name, its in others.items())
+        reasons = {
+            name: ratio_text(judgement.ratio) if judgement.ratio else judgement.reason
+            for name, judgement in others.items()
+        }
+        words = (f"{reason} to {name}" if len(others) > 1 else reason for name, reason in reasons.items())
         verdict, reason, winner = Verdict.BETTER, "; ".join(words), best.name
     elif verdicts == {Verdict.EQUIVALENT}:
         verdict, reason, winner = Verdict.EQUIVALENT, "within the tolerance", None
     elif Verdict.NOT_JUDGED in verdicts:
-        reason = next(its.reason for its in others.values() if its.verdict is Verdict.NOT_JUDGED)
+        reason = next(judgement.reason for judgement in others.values() if judgement.verdict is Verdict.NOT_JUDGED)
         verdict, winner = Verdict.NOT_JUDGED, None
     else:
-        open_ = (name for name, its in others.items() if its.verdict is not Verdict.BETTER)
-        verdict, reason, winner = Verdict.INCONCLUSIVE, f"{best.name} against {', '.join(open_)}", None
+        undecided = (name for name, judgement in others.items() if judgement.verdict is not Verdict.BETTER)
+        verdict, reason, winner = Verdict.INCONCLUSIVE, f"{best.name} against {', '.join(undecided)}", None
     return Ranking(
-        members=members, verdict=verdict, reason=reason, best=best.name, winner=winner, level=level, others=others
+        members=members,
+        verdict=verdict,
+        reason=reason,
+        best=best.name,
+        winner=winner,
+        level=(best.name, *equivalent) if settled else (),
+        others=others,
     )
-
-
-def winner(contenders: Sequence[Contender], *, label: str | None = None) -> tuple[str | None, str]:
-    """Name the contender that is better than every other, or None; and say why.
-
-    Raises:
-        ValueError: if there is nothing to compare, or two are called the same.
-    """
-    if len(contenders) < 2:  # noqa: PLR2004 - two sides
-        raise ValueError("a winner needs two contenders or more")
-    first, *rest = rank(contenders, label=label)
-    if rest:
-        pairs = [(a, b) for i, a in enumerate(contenders) for b in contenders[i + 1 :]]
-        blocked = dict.fromkeys(what for a, b in pairs for what in _apart(a, b, {}))
-        return None, f"{Verdict.NOT_COMPARABLE.value}: {', '.join(blocked)}"
-    if first.winner is not None:
-        return first.winner, first.reason
-    if first.verdict is Verdict.NOT_JUDGED:
-        return None, f"{first.verdict.value}: {first.reason}"
-    return None, first.verdict.value

@@ -8,7 +8,7 @@ Source: Fleming and Wallace (1986), How not to lie with statistics, CACM 29, 218
 
 from collections.abc import Iterable
 from dataclasses import replace
-from statistics import geometric_mean, median
+from statistics import geometric_mean
 
 from harness.analysis.stats.estimates import process_values
 from harness.results.records import Kind, Metric
@@ -33,13 +33,10 @@ def over_labels(metric: Metric | None, labels: Iterable[str | None]) -> Metric |
 
 
 def over_all_labels(metric: Metric) -> Metric | None:
-    """The metric without labels; None where it has none, is no time or rate, or read something that is not above 0."""
-    parts = metric.parts()
+    """Each process's geometric mean over all labels of a time or rate.
+
+    None where the metric has no labels, is no time or rate, or holds a reading that is not above 0.
+    """
     if metric.labels is None or metric.samples is None or metric.kind is not Kind.TIMING:
         return None
-    if min(map(min, metric.samples)) <= 0:
-        return None
-    samples = tuple(
-        (geometric_mean(median(readings) for readings in process),) for process in zip(*parts.values(), strict=True)
-    )
-    return replace(metric, samples=samples, labels=None)
+    return None if min(map(min, metric.samples)) <= 0 else over_labels(metric, metric.parts())

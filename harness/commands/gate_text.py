@@ -4,6 +4,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from harness.analysis.judge import Design
 from harness.commands.table import grid, plain
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
 from harness.gate.wording import summary, terms
@@ -20,22 +21,22 @@ def gate_text(result: GateResult, columns: int = 120) -> str:
     Tables are at most *columns* wide, or `MIN_COLUMNS` if that is more.
     """
     columns = max(columns, MIN_COLUMNS)
-    rows, paired = result.rows, terms.in_pairs(result)
+    rows, design = result.rows, result.design
     undecided, undecided_watched = terms.undecided(result)
     regressions, folded = summary.regressions(result)
     improved = terms.best_first(terms.counting(rows, GateVerdict.IMPROVED))
-    ignored = Counter(row.ignored or row.reason for row in terms.ignored(rows))
+    ignored = Counter(row.ignored or terms.full_reason(row) for row in terms.ignored(rows))
     lines = [
-        f"{result.candidate} against {result.baseline}: {result.design}; policy {result.policy}",
+        f"{result.candidate} against {result.baseline}: {terms.DESIGN_TEXTS[design]}; policy {result.policy}",
         *summary.origins(result),
         *(f"warning: {warning}" for warning in result.warnings),
         "",
         summary.headline(result),
-        *_measured_rows(regressions, columns, paired=paired),
+        *_measured_rows(regressions, columns, design),
         *(["", *summary.watched_too(folded)] if folded else ()),
-        *_unjudged_rows(result, paired=paired),
-        *_measured_rows(terms.measured(undecided), columns, paired=paired),
-        *_measured_rows(improved, columns, paired=paired),
+        *_unjudged_rows(result, design),
+        *_measured_rows(terms.measured(undecided), columns, design),
+        *_measured_rows(improved, columns, design),
         "",
         terms.passes(rows),
         *([summary.still_open(len(undecided_watched))] if undecided_watched else ()),
@@ -45,18 +46,18 @@ def gate_text(result: GateResult, columns: int = 120) -> str:
     return "\n".join(map(plain, lines)) + "\n"
 
 
-def _measured_rows(rows: Sequence[GateRow], columns: int, *, paired: bool) -> list[str]:
+def _measured_rows(rows: Sequence[GateRow], columns: int, design: Design) -> list[str]:
     """Return an empty line and a table, or a paragraph per row if the table is too wide; nothing for no rows."""
     if not rows:
         return []
-    rows_cells = [_cells(row, paired=paired) for row in rows[:_MAX_ROWS]]
+    rows_cells = [_cells(row, design) for row in rows[:_MAX_ROWS]]
     lines = grid(_HEADERS, rows_cells).splitlines()
     if max(map(len, lines)) > columns:
         lines = [line for cells in rows_cells for line in _paragraph(cells, columns)]
     return ["", *lines, *_rows_left_out(rows)]
 
 
-def _cells(row: GateRow, *, paired: bool) -> tuple[str, ...]:
+def _cells(row: GateRow, design: Design) -> tuple[str, ...]:
     return (
         row.verdict.value,
         row.case,
@@ -64,7 +65,7 @@ def _cells(row: GateRow, *, paired: bool) -> tuple[str, ...]:
         change(row),
         terms.detectable(row),
         terms.processes(row),
-        terms.remark(row, paired=paired),
+        terms.remark(row, design),
     )
 
 
@@ -77,12 +78,12 @@ def _paragraph(cells: Sequence[str], columns: int) -> Iterator[str]:
     yield from textwrap.wrap(figures, columns, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
 
 
-def _unjudged_rows(result: GateResult, *, paired: bool) -> list[str]:
+def _unjudged_rows(result: GateResult, design: Design) -> list[str]:
     folds = terms.unjudged(result)
     if not folds:
         return []
     lines = [
-        f"{fold.row.verdict.value}: {fold.where}: {terms.names(fold.titles)}: {terms.why(fold.row, paired=paired)}"
+        f"{fold.row.verdict.value}: {fold.where}: {terms.names(fold.titles)}: {terms.why(fold.row, design)}"
         for fold in folds[:_MAX_ROWS]
     ]
     return ["", *lines, *_rows_left_out(folds)]

@@ -1,1 +1,1 @@
-"""The gate: a candidate run against a baseline run, to a verdict per metric and one for the run."""
+"""Gate: judge a candidate run against a baseline run, with one verdict per metric and one for the run."""

@@ -1,7 +1,7 @@
-"""What a run has to be to become a baseline, and what of it is kept. Pure.
+"""Rules for baselines: which run may become one, and which parts of it are kept.
 
-A baseline is committed, so it holds what a gate reads and nothing more. It stays a whole bundle: every command takes
-it in place of a run.
+A baseline is committed, so it holds only what a gate reads. It remains a complete bundle: every command accepts it in
+place of a run.
 """
 
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ _LOSS = "nat/token"
 
 
 def faults(bundle: Bundle) -> list[str]:
-    """Name everything that keeps a run from being a baseline; [] if nothing does."""
+    """List everything that keeps a run from being a baseline; [] if nothing does."""
     if bundle.run.published is not None:
         return ["its figures were read in a published report; measure a run"]
-    found = []
+    problems = []
     if bundle.run.finished_at is None:
-        found.append(f"it was not finished; go on with it: pytest suites/ --resume {bundle.run.id}")
+        problems.append(f"it was not finished; go on with it: pytest suites/ --resume {bundle.run.id}")
     if not any(record.status is Status.OK for record in bundle.records):
-        found.append("it holds no case that is ok")
-    return found + [
+        problems.append("it holds no case that is ok")
+    return problems + [
         f"{record.case}: {record.status.value}: {record.reason}"
         for record in bundle.records
         if record.status is not Status.OK
@@ -33,11 +33,11 @@ def faults(bundle: Bundle) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a run stands against the baseline it would replace.
+    """Comparison of a run with the baseline it would replace.
 
-    *worse* are the changes for which it is taken only where somebody accepts them: regressions, and where the gate
-    cannot judge the run, what looks worse by more than its tolerance. Else noise would lower a baseline save by save.
-    *worst* is the greatest change for the worse among what counts; None where nothing could be compared.
+    *worse* lists the changes that the user has to accept: regressions and, where the gate cannot judge the run, changes
+    for the worse beyond the tolerance. Otherwise noise would lower a baseline save by save. *worst* is the largest
+    change for the worse among the rows that count; None where nothing could be compared.
     """
 
     verdict: GateVerdict
@@ -46,20 +46,21 @@ class Standing:
 
 
 def against(present: Bundle, candidate: Bundle, policy: GatePolicy, today: str) -> Standing:
-    """How *candidate* stands against the *present* baseline."""
+    """Compare *candidate* with the *present* baseline."""
     result = gate(present, candidate, policy, today=today)
     counting = _counting(result)
     worse = [row for row in counting if row.verdict is GateVerdict.REGRESSION or _looks_worse(result, row)]
-    ordered = sorted(((its, row) for row in counting if (its := _estimate(row)) is not None), key=lambda its: -its[0])
+    estimates = [(estimate, row) for row in counting if (estimate := _estimate(row)) is not None]
+    ordered = sorted(estimates, key=lambda pair: -pair[0])
     return Standing(
         verdict=result.verdict,
-        worse=tuple(map(_told, terms.worst_first(worse))),
-        worst=_told(ordered[0][1]) if ordered else None,
+        worse=tuple(map(_row_text, terms.worst_first(worse))),
+        worst=_row_text(ordered[0][1]) if ordered else None,
     )
 
 
 def _counting(result: GateResult) -> list[GateRow]:
-    """The regressions, and what has to be decided; where nothing has to, all that is watched."""
+    """Return the regressions and the required rows; all watched rows where none is required."""
     kept = [row for row in result.rows if row.role is not Role.IGNORED]
     watched = not any(row.role is Role.REQUIRED for row in kept)
     return [row for row in kept if watched or row.role is Role.REQUIRED or row.verdict is GateVerdict.REGRESSION]
@@ -73,7 +74,7 @@ def _looks_worse(result: GateResult, row: GateRow) -> bool:
 
 
 def _estimate(row: GateRow) -> float | None:
-    """The relative change of the cost, of the medians where there is no interval; None where the two do not compare."""
+    """Return the relative change of the cost, of medians if there is no interval; None if they do not compare."""
     if row.verdict is GateVerdict.NOT_COMPARABLE or row.better in (None, Better.NONE):
         return None
     if row.change is not None:
@@ -83,27 +84,27 @@ def _estimate(row: GateRow) -> float | None:
     return (row.baseline / row.candidate if row.better is Better.HIGHER else row.candidate / row.baseline) - 1
 
 
-def _told(row: GateRow) -> str:
-    """A row's change with its interval; where it has none, why."""
+def _row_text(row: GateRow) -> str:
+    """Write a row's change with its interval, or the reason why it has none."""
     change = change_text.change(row)
     if row.ratio is None:
-        apart = (
+        relative = (
             change_text.of_ratio(row, row.candidate / row.baseline)
             if _estimate(row) and row.candidate and row.baseline
             else ""
         )
-        parts = (change.strip(change_text.NOTHING), apart, row.reason)
+        parts = (change.strip(change_text.NOTHING), relative, row.reason)
         change = ", ".join(filter(None, parts))
     return f"{row.case} {row.title}: {change}"
 
 
 def dropped(present: Bundle, candidate: Bundle) -> list[str]:
-    """The cases of the *present* baseline that *candidate* does not hold: they would no longer be watched."""
+    """List the cases of the *present* baseline that *candidate* lacks: the gate would no longer check them."""
     return sorted({record.case for record in present.records} - {record.case for record in candidate.records})
 
 
 def slim(bundle: Bundle) -> Bundle:
-    """The run without what no gate reads: files, facts of data, notes, series but losses."""
+    """Return the run without the parts that no gate reads: files, facts of data, notes, all series but losses."""
     return replace(bundle, records=tuple(map(_slim, bundle.records)))
 
 

@@ -1,4 +1,4 @@
-"""A gate's policy from a file: TOML tables to rules, on top of the rules that ship. `configs` reads the file."""
+"""Read a gate policy from TOML tables, on top of the shipped rules. `inputs.config_files` reads the file itself."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,19 +21,19 @@ _FIELDS = ("tolerance", "floor", "kind", "role", "ignore")
 def read_gate_policy(name: str = DEFAULT) -> GatePolicy:
     """Read a policy by its name under fixtures/policies/gate/, or from a path to a .toml file.
 
-    Its rules come after those of the default one: what it does not say is as it ships.
+    Its rules come after those of the default policy, which decides all that the file leaves open.
 
     Raises:
-        BadConfig: naming everything that is wrong with the file.
-        UnknownName: if nothing ships under that name.
+        BadConfig: with all problems of the file.
+        UnknownName: if no shipped policy has that name.
     """
     path, table = read_gate_table(name)
     shipped = not name.endswith(".toml")
     if problems := _problems(table, shipped=shipped):
         raise BadConfig(str(path), problems)
     own = tuple(
-        _rule(its, f"{path.name}, rule {number}", shipped=shipped)
-        for number, its in enumerate(table.get("rule", ()), start=1)
+        _rule(rule, f"{path.name}, rule {number}", shipped=shipped)
+        for number, rule in enumerate(table.get("rule", ()), start=1)
     )
     default = None if name == DEFAULT else read_gate_policy()
     another_day = table.get("defaults", {}).get("another_day")
@@ -67,7 +67,7 @@ def _rule(table: Mapping[str, Any], where: str, *, shipped: bool) -> GateRule:
 
 
 def _problems(table: Mapping[str, Any], *, shipped: bool) -> list[str]:
-    found = [
+    problems = [
         *config_rules.problems(table, config_rules.GATE_POLICY, optional=tuple(config_rules.GATE_POLICY)),
         *config_rules.problems(
             table.get("defaults"),
@@ -76,43 +76,44 @@ def _problems(table: Mapping[str, Any], *, shipped: bool) -> list[str]:
             optional=tuple(config_rules.GATE_DEFAULTS),
         ),
     ]
-    given = table.get("rule")
-    tables = [its for its in given if isinstance(its, dict)] if isinstance(given, list) else []
-    for number, its in enumerate(tables, start=1):
+    rules = table.get("rule")
+    tables = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+    for number, rule in enumerate(tables, start=1):
         part = f"rule[{number}]"
-        wrong = config_rules.problems(its, config_rules.GATE_RULE, part=part, optional=tuple(config_rules.GATE_RULE))
-        found += wrong or [f"{part}{problem}" for problem in _contradictions(its, shipped=shipped)]
-    return [*found, *_twice(tables)]
+        wrong = config_rules.problems(rule, config_rules.GATE_RULE, part=part, optional=tuple(config_rules.GATE_RULE))
+        problems += wrong or [f"{part}{problem}" for problem in _contradictions(rule, shipped=shipped)]
+    return [*problems, *_duplicates(tables)]
 
 
-def _contradictions(its: Mapping[str, Any], *, shipped: bool) -> list[str]:
-    """What is wrong with a rule whose keys are each right."""
+def _contradictions(rule: Mapping[str, Any], *, shipped: bool) -> list[str]:
+    """List the contradictions in a rule whose keys are each valid."""
     meant = [
         known
         for known in DEFINITIONS.values()
-        if fnmatchcase(known.name, its.get("metric", "*")) and its.get("of_kind", known.kind.value) == known.kind.value
+        if fnmatchcase(known.name, rule.get("metric", "*"))
+        and rule.get("of_kind", known.kind.value) == known.kind.value
     ]
-    found = []
+    problems = []
     if not meant:
-        found.append(f": no metric {its['metric']!r} is of the kind {its['of_kind']!r}; correct metric or of_kind")
-    if not its.keys() & set(_FIELDS):
-        found.append(f" says nothing; give one or more of {', '.join(_FIELDS)}")
-    if "ignore" in its and "role" in its:
-        found.append(" has both ignore and role; give one of them")
-    if "ignore" in its and "expires" not in its and not shipped:
-        found.append(".expires is missing; what is ignored is ignored until a date, such as 2027-01-31")
-    if "expires" in its and "ignore" not in its:
-        found.append(".ignore is missing; only a rule that ignores expires: give the reason")
-    exact = all(known.kind is Kind.EXACT for known in meant) and "kind" not in its
-    if meant and (exact or its.get("kind") == Kind.EXACT.value) and its.keys() & {"tolerance", "floor"}:
-        found.append(": an exact quantity has no tolerance or floor; leave them out, or give another kind")
-    return found
+        problems.append(f": no metric {rule['metric']!r} is of the kind {rule['of_kind']!r}; correct metric or of_kind")
+    if not rule.keys() & set(_FIELDS):
+        problems.append(f" says nothing; give one or more of {', '.join(_FIELDS)}")
+    if "ignore" in rule and "role" in rule:
+        problems.append(" has both ignore and role; give one of them")
+    if "ignore" in rule and "expires" not in rule and not shipped:
+        problems.append(".expires is missing; what is ignored is ignored until a date, such as 2027-01-31")
+    if "expires" in rule and "ignore" not in rule:
+        problems.append(".ignore is missing; only a rule that ignores expires: give the reason")
+    exact = all(known.kind is Kind.EXACT for known in meant) and "kind" not in rule
+    if meant and (exact or rule.get("kind") == Kind.EXACT.value) and rule.keys() & {"tolerance", "floor"}:
+        problems.append(": an exact quantity has no tolerance or floor; leave them out, or give another kind")
+    return problems
 
 
-def _twice(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+def _duplicates(tables: Sequence[Mapping[str, Any]]) -> list[str]:
     places = defaultdict(list)
-    for number, its in enumerate(tables, start=1):
-        places[tuple(repr(its.get(key)) for key in _SELECTORS)].append(f"rule[{number}]")
+    for number, rule in enumerate(tables, start=1):
+        places[tuple(repr(rule.get(key)) for key in _SELECTORS)].append(f"rule[{number}]")
     return [
         f"{' and '.join(numbers)} are about the same; make them one" for numbers in places.values() if len(numbers) > 1
     ]

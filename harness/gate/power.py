@@ -1,6 +1,6 @@
-"""What samples would probably have shown, and how many more would decide. Pure.
+"""Statistical power: the change that samples would probably have detected, and how many more would decide.
 
-The change is taken as distributed by Student's t with the standard error that was found: guides, not promises.
+The change is assumed to follow Student's t distribution with the estimated standard error: results are guides.
 """
 
 import math
@@ -14,15 +14,15 @@ _MOST = 10_000  # more than anybody measures
 
 
 def detectable(change: Change, demand: Demand, processes: int, *, among: int = 1) -> float | None:
-    """The smallest true change for the worse, relative, that these samples would probably have shown.
+    """Return the smallest true relative change for the worse that these samples would probably have detected.
 
-    *among* is how many metrics are judged at once. None where they are too few to show any.
+    *among* is the number of metrics judged at once. None where the samples are too few to detect any change.
     """
-    least = level(processes, demand.looks) / among
-    if _fewest(least, demand) > processes:
+    significance = level(processes, demand.looks) / among
+    if _fewest(significance, demand) > processes:
         return None
     matters = math.log1p(demand.tolerance)
-    surely, within = _errors(change, 1 - least), _errors(change, 1 - (1 - _WITHIN) / demand.looks)
+    surely, within = _errors(change, 1 - significance), _errors(change, 1 - (1 - _WITHIN) / demand.looks)
     beyond = max(math.log1p(demand.margin) + surely, matters - within)
     if demand.margin:
         beyond = max(beyond, math.log1p(demand.margin) + matters)
@@ -30,29 +30,29 @@ def detectable(change: Change, demand: Demand, processes: int, *, among: int = 1
 
 
 def more(change: Change, demand: Demand, processes: int, *, among: int = 1) -> int | None:
-    """How many more processes a side would decide, if the change is what it seems to be; None if none would."""
+    """Return how many more processes a side would decide if the estimate is the true change; None if none would."""
     seems, matters = abs(math.log(change.ratio.point)), math.log1p(demand.tolerance)
     beyond = math.log1p(demand.margin)
     needed = []
     if seems < matters:
         needed.append((_errors(change, 1 - (1 - _WITHIN) / demand.looks) / (matters - seems)) ** 2 * processes)
     if seems > beyond and (not demand.margin or seems >= beyond + matters):
-        least = level(processes, demand.looks) / among
-        enough = (_errors(change, 1 - least) / (seems - beyond)) ** 2 * processes
-        needed.append(max(enough, _fewest(least, demand)))
+        significance = level(processes, demand.looks) / among
+        enough = (_errors(change, 1 - significance) / (seems - beyond)) ** 2 * processes
+        needed.append(max(enough, _fewest(significance, demand)))
     fewest = min(needed, default=math.inf)
     return max(1, math.ceil(fewest) - processes) if fewest <= _MOST else None
 
 
 def _errors(change: Change, share: float) -> float:
-    """How far from the estimate the quantile at *share* lies, on logarithms."""
+    """Return the distance, on logarithms, between the estimate and the quantile at *share*."""
     from scipy.special import stdtrit  # noqa: PLC0415 - as in `changes`
 
     return change.error * float(stdtrit(change.freedom, share))
 
 
-def _fewest(least: float, demand: Demand) -> int:
-    """Processes a side, all changed one way, that leave no more than *least* to chance: of pairs, or of two samples."""
+def _fewest(significance: float, demand: Demand) -> int:
+    """Return the fewest processes a side that can reach *significance*, if all of them change in one direction."""
     if not demand.margin:
-        return math.ceil(-math.log2(least))
-    return next(n for n in range(1, _MOST) if math.comb(2 * n, n) * least >= 1)
+        return math.ceil(-math.log2(significance))
+    return next(n for n in range(1, _MOST) if math.comb(2 * n, n) * significance >= 1)

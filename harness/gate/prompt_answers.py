@@ -1,7 +1,7 @@
-"""Qualities of answers, prompt by prompt: each prompt's answer of one run against its answer of the other. Pure.
+"""Judge qualities of answers prompt by prompt: the answer in one run against the answer in the other.
 
-What is read off an answer is read off the stored texts anew, by the functions that made the readings, and has to be
-what the readings say. Tolerances of shares are absolute: 0.03 is 3 points.
+Values are computed again from the stored texts, by the functions that made the readings, and must equal the readings.
+Tolerances of shares are absolute: 0.03 is 3 points.
 """
 
 import math
@@ -12,7 +12,7 @@ from harness.analysis.judge import STAND_INS
 from harness.analysis.preflight import leaked_markers
 from harness.analysis.stats.proportions import difference_bound, sign_test, upper_bound
 from harness.analysis.text_overlap import RUN_WORDS, normalised
-from harness.gate.policy import Terms
+from harness.gate.policy import Requirement
 from harness.gate.preconditions import measured_alike
 from harness.gate.verdicts import Decided, GateVerdict
 from harness.results.records import Better, Metric, Output, Record
@@ -24,46 +24,49 @@ _ONE_WAY = math.ceil(1 - math.log2(_LEVEL))  # changes, all of one direction, th
 _SHOWN = 3
 
 _YES_OR_NO: dict[str, Callable[[Output], bool]] = {
-    "eos_rate": lambda its: its.finish_reason == "stop",
-    "leak_rate": lambda its: bool(leaked_markers(its.text)),
+    "eos_rate": lambda output: output.finish_reason == "stop",
+    "leak_rate": lambda output: bool(leaked_markers(output.text)),
 }
 _WORDS, _COPIED = "response_words", "copied_share"
 
 
-def judge_answers(a: Record, b: Record, name: str, terms: Terms) -> Decided | None:
-    """Judge the quality *name* of candidate *b* against baseline *a*; None where it is not read off single answers."""
+def judge_answers(a: Record, b: Record, name: str, required: Requirement) -> Decided | None:
+    """Judge the quality *name* of candidate *b* against baseline *a*.
+
+    None where the quality is not a property of single answers.
+    """
     before, after = a.metrics.get(name), b.metrics.get(name)
     if name not in {*_YES_OR_NO, _WORDS, _COPIED}:
         return None
     if (unfit := _unfit(a, b, before, after)) or before is None or after is None:
         return unfit
-    old, new = ({its.prompt_id: its for its in record.outputs} for record in (a, b))
+    old, new = ({output.prompt_id: output for output in record.outputs} for record in (a, b))
     was, now = _values(name, before, a.outputs), _values(name, after, b.outputs)
     if was is None or now is None:
-        return _open("the stored answers are not those the readings were taken of, or differ between processes")
+        return _inconclusive("the stored answers are not those the readings were taken of, or differ between processes")
     changed = [prompt for prompt in old if old[prompt].text != new[prompt].text]
     if not changed and was == now:
         return Decided(verdict=GateVerdict.PASS, reason=f"the same texts for all {len(old)} prompts")
     texts = f"{len(changed)} of {len(old)} texts changed"
     if (stand_in := a.key is not None and a.key.weights.source in STAND_INS) or before.better is Better.NONE:
         why = "of stand-in weights they say nothing of quality" if stand_in else "neither more nor less of it is better"
-        return _open(f"{texts}; {why}")
+        return _inconclusive(f"{texts}; {why}")
     sign = 1 if before.better is Better.LOWER else -1
     worse = [sign * (now[prompt] - was[prompt]) for prompt in was if prompt in now]
-    return _turned(worse, max(terms.tolerance, terms.floor), texts)
+    return _judge_prompts(worse, max(required.tolerance, required.floor), texts)
 
 
 def _unfit(a: Record, b: Record, before: Metric | None, after: Metric | None) -> Decided | None:
-    """Why these answers say nothing; None if they do."""
+    """Return the verdict on answers that cannot be compared; None if they can."""
     if not measured_alike(a.key, b.key):
         return Decided(verdict=GateVerdict.NOT_COMPARABLE, reason="the cases were not measured alike")
     if before is None or after is None or before.samples is None or after.samples is None:
         return Decided(verdict=GateVerdict.MISSING, reason="not measured on both sides")
-    old, new = ([(its.prompt_id, its.prompt) for its in record.outputs] for record in (a, b))
+    old, new = ([(output.prompt_id, output.prompt) for output in record.outputs] for record in (a, b))
     if len(set(old)) < len(old) or len(set(new)) < len(new):
-        return _open("a prompt was answered more than once, so answers make no pairs")
+        return _inconclusive("a prompt was answered more than once, so answers make no pairs")
     if alone := sorted({prompt for prompt, _ in set(old) ^ set(new)}):
-        listed = ", ".join(alone[:_SHOWN]) + (f" and {more} more" if (more := len(alone) - _SHOWN) > 0 else "")
+        listed = ", ".join(alone[:_SHOWN]) + (f" and {further} more" if (further := len(alone) - _SHOWN) > 0 else "")
         return Decided(verdict=GateVerdict.MISSING, reason=f"answered on one side alone: {listed}")
     if not old:
         return Decided(verdict=GateVerdict.MISSING, reason="no answers are stored")
@@ -71,26 +74,26 @@ def _unfit(a: Record, b: Record, before: Metric | None, after: Metric | None) ->
 
 
 def _values(name: str, metric: Metric, outputs: Sequence[Output]) -> Mapping[str, float] | None:
-    """What is read off each prompt's answer; None where that is not what every process read."""
+    """Compute the value of each prompt's answer; None where a process's readings differ from these values."""
     stored, *others = metric.samples or ((),)
-    unknown = name == "eos_rate" and any(its.finish_reason == "unknown" for its in outputs)
-    if unknown or any(its != stored for its in others):
+    unknown = name == "eos_rate" and any(output.finish_reason == "unknown" for output in outputs)
+    if unknown or any(readings != stored for readings in others):
         return None
     if name in _YES_OR_NO:
-        values = {its.prompt_id: float(_YES_OR_NO[name](its)) for its in outputs}
+        values = {output.prompt_id: float(_YES_OR_NO[name](output)) for output in outputs}
         return values if len(stored) == 1 and math.isclose(stored[0], mean(values.values())) else None
     if name == _WORDS:
-        values = {its.prompt_id: float(len(its.text.split())) for its in outputs}
+        values = {output.prompt_id: float(len(output.text.split())) for output in outputs}
         return values if tuple(values.values()) == stored else None
-    long = [its.prompt_id for its in outputs if len(normalised(its.text).split()) >= RUN_WORDS]
+    long = [output.prompt_id for output in outputs if len(normalised(output.text).split()) >= RUN_WORDS]
     return dict(zip(long, stored, strict=True)) if len(long) == len(stored) else None
 
 
-def _turned(worse: Sequence[float], matters: float, texts: str) -> Decided:
-    """Judge by the prompts whose answers turned by more than what matters, either way; above 0 is for the worse."""
-    total, lost, won = len(worse), sum(its > matters for its in worse), sum(its < -matters for its in worse)
+def _judge_prompts(worse: Sequence[float], matters: float, texts: str) -> Decided:
+    """Judge by the prompts whose value changed by more than *matters* in either direction; above 0 is worse."""
+    total, lost, won = len(worse), sum(change > matters for change in worse), sum(change < -matters for change in worse)
     if not total:
-        return _open(f"{texts}; no prompt has a reading on both sides")
+        return _inconclusive(f"{texts}; no prompt has a reading on both sides")
     low, high = -difference_bound(won, lost, total, _MISS), difference_bound(lost, won, total, _MISS)
     uneven = sign_test(lost, won) <= _LEVEL
     if uneven and lost > won and high >= matters:
@@ -109,7 +112,7 @@ def _turned(worse: Sequence[float], matters: float, texts: str) -> Decided:
 
 
 def _needed(matters: float, lost: int, won: int) -> str:
-    """What would have decided: so many changes one way against those the other, or so many prompts without one."""
+    """Write what would have decided: a number of changes in one direction, or of unchanged prompts."""
     fewer = min(lost, won)
     one_way = next(
         count for count in range(max(_ONE_WAY, fewer), 2 * fewer + 3 * _ONE_WAY) if sign_test(count, fewer) <= _LEVEL
@@ -122,5 +125,5 @@ def _bounds(low: float, high: float) -> str:
     return f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
-def _open(reason: str) -> Decided:
+def _inconclusive(reason: str) -> Decided:
     return Decided(verdict=GateVerdict.INCONCLUSIVE, reason=reason)

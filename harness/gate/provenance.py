@@ -1,4 +1,4 @@
-"""Where the two sides of a gate come from, so that a reader can find them again. Pure."""
+"""Provenance of the two sides of a gate, so that a reader can find the runs again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from harness.results.comparison_entry import ComparisonEntry
 from harness.results.records import Bundle
 
 _SHORT_HASH = 7  # characters of a commit, as Git shows it
-# What a comparison or a gate sets itself, each with whether a value follows.
+# Options that a comparison or a gate sets itself; True where a value follows the option.
 _NOT_MEASURED = {
     **dict.fromkeys(("--repeats", "--run-id", "--results-dir", "--resume", "--gate", "--gate-policy"), True),
     **dict.fromkeys(("--turnstile",), True),
@@ -18,7 +18,7 @@ _NOT_MEASURED = {
 
 
 def origin(bundle: Bundle) -> Origin:
-    """What a run says of itself."""
+    """Return the provenance that a run records."""
     run, packages = bundle.run, bundle.environment.packages if bundle.environment else {}
     entry = ComparisonEntry.from_options(run.options)
     return Origin(
@@ -36,23 +36,23 @@ def origin(bundle: Bundle) -> Origin:
 def found(
     result: GateResult, *, typed: Sequence[str | None], numbers: Sequence[int | None], paths: Sequence[str | None]
 ) -> GateResult:
-    """The same answer, with how each side was asked for, and where it was read."""
+    """Add to an answer how the user named each run, and where it was read from."""
     if result.origins is None:
         return result
     a, b = (
-        replace(its, typed=name, number=number, path=path)
-        for its, name, number, path in zip(result.origins, typed, numbers, paths, strict=True)
+        replace(side, typed=name, number=number, path=path)
+        for side, name, number, path in zip(result.origins, typed, numbers, paths, strict=True)
     )
     return replace(result, origins=(a, b))
 
 
 def _commit(git: dict[str, Any] | None) -> str | None:
-    its = (git or {}).get("commit")
-    return its[:_SHORT_HASH] if isinstance(its, str) else None
+    commit = (git or {}).get("commit")
+    return commit[:_SHORT_HASH] if isinstance(commit, str) else None
 
 
 def measured(arguments: Sequence[str]) -> tuple[str, ...]:
-    """What of pytest's arguments says what to measure, and not how often, or where to store it."""
+    """Return the pytest arguments that say what to measure, without those on repetition and storage."""
     kept = []
     left = iter(arguments)
     for argument in left:

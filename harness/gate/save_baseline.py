@@ -1,4 +1,4 @@
-"""Make a run a baseline: what the gate says of it against the present one decides whether it is taken."""
+"""Save a run as a baseline, if the gate finds nothing worse than in the present one or the user accepts it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,17 +18,17 @@ from harness.results.library_versions import LIBRARIES
 from harness.results.records import Bundle
 from harness.results.run_names import check_name
 
-_LOCK = ".baseline.lock"  # beside the folder: nothing of it is committed
+_LOCK = ".baseline.lock"  # beside the folder, so it is never committed
 
 
 _PATIENCE_S = 60.0
 
 
 def save(bundle: Bundle, name: str, reason: str, results_dir: Path, *, accept: bool = False) -> Saved:
-    """Make a run the baseline of that name, and give its line of the history.
+    """Save a run as the baseline *name*, and return its line of the history.
 
-    A run that the gate calls a regression against the present baseline is taken only where *accept* says so; so is one
-    that it cannot judge and that looks worse than the tolerance.
+    *accept* is required for a run that is a regression against the present baseline, and for a run that the gate cannot
+    judge and that looks worse by more than the tolerance.
 
     Raises:
         BadConfig: if the name is none, or the reason is empty.
@@ -41,12 +41,12 @@ def save(bundle: Bundle, name: str, reason: str, results_dir: Path, *, accept: b
     where = f"the run {bundle.run.id} does not become the baseline {name!r}"
     if problems := baseline_rules.faults(bundle):
         raise NotABaseline(where, problems)
-    its = directory(results_dir, name)
-    with _alone(results_dir):
-        line = _line(bundle, reason.strip(), its)
+    folder = directory(results_dir, name)
+    with _locked(results_dir):
+        line = _line(bundle, reason.strip(), folder)
         if line.accepted and not accept:
             raise NotABaseline(f"{where}: {_against(line)}", line.accepted, _REMEDY)
-        _write(its, line, bundle)
+        _write(folder, line, bundle)
     return line
 
 
@@ -54,23 +54,23 @@ _REMEDY = "if that is meant: --accept-regression; the history says so"
 
 
 def _against(line: Saved) -> str:
-    """Why a run is not simply taken, in words."""
+    """Explain why the run needs acceptance."""
     if line.verdict == GateVerdict.REGRESSION.value:
         return f"a regression against {line.replaced}"
     return f"it cannot be judged against {line.replaced} ({line.verdict}), and looks worse by more than the tolerance"
 
 
-def _line(bundle: Bundle, reason: str, its: Path) -> Saved:
-    """The line of a save, before anything is written.
+def _line(bundle: Bundle, reason: str, folder: Path) -> Saved:
+    """Return the history line of a save, before anything is written.
 
     Raises:
         NotABaseline: if the run is the baseline already.
     """
-    saves = kept(its)
+    saves = kept(folder)
     packages = bundle.environment.packages if bundle.environment else {}
     line = Saved(
         schema=run_files.SCHEMA,
-        number=_next_number(its),
+        number=_next_number(folder),
         run=bundle.run.id,
         saved_at=utc_now(),
         reason=reason,
@@ -79,9 +79,9 @@ def _line(bundle: Bundle, reason: str, its: Path) -> Saved:
     )
     if not saves:
         return line
-    present = store.read_run(its / saves[-1].file)
+    present = store.read_run(folder / saves[-1].file)
     if _same_state(present, bundle):
-        where = f"the run {bundle.run.id} does not become the baseline {its.name!r}"
+        where = f"the run {bundle.run.id} does not become the baseline {folder.name!r}"
         raise NotABaseline(where, [f"it is that already, number {saves[-1].number}; nothing was written"])
     standing = baseline_rules.against(present, bundle, read_gate_policy(), line.saved_at)
     return replace(
@@ -95,34 +95,34 @@ def _line(bundle: Bundle, reason: str, its: Path) -> Saved:
 
 
 def _same_state(a: Bundle, b: Bundle) -> bool:
-    """Whether both are one run; one that was gone on with since has ended anew."""
+    """Tell whether both are the same run at the same finish (a resumed run has a new finished_at)."""
     return (a.run.id, a.run.finished_at) == (b.run.id, b.run.finished_at)
 
 
-def _next_number(its: Path) -> int:
-    """One more than any number ever used: a deleted baseline does not give its number to another."""
-    used = [one.number for one in history(its / HISTORY)]
-    used += [int(path.stem) for path in its.glob("*.json") if path.stem.isdecimal()]
+def _next_number(folder: Path) -> int:
+    """Return a number above all used ones: the number of a deleted baseline is not used again."""
+    used = [saved.number for saved in history(folder / HISTORY)]
+    used += [int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal()]
     return max(used, default=0) + 1
 
 
-def _write(its: Path, line: Saved, bundle: Bundle) -> None:
-    """Write the run, and then the line that makes it the baseline."""
-    history = its / HISTORY
+def _write(folder: Path, line: Saved, bundle: Bundle) -> None:
+    """Write the run, then the history line that makes it the baseline."""
+    history = folder / HISTORY
     before = history.read_bytes() if history.is_file() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    atomic_write.write_bytes(its / line.file, codec.encode(baseline_rules.slim(bundle)) + b"\n")
+    atomic_write.write_bytes(folder / line.file, codec.encode(baseline_rules.slim(bundle)) + b"\n")
     try:
         atomic_write.write_bytes(history, before + codec.encode(line) + b"\n")
     except HarnessError:
-        (its / line.file).unlink(missing_ok=True)
+        (folder / line.file).unlink(missing_ok=True)
         raise
 
 
 @contextmanager
-def _alone(results_dir: Path) -> Iterator[None]:
-    """Keep two saves apart: the second is judged against what the first wrote."""
+def _locked(results_dir: Path) -> Iterator[None]:
+    """Hold the lock of a save, so that a second save is judged against what the first one wrote."""
     lock = FileLock(results_dir / _LOCK)
     try:
         results_dir.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,19 @@
-"""What a gate says: a verdict a metric, and one for all. Values; `gate` makes them, pages and files show them.
+"""Values of a gate's answer: one verdict per metric and one for the whole run. `decide` makes them.
 
-"Cannot tell" is an answer of its own and never a pass.
+"Cannot tell" is a verdict of its own and never counts as a pass.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from harness.analysis.judge import Design, Verdict
 from harness.analysis.stats.estimates import Interval
 from harness.results.records import Better, Kind
 
 
 class GateVerdict(Enum):
-    """What becomes of one metric, in the order of what matters most."""
+    """Verdict of the gate, in order of severity: the first one of all rows is the verdict of the run."""
 
     REGRESSION = "regression"
     INVALID = "invalid"
@@ -23,34 +24,68 @@ class GateVerdict(Enum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
 
 
+# The judge's verdict that means the same. Read backwards, a verdict of the judge becomes one of the gate.
+AS_JUDGED = {
+    GateVerdict.REGRESSION: Verdict.WORSE,
+    GateVerdict.INVALID: Verdict.NOT_JUDGED,
+    GateVerdict.MISSING: Verdict.NOT_JUDGED,
+    GateVerdict.NOT_COMPARABLE: Verdict.NOT_COMPARABLE,
+    GateVerdict.INCONCLUSIVE: Verdict.INCONCLUSIVE,
+    GateVerdict.IMPROVED: Verdict.BETTER,
+    GateVerdict.PASS: Verdict.EQUIVALENT,
+}
+
+
+def from_judge(verdict: Verdict) -> GateVerdict:
+    """Return the gate's verdict for one of the judge.
+
+    What the judge does not judge (too few processes, no ratio) is inconclusive: more processes may decide it.
+    """
+    if verdict is Verdict.NOT_JUDGED:
+        return GateVerdict.INCONCLUSIVE
+    return next(gate_verdict for gate_verdict, judged in AS_JUDGED.items() if judged is verdict)
+
+
 _EXIT_CODES = {GateVerdict.PASS: 0, GateVerdict.IMPROVED: 0, GateVerdict.REGRESSION: 1}
-CANNOT_JUDGE = 3
+EXIT_CANNOT_JUDGE = 3
 
 
 class Role(Enum):
-    """What a row has to say in the verdict on all."""
+    """Weight of a row in the verdict of the run."""
 
-    REQUIRED = "required"  # it has to be decided
-    WATCHED = "watched"  # it may stay undecided where it was measured well enough; a regression counts
+    REQUIRED = "required"  # must be decided
+    WATCHED = "watched"  # may stay undecided if measured well enough; a regression counts
     IGNORED = "ignored"  # by policy, with a reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateRow:
-    """The verdict on one metric of one case; *metric* is "" where the whole case is meant.
+class Measurement:
+    """Ratio and reason of one of the two measurements of a suspected regression."""
 
-    *baseline* and *candidate* are medians of the processes' medians, in *unit*; None where they were not measured.
-    *ratio* is candidate / baseline, dimensionless, 1.0 without a change; None where no interval can be given.
-    *tolerance* and *detectable* are relative changes for the worse: the smallest that matters, and the smallest true
-    one that these samples would probably have shown. *more* is how many processes (of a pair: pairs) a side
-    are still needed, where that can be told.
+    ratio: Interval | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRow:
+    """Verdict on one metric of one case; *metric* is "" where the row is about the whole case.
+
+    *reason* does not repeat the ratio: `wording.terms.full_reason` writes both. *baseline* and *candidate* are medians
+    of the processes' medians, in *unit*; None where they were not measured. *ratio* is candidate / baseline,
+    dimensionless, 1.0 without a change; None where no interval can be given. *tolerance* and *detectable* are relative
+    changes for the worse: the smallest that matters, and the smallest true one that these samples would probably have
+    shown. *more* is the number of further processes (or pairs) a side that would decide the row, None if unknown.
+
+    A suspected regression is measured a second time. *confirmed_by* is the second measurement if it shows the
+    regression too. *suspicion* is the first measurement if the second one does not show it; the row then holds the
+    second one.
     """
 
     case: str
     metric: str
     verdict: GateVerdict
     reason: str
-    label: str | None = None  # the scenario or the phase
+    label: str | None = None  # scenario or phase
     kind: Kind | None = None
     role: Role = Role.REQUIRED
     unit: str | None = None
@@ -63,15 +98,18 @@ class GateRow:
     detectable: float | None = None
     more: int | None = None
     ignored: str | None = None  # why, and until when; None where the row counts
+    differing: tuple[str, ...] = ()  # fields that keep the two sides from being compared
+    confirmed_by: Measurement | None = None
+    suspicion: Measurement | None = None
 
     @property
     def title(self) -> str:
-        """The metric, with what part of it."""
+        """Name of the metric with its label."""
         return f"{self.metric} {self.label}" if self.label else self.metric
 
     @property
     def change(self) -> float | None:
-        """The relative change of the cost: above 0 is worse, whichever way the metric gets better; None without one."""
+        """Relative change of the cost: above 0 is worse, whichever way the metric gets better; None without a ratio."""
         if self.ratio is None:
             return None
         return (1 / self.ratio.point if self.better is Better.HIGHER else self.ratio.point) - 1
@@ -79,11 +117,11 @@ class GateRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where the figures of one side come from, to find them again; what is not known is None.
+    """Source of one side's figures, so that a reader can find them again; unknown facts are None.
 
-    *typed* is how the run was asked for, *number* that of a saved baseline, *path* where it was read. *commit* is
-    short, *dirty* where there were changes that are in no commit. *arm* is the environment of a comparison in turns,
-    *measures* what pytest was given to measure it.
+    *typed* is the name the user gave for the run, *number* the number of a saved baseline, *path* the place it was
+    read from. *commit* is abbreviated; *dirty* says that there were uncommitted changes. *arm* is the environment in an
+    interleaved comparison, *measures* are the pytest arguments that say what to measure.
     """
 
     run: str
@@ -101,11 +139,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """A whole gate: *design* says in words what the verdicts on timing rest on, *origins* are of A and of B."""
+    """Answer of a gate. *design* is what the verdicts on timing rest on; *origins* are those of A and of B."""
 
     baseline: str  # id of the run
     candidate: str
-    design: str
+    design: Design
     rows: tuple[GateRow, ...]
     warnings: tuple[str, ...] = ()
     policy: str = "default"
@@ -113,7 +151,7 @@ class GateResult:
 
     @property
     def verdict(self) -> GateVerdict:
-        """The verdict on all."""
+        """Verdict of the whole run."""
         return overall(self.rows)
 
     @property
@@ -123,10 +161,9 @@ class GateResult:
 
 
 def overall(rows: Sequence[GateRow]) -> GateVerdict:
-    """What matters most of *rows*.
+    """Return the most severe verdict of *rows*, leaving out ignored rows and undecided watched rows.
 
-    Without those that the policy ignores, and without watched ones that stay open. Where nothing is left to decide by
-    it is `INCONCLUSIVE`, and `MISSING` where there is nothing to judge at all.
+    `INCONCLUSIVE` where that leaves no row, `MISSING` where there is nothing to judge at all.
     """
     order = list(GateVerdict)
     judged = [row for row in rows if row.role is not Role.IGNORED]
@@ -139,20 +176,18 @@ def overall(rows: Sequence[GateRow]) -> GateVerdict:
 
 def exit_code(verdict: GateVerdict) -> int:
     """0 pass or improved, 1 a regression, 3 cannot judge."""
-    return _EXIT_CODES.get(verdict, CANNOT_JUDGE)
+    return _EXIT_CODES.get(verdict, EXIT_CANNOT_JUDGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A verdict that needed no timing rule, with its reason: from losses at a fixed seed, or answers prompt by prompt.
+    """Verdict reached without the rule for noisy readings, from losses at a fixed seed or answers prompt by prompt.
 
-    *ratio* is candidate / baseline where one can be given. *detectable* is the smallest change for the worse that
-    these data would have shown, in the measure of the tolerance. *more* is how many processes a side are still needed,
-    where processes would help.
+    *detectable* is the smallest change for the worse that these data would have shown, in the unit of the tolerance.
+    *more* is the number of further processes a side that would decide it, None where processes do not help.
     """
 
     verdict: GateVerdict
     reason: str
-    ratio: Interval | None = None
     detectable: float | None = None
     more: int | None = None

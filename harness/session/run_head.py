@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.analysis.drift import drifts
+from harness.analysis.drift import PROBES, drifts_in_session, in_session_text
 from harness.errors import HarnessError
 from harness.machine import environment
 from harness.machine.clock import utc_now
@@ -72,8 +72,8 @@ class RunHead:
     def finish(self, records: Sequence[Record]) -> None:
         """Store the end, the state of the machine and any change of its speed; release the directory."""
         self.warn(
-            f"the machine's own speed changed during the session: {drift.words}"
-            for drift in drifts(self.run.order, records)
+            f"the machine's own speed changed during the session: {PROBES[drift.probe]}: {in_session_text(drift)}"
+            for drift in drifts_in_session(self.run.order, records)
             if drift.beyond_noise
         )
         if self.environment is not None:

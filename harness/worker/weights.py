@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.judge import STAND_IN_NOTE
 from harness.errors import BadWeights
 from harness.inputs import hub
 from harness.inputs.model_dir import (
@@ -126,7 +127,7 @@ def _embedded(model: ModelConfig) -> ReadyModel:
     if model.nano is None:
         raise BadWeights(f"{model.name}: there are no embedded weights for it; use --weights hub or auto")
     ready = _ready(model, cached_model(stand_ins.identity(model), lambda path: stand_ins.build(model, path)), "nano")
-    warning = f"{model.name}: stand-in weights (nano): its speed, memory, losses and texts say nothing of {model.name}"
+    warning = f"{model.name}{STAND_IN_NOTE}nano): its speed, memory, losses and texts say nothing of {model.name}"
     return replace(ready, warnings=(warning,))
 
 

@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.judge import Contender, Demand, Judgement, Verdict, _place, judge, level, obstacles, rank, winner
+from harness.analysis.judge import (
+    Contender,
+    Demand,
+    Design,
+    Judgement,
+    Verdict,
+    _judge_change,
+    judge,
+    level,
+    obstacles,
+    rank,
+    ratio_text,
+)
 from harness.analysis.stats.changes import Change
 from harness.analysis.stats.estimates import Interval
 from harness.results.records import Better, Key, Kind, Metric, Weights
@@ -36,8 +48,8 @@ def metric(values, *, kind=Kind.TIMING, better=Better.LOWER, unit="s"):
     return Metric(unit=unit, better=better, kind=kind, samples=tuple((value,) for value in values))
 
 
-def verdict(candidate, baseline=STEADY, *, paired=False, **others):
-    return judge(metric(baseline, **others), metric(candidate, **others), paired=paired).verdict
+def verdict(candidate, baseline=STEADY, *, design=Design.INDEPENDENT, **others):
+    return judge(metric(baseline, **others), metric(candidate, **others), design=design).verdict
 
 
 def contender(name, values, key=KEY, **others):
@@ -68,7 +80,8 @@ def test_chance_and_the_interval_decide(low, point, high, chance, if_lower_is_be
     ratio = Interval(low=low, point=point, high=high, confidence=0.95, method="given")
     rise, fall = (chance, 1 - chance) if point >= 1 else (1 - chance, chance)
     change = Change(ratio=ratio, rise=rise, fall=fall, error=0.01, freedom=13)
-    lower, higher = (_place(change, better, Demand(tolerance=0.03), 20) for better in (Better.LOWER, Better.HIGHER))
+    demand = Demand(tolerance=0.03)
+    lower, higher = (_judge_change(change, better, demand, 20) for better in (Better.LOWER, Better.HIGHER))
     assert (lower.verdict, higher.verdict) == (if_lower_is_better, if_higher_is_better)
     assert lower.ratio == higher.ratio == ratio  # the ratio is B / A, whatever is better
 
@@ -90,10 +103,11 @@ def test_of_another_day_a_change_counts_from_where_the_machine_and_the_tolerance
         assert judge(metric([factor] * 5), metric(STEADY), demand=demand).verdict is mirrored
 
 
-def test_the_reason_is_the_ratio_in_words():
+def test_the_ratio_is_the_reason_and_has_its_own_text():
     """Against five steady processes the interval reaches from the lowest to the highest (see test_stats)."""
     judgement = judge(metric(STEADY), metric([1.125, 1.25, 1.5, 1.75, 2.0]))
-    assert judgement.reason == "ratio 1.500 [1.125, 2.000]"
+    assert ratio_text(judgement.ratio) == "ratio 1.500 [1.125, 2.000]"
+    assert judgement.reason == ""
     assert judgement.verdict is Verdict.WORSE
     assert judgement.ratio.point == pytest.approx(1.5)
 
@@ -124,7 +138,7 @@ def test_pairing_sees_through_what_both_runs_share():
     baseline = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
     candidate = [1.25 * value for value in baseline]
     assert verdict(candidate, baseline) is Verdict.INCONCLUSIVE
-    assert verdict(candidate, baseline, paired=True) is Verdict.WORSE
+    assert verdict(candidate, baseline, design=Design.PAIRED) is Verdict.WORSE
 
 
 def test_the_label_says_which_part_is_judged():
@@ -150,9 +164,9 @@ def test_fewer_than_five_processes_get_no_verdict():
 
 
 def test_fewer_than_six_pairs_get_no_verdict():
-    judgement = judge(metric([1.0] * 5), metric([2.0] * 5), paired=True)
+    judgement = judge(metric([1.0] * 5), metric([2.0] * 5), design=Design.PAIRED)
     assert judgement == Judgement(verdict=Verdict.NOT_JUDGED, ratio=None, reason="n=5; a verdict needs 6 pairs")
-    assert verdict([1.0] * 6, [1.0] * 6, paired=True) is Verdict.EQUIVALENT
+    assert verdict([1.0] * 6, [1.0] * 6, design=Design.PAIRED) is Verdict.EQUIVALENT
 
 
 @pytest.mark.parametrize("odd", [0.0, -1.0])
@@ -198,16 +212,16 @@ def test_what_is_counted_needs_one_process_and_no_tolerance(a, b, if_lower_is_be
 @given(processes, processes, st.sampled_from([Better.LOWER, Better.HIGHER]))
 @settings(deadline=None)
 def test_swapping_the_sides_mirrors_the_verdict(a, b, better):
-    there, back = verdict(b, a, better=better), verdict(a, b, better=better)
-    assert back is MIRROR.get(there, there)
+    forth, back = verdict(b, a, better=better), verdict(a, b, better=better)
+    assert back is MIRROR.get(forth, forth)
 
 
 @given(pairs, st.sampled_from([Better.LOWER, Better.HIGHER]))
 @settings(deadline=None)
 def test_swapping_the_sides_of_pairs_mirrors_the_verdict(readings, better):
     a, b = zip(*readings, strict=True)
-    there, back = (verdict(*sides, paired=True, better=better) for sides in [(b, a), (a, b)])
-    assert back is MIRROR.get(there, there)
+    forth, back = (verdict(*sides, design=Design.PAIRED, better=better) for sides in [(b, a), (a, b)])
+    assert back is MIRROR.get(forth, forth)
 
 
 @given(processes, processes)
@@ -261,7 +275,7 @@ def test_models_weights_and_adapters_are_what_is_compared():
 
 @pytest.mark.parametrize("source", ["nano", "random"])
 def test_stand_in_weights_compare_with_nothing_but_their_kind(source):
-    stand_in, other = (replace(KEY, weights=Weights(source=source, sha256=its, bytes=1)) for its in ("nn", "mm"))
+    stand_in, other = (replace(KEY, weights=Weights(source=source, sha256=sha256, bytes=1)) for sha256 in ("nn", "mm"))
     assert obstacles(KEY, stand_in, metric(STEADY)) == ["stand-in weights"]
     assert obstacles(stand_in, KEY, metric(STEADY)) == ["stand-in weights"]
     of_two_models = [] if source == "random" else ["stand-in weights"]  # random ones have the speed of their models
@@ -306,8 +320,8 @@ def test_a_case_that_was_never_identified_compares_with_nothing():
 
 def test_every_obstacle_is_named():
     other = replace(NANO, device="gpu: y", dtype="bfloat16", tokenizer="uu")
-    found = obstacles(KEY, other, metric(STEADY, unit="token/s"))
-    assert sorted(found) == ["device", "dtype", "stand-in weights", "tokenizer"]
+    names = obstacles(KEY, other, metric(STEADY, unit="token/s"))
+    assert sorted(names) == ["device", "dtype", "stand-in weights", "tokenizer"]
 
 
 # --- the winner of several ---
@@ -315,57 +329,67 @@ def test_every_obstacle_is_named():
 
 def test_the_winner_is_better_than_every_other():
     slow, middle, fast = (contender(name, [time_s] * 5) for name, time_s in [("s", 4.0), ("m", 2.0), ("f", 1.0)])
-    assert winner([slow, middle, fast]) == ("f", "ratio 0.250 [0.250, 0.250] to s; ratio 0.500 [0.500, 0.500] to m")
-    assert winner([fast, slow])[0] == "f"
+    (ranking,) = rank([slow, middle, fast])
+    assert ranking.winner == "f"
+    assert ranking.reason == "ratio 0.250 [0.250, 0.250] to s; ratio 0.500 [0.500, 0.500] to m"
+    assert rank([fast, slow])[0].winner == "f"
+    assert rank([fast, slow])[0].reason == "ratio 0.250 [0.250, 0.250]"
 
 
 def test_the_winner_of_a_rate_is_the_highest():
     slow, fast = contender("slow", [1.0] * 5, better=Better.HIGHER), contender("fast", [2.0] * 5, better=Better.HIGHER)
-    assert winner([slow, fast])[0] == "fast"
+    assert rank([slow, fast])[0].winner == "fast"
 
 
 def test_two_that_are_equally_fast_have_no_winner_over_a_third():
     first, second, slow = contender("a", [1.0] * 5), contender("b", [1.0] * 5), contender("c", [2.0] * 5)
-    assert winner([first, second, slow]) == (None, "inconclusive")
+    (ranking,) = rank([first, second, slow])
+    assert (ranking.winner, ranking.verdict) == (None, Verdict.INCONCLUSIVE)
 
 
 def test_all_equivalent_is_said_so():
-    assert winner([contender("a", STEADY), contender("b", STEADY), contender("c", STEADY)]) == (None, "equivalent")
+    (ranking,) = rank([contender("a", STEADY), contender("b", STEADY), contender("c", STEADY)])
+    assert (ranking.winner, ranking.verdict) == (None, Verdict.EQUIVALENT)
+    assert ranking.level == ("a", "b", "c")
 
 
 def test_no_winner_without_enough_processes():
-    few = winner([contender("a", [1.0]), contender("b", [2.0])])
-    assert few == (None, "not judged: n=1; a verdict needs 5 processes a case")
+    (ranking,) = rank([contender("a", [1.0]), contender("b", [2.0])])
+    assert (ranking.winner, ranking.verdict) == (None, Verdict.NOT_JUDGED)
+    assert ranking.reason == "n=1; a verdict needs 5 processes a case"
 
 
 def test_no_winner_among_what_is_not_comparable_and_each_obstacle_is_named_once():
-    other = replace(KEY, device="gpu: y")
-    contenders = [contender("a", [1.0] * 5), contender("b", [2.0] * 5, other), contender("c", [4.0] * 5)]
-    assert winner(contenders) == (None, "not comparable: device")
+    first, second = replace(KEY, device="gpu: y"), replace(KEY, device="gpu: z")
+    rankings = rank([contender("a", [1.0] * 5), contender("b", [2.0] * 5, first), contender("c", [4.0] * 5, second)])
+    assert [ranking.members for ranking in rankings] == [("a",), ("b",), ("c",)]
+    for ranking in rankings:
+        assert (ranking.winner, ranking.verdict) == (None, Verdict.NOT_COMPARABLE)
+        assert ranking.reason == "differing: device"
 
 
 def test_the_label_reaches_the_judge():
     def two(name, short, long):
         samples = ((short, long),) * 5
-        its = Metric(unit="s", better=Better.LOWER, kind=Kind.TIMING, samples=samples, labels=("short", "long"))
-        return Contender(name=name, key=KEY, metric=its)
+        labeled = Metric(unit="s", better=Better.LOWER, kind=Kind.TIMING, samples=samples, labels=("short", "long"))
+        return Contender(name=name, key=KEY, metric=labeled)
 
     both = [two("a", 1.0, 2.0), two("b", 2.0, 1.0)]
-    assert [winner(both, label=label)[0] for label in ("short", "long")] == ["a", "b"]
+    assert [rank(both, label=label)[0].winner for label in ("short", "long")] == ["a", "b"]
 
 
 @pytest.mark.parametrize("names", [(), ("a",)])
 def test_a_winner_needs_someone_to_win_against(names):
-    with pytest.raises(ValueError, match="two contenders"):
-        winner([contender(name, STEADY) for name in names])
+    rankings = rank([contender(name, STEADY) for name in names])
+    assert [(ranking.members, ranking.winner) for ranking in rankings] == [((name,), None) for name in names]
 
 
 def test_how_many_bits_a_weight_takes_on_average_keeps_no_two_models_apart():
-    """It follows from their sizes: 8 bits in groups of 64 are the same quantisation of both."""
+    """It follows from their sizes: 8 bits in groups of 64 are the same quantization of both."""
     eight = {"bits": 8, "group_size": 64, "mode": "affine"}
-    one, other = (replace(KEY, quantization={**eight, "bits_per_weight": its}) for its in (9.02, 9.01))
-    assert obstacles(one, other, metric(STEADY)) == []
-    assert obstacles(one, replace(other, quantization={**eight, "group_size": 32}), metric(STEADY)) == [
+    first, second = (replace(KEY, quantization={**eight, "bits_per_weight": bits}) for bits in (9.02, 9.01))
+    assert obstacles(first, second, metric(STEADY)) == []
+    assert obstacles(first, replace(second, quantization={**eight, "group_size": 32}), metric(STEADY)) == [
         "quantization.group_size"
     ]
 
@@ -377,23 +401,23 @@ def test_what_compares_is_judged_apart_from_what_does_not():
     """Two of one model and a stand-in in three: the two are judged, the third is said to stand alone."""
     fast, slow = contender("fast", [1.0] * 5), contender("slow", [2.0] * 5)
     stand_in = contender("stand-in", [0.5] * 5, NANO)
-    two, one = rank([slow, stand_in, fast])
-    assert (two.members, two.winner, two.verdict) == (("slow", "fast"), "fast", Verdict.BETTER)
-    assert (one.members, one.winner, one.verdict) == (("stand-in",), None, Verdict.NOT_COMPARABLE)
-    assert one.reason == "stand-in weights compare with nothing here"
+    pair, single = rank([slow, stand_in, fast])
+    assert (pair.members, pair.winner, pair.verdict) == (("slow", "fast"), "fast", Verdict.BETTER)
+    assert (single.members, single.winner, single.verdict) == (("stand-in",), None, Verdict.NOT_COMPARABLE)
+    assert single.reason == "stand-in weights compare with nothing here"
 
 
 def test_the_level_are_those_no_worse_than_the_best():
     first, second, slow = contender("a", [1.0] * 5), contender("b", [1.0] * 5), contender("c", [2.0] * 5)
-    (its,) = rank([slow, first, second])
-    assert (its.best, its.winner, its.level) == ("a", None, ("a", "b"))
-    assert its.others["c"].verdict is Verdict.BETTER
-    assert (its.verdict, its.reason) == (Verdict.INCONCLUSIVE, "a against b")
+    (ranking,) = rank([slow, first, second])
+    assert (ranking.best, ranking.winner, ranking.level) == ("a", None, ("a", "b"))
+    assert ranking.others["c"].verdict is Verdict.BETTER
+    assert (ranking.verdict, ranking.reason) == (Verdict.INCONCLUSIVE, "a against b")
 
 
 def test_one_alone_has_nothing_to_compare_with():
-    (its,) = rank([contender("a", STEADY)])
-    assert (its.verdict, its.reason) == (Verdict.NOT_COMPARABLE, "there is nothing to compare it with")
+    (ranking,) = rank([contender("a", STEADY)])
+    assert (ranking.verdict, ranking.reason) == (Verdict.NOT_COMPARABLE, "there is nothing to compare it with")
 
 
 def test_contenders_of_one_name_are_refused():
@@ -416,20 +440,20 @@ def test_two_models_drawn_from_one_distribution_seldom_get_a_winner(processes):
 def test_one_too_few_keeps_all_from_being_settled():
     """a beats b, and c has too few processes to say anything."""
     first, slow, few = contender("a", [1.0] * 5), contender("b", [2.0] * 5), contender("c", [3.0])
-    (its,) = rank([first, slow, few])
-    assert (its.verdict, its.winner) == (Verdict.NOT_JUDGED, None)
-    assert its.reason == "n=1; a verdict needs 5 processes a case"
+    (ranking,) = rank([first, slow, few])
+    assert (ranking.verdict, ranking.winner) == (Verdict.NOT_JUDGED, None)
+    assert ranking.reason == "n=1; a verdict needs 5 processes a case"
 
 
 def test_the_best_of_what_is_undecided_is_level_with_nobody():
     wide = contender("b", [0.5, 1.0, 1.5, 2.0, 2.5])
-    (its,) = rank([contender("a", [0.6, 1.1, 1.6, 2.1, 2.6]), wide])
-    assert (its.verdict, its.best, its.level) == (Verdict.INCONCLUSIVE, "b", ())
+    (ranking,) = rank([contender("a", [0.6, 1.1, 1.6, 2.1, 2.6]), wide])
+    assert (ranking.verdict, ranking.best, ranking.level) == (Verdict.INCONCLUSIVE, "b", ())
 
 
 def test_seconds_of_a_token_compare_within_one_tokenizer():
     other = replace(KEY, tokenizer="uu")
-    its = [contender("a", [1.0] * 5), contender("b", [2.0] * 5, other)]
-    assert len(rank(its)) == 1
-    apart = rank([replace(one, by_token=True) for one in its])
-    assert [one.reason for one in apart] == ["differing: tokenizer"] * 2
+    contenders = [contender("a", [1.0] * 5), contender("b", [2.0] * 5, other)]
+    assert len(rank(contenders)) == 1
+    single = rank([replace(contender, by_token=True) for contender in contenders])
+    assert [ranking.reason for ranking in single] == ["differing: tokenizer"] * 2

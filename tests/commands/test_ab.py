@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.analysis.judge import Design
 from harness.cli import main
 from harness.commands.ab import measured_text
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
@@ -20,9 +21,9 @@ def comparison(working_directory, monkeypatch):
         requested.arms, requested.arguments, requested.plan, requested.results_dir = arms, arguments, plan, results_dir
         say("pair 1 of 3")
         row = GateRow(case="c", metric="m", verdict=requested.verdict, reason="because")
-        result = GateResult(baseline="a", candidate="b", design="pairs", rows=(row,))
+        result = GateResult(baseline="a", candidate="b", design=Design.PAIRED, rows=(row,))
         runs = tuple(results_dir.iterdir()) * 2
-        return ComparisonOutcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | asked.outcome))
+        return ComparisonOutcome(**({"result": result, "directories": runs, "pairs": {"c": 3}} | requested.outcome))
 
     monkeypatch.setattr("harness.session.ab.compare.compare", compare)
     return requested

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.analysis.judge import Design
 from harness.gate import baseline_rules
 from harness.gate.baseline_rules import against, dropped, faults, slim
 from harness.gate.policy_file import read_gate_policy
@@ -97,7 +98,7 @@ def slow_elsewhere():
 
 def answer(monkeypatch, *rows):
     """How a run stands of which the gate says this."""
-    made = GateResult(baseline="a", candidate="b", design="by hand", rows=rows)
+    made = GateResult(baseline="a", candidate="b", design=Design.INDEPENDENT, rows=rows)
     monkeypatch.setattr(baseline_rules, "gate", lambda *_, **__: made)
     return against(bundle(), bundle(), read_gate_policy(), TODAY)
 
@@ -126,7 +127,9 @@ def test_a_case_that_is_missing_does_not_hide_another_that_looks_worse(monkeypat
 
 def test_what_the_policy_ignores_is_no_regression(monkeypatch):
     its = GateRow(case="c", metric="m", verdict=GateVerdict.REGRESSION, reason="slower", role=Role.IGNORED)
-    ignoring = GateResult(baseline="a", candidate="b", design="pairs", rows=(its, replace(its, role=Role.WATCHED)))
+    ignoring = GateResult(
+        baseline="a", candidate="b", design=Design.PAIRED, rows=(its, replace(its, role=Role.WATCHED))
+    )
     monkeypatch.setattr(baseline_rules, "gate", lambda *_, **__: ignoring)
     assert against(bundle(), bundle(), read_gate_policy(), TODAY).worse == ("c m: slower",)
 

@@ -1,18 +1,21 @@
+from harness.analysis.judge import Design
 from harness.analysis.stats.estimates import Interval
 from harness.gate.confirm import confirmed, suspected
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Role
+from harness.gate.wording.terms import full_reason
 from harness.results.records import Kind
 
 RATIO = Interval(low=1.04, point=1.05, high=1.06, confidence=0.95, method="")
+AGAIN = Interval(low=1.07, point=1.08, high=1.09, confidence=0.95, method="")
 
 
 def row(case="inference/m/a", verdict=GateVerdict.REGRESSION, *, kind=Kind.TIMING, ratio=RATIO, **changed):
-    fields = {"metric": "ttft_s", "reason": "slower"} | changed
+    fields = {"metric": "ttft_s", "reason": ""} | changed
     return GateRow(case=case, verdict=verdict, kind=kind, ratio=ratio, **fields)
 
 
 def result(*rows, candidate="b"):
-    return GateResult(baseline="a", candidate=candidate, design="", rows=rows)
+    return GateResult(baseline="a", candidate=candidate, design=Design.INDEPENDENT, rows=rows)
 
 
 def test_only_what_noise_may_have_made_is_suspected():
@@ -29,17 +32,21 @@ def test_only_what_noise_may_have_made_is_suspected():
 
 
 def test_what_recurs_counts_and_says_both():
-    its = confirmed(result(row()), result(row(reason="slower still"), candidate="b-again"))
+    its = confirmed(result(row()), result(row(ratio=AGAIN), candidate="b-again"))
     assert its.verdict is GateVerdict.REGRESSION
-    assert its.rows[0].reason == "slower; measured again: slower still"
+    assert full_reason(its.rows[0]) == "ratio 1.050 [1.040, 1.060]; measured again: ratio 1.080 [1.070, 1.090]"
     assert "b-again" in its.warnings[-1]
 
 
 def test_what_does_not_recur_is_what_it_was_the_second_time():
     for verdict in (GateVerdict.PASS, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED):
-        its = confirmed(result(row(), row("inference/m/b")), result(row(verdict=verdict), row("inference/m/b")))
+        its = confirmed(
+            result(row(), row("inference/m/b")), result(row(verdict=verdict, ratio=AGAIN), row("inference/m/b"))
+        )
         assert [found.verdict for found in its.rows] == [verdict, GateVerdict.REGRESSION]
-        assert its.rows[0].reason == "suspected (slower), and it did not recur: slower"
+        assert full_reason(its.rows[0]) == (
+            "suspected (ratio 1.050 [1.040, 1.060]), and it did not recur: ratio 1.080 [1.070, 1.090]"
+        )
 
 
 def test_what_could_not_be_measured_again_is_open():

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.analysis.judge import Design
 from harness.gate.decide import gate as gate_with
 from harness.gate.policy_file import read_gate_policy
 from harness.gate.verdicts import GateVerdict, Role, exit_code
@@ -298,12 +299,12 @@ def test_of_pairs_the_machine_is_the_same():
     its = gate(bundle(of_machine(1.0)), bundle(of_machine(0.9), run_id="c", paired_with="b"))
     (row,) = [row for row in its.rows if row.metric == "train_tokens_per_s"]
     assert row.verdict is GateVerdict.PASS
-    assert its.design == "interleaved pairs"
+    assert its.design is Design.PAIRED
 
 
 def test_either_run_may_name_the_other_as_its_pair():
     one = bundle(record(train_tokens_per_s=FAST), paired_with="c")
-    assert gate(one, bundle(record(train_tokens_per_s=FAST), run_id="c")).design == "interleaved pairs"
+    assert gate(one, bundle(record(train_tokens_per_s=FAST), run_id="c")).design is Design.PAIRED
 
 
 # --- many metrics ---
@@ -493,4 +494,4 @@ def test_every_reading_of_a_count_counts():
 
 def test_a_run_is_no_pair_of_itself():
     its = bundle(record(train_tokens_per_s=FAST), paired_with="b")
-    assert gate(its, its).design == "a stored baseline"
+    assert gate(its, its).design is Design.INDEPENDENT

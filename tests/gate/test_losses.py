@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.gate.losses import judge_loss
-from harness.gate.policy import Terms
+from harness.gate.policy import Requirement
 from harness.gate.verdicts import GateVerdict, Role
 from harness.results.records import Kind
 from tests.support.samples import key, losses, measured, record
 
-TERMS = Terms(tolerance=0.01, floor=0.0, kind=Kind.LOSS, role=Role.REQUIRED)
+TERMS = Requirement(tolerance=0.01, floor=0.0, kind=Kind.LOSS, role=Role.REQUIRED)
 CPU, GPU = key(device="cpu: One"), key(device="gpu: One")
 COURSE = ((0.0, 4.0), (10.0, 3.0), (20.0, 2.0))
 VERSIONS = {"versions": "v1", "device": "d1"}

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gate.policy import GatePolicy, GateRule, Subject, Terms, policy_warnings, terms
+from harness.gate.policy import GatePolicy, GateRule, Requirement, Subject, policy_warnings, requirement
 from harness.gate.verdicts import Role
 from harness.results.records import Kind
 
@@ -38,8 +38,8 @@ def ignoring(**its):
     ],
 )
 def test_what_no_rule_names_is_as_its_kind(kind, tolerance, role):
-    expected = Terms(tolerance=tolerance, floor=0.0, kind=kind, role=role)
-    assert terms(policy(), subject(kind=kind), TODAY) == expected
+    expected = Requirement(tolerance=tolerance, floor=0.0, kind=kind, role=role)
+    assert requirement(policy(), subject(kind=kind), TODAY) == expected
 
 
 def test_for_each_field_the_last_rule_that_matches_decides():
@@ -48,7 +48,9 @@ def test_for_each_field_the_last_rule_that_matches_decides():
         rule(metric="decode*", tolerance=0.2, role=Role.REQUIRED),
         rule(metric="ttft_s", tolerance=0.5, role=Role.WATCHED),
     )
-    assert terms(its, subject(), TODAY) == Terms(tolerance=0.2, floor=2.0, kind=Kind.TIMING, role=Role.REQUIRED)
+    assert requirement(its, subject(), TODAY) == Requirement(
+        tolerance=0.2, floor=2.0, kind=Kind.TIMING, role=Role.REQUIRED
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,25 +78,25 @@ def test_a_rule_with_a_label_is_not_about_metrics_without_one():
 
 def test_another_kind_brings_its_own_tolerance():
     its = policy(rule(metric="adapter_bytes", kind=Kind.MEMORY))
-    demanded = terms(its, subject("adapter_bytes", kind=Kind.EXACT), TODAY)
+    demanded = requirement(its, subject("adapter_bytes", kind=Kind.EXACT), TODAY)
     assert (demanded.kind, demanded.tolerance, demanded.role) == (Kind.MEMORY, 0.01, Role.WATCHED)
 
 
 def test_an_exact_quantity_keeps_neither_tolerance_nor_floor_of_a_wide_rule():
-    demanded = terms(policy(rule(tolerance=0.5, floor=9.0)), subject(kind=Kind.EXACT), TODAY)
+    demanded = requirement(policy(rule(tolerance=0.5, floor=9.0)), subject(kind=Kind.EXACT), TODAY)
     assert (demanded.tolerance, demanded.floor) == (0.0, 0.0)
 
 
 def test_what_is_ignored_says_why_and_until_when():
-    demanded = terms(policy(ignoring(expires="2027-01-31")), subject(), TODAY)
+    demanded = requirement(policy(ignoring(expires="2027-01-31")), subject(), TODAY)
     assert (demanded.role, demanded.ignored) == (Role.IGNORED, "known; until 2027-01-31")
-    assert terms(policy(ignoring()), subject(), TODAY).ignored == "known"
+    assert requirement(policy(ignoring()), subject(), TODAY).ignored == "known"
 
 
 def test_a_later_role_takes_up_again_what_is_ignored_and_a_later_tolerance_does_not():
-    again = terms(policy(ignoring(), rule(role=Role.REQUIRED)), subject(), TODAY)
+    again = requirement(policy(ignoring(), rule(role=Role.REQUIRED)), subject(), TODAY)
     assert (again.role, again.ignored) == (Role.REQUIRED, None)
-    still = terms(policy(ignoring(), rule(tolerance=0.1)), subject(), TODAY)
+    still = requirement(policy(ignoring(), rule(tolerance=0.1)), subject(), TODAY)
     assert (still.role, still.ignored, still.tolerance) == (Role.IGNORED, "known", 0.1)
 
 
@@ -108,7 +110,7 @@ def test_a_later_role_takes_up_again_what_is_ignored_and_a_later_tolerance_does_
     ],
 )
 def test_a_rule_applies_through_its_last_day(today, role):
-    assert terms(policy(ignoring(expires="2027-01-31")), subject(), today).role is role
+    assert requirement(policy(ignoring(expires="2027-01-31")), subject(), today).role is role
 
 
 def test_a_rule_that_has_expired_is_told():

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadConfig, UnknownName
-from harness.gate.policy import Subject, terms
+from harness.gate.policy import Subject, requirement
 from harness.gate.policy_file import read_gate_policy
 from harness.gate.verdicts import Role
 from harness.inputs import config_rules
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "gate-policy.md"
 
 def demanded(its, metric, label=None):
     kind = next(known.kind for known in ALL if known.name == metric)
-    return terms(its, Subject(case="training/tiny/r8", metric=metric, label=label, kind=kind), TODAY)
+    return requirement(its, Subject(case="training/tiny/r8", metric=metric, label=label, kind=kind), TODAY)
 
 
 def roles(name, kind):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.analysis.judge import Demand, Verdict, _place
+from harness.analysis.judge import Demand, Verdict, _judge_change
 from harness.analysis.stats.changes import Change, change_of_pairs
 from harness.analysis.stats.estimates import Interval
 from harness.gate.power import detectable, more
@@ -54,7 +54,7 @@ def test_what_can_be_seen_is_found_nine_times_of_ten():
     for _ in range(400):
         ratios = (1 + seen) * random.lognormal(0, 0.02 * math.sqrt(2), 20)
         its = change_of_pairs(ratios.tolist(), [1.0] * 20)
-        found += _place(its, Better.LOWER, PAIRS, 20).verdict is Verdict.WORSE
+        found += _judge_change(its, Better.LOWER, PAIRS, 20).verdict is Verdict.WORSE
     assert 0.85 <= found / 400 <= 0.96
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from harness.gate.preconditions import differing, warnings
+from harness.gate import preconditions
+from harness.gate.preconditions import warnings
 from harness.results.records import Kind, Published
 from tests.support.samples import bundle, environment, key, measured, record, weights
 
@@ -10,6 +11,14 @@ TIME, MEMORY, COUNT, LOSS, ANSWERS = (
 )
 EVERY = [TIME, MEMORY, COUNT, LOSS, ANSWERS]
 TODAY = "2026-01-05"
+
+
+def differing(baseline, candidate, a, b, metric, name):
+    """Texts of the differences; a difference between two values is of the field that its text begins with."""
+    differences = preconditions.differing(baseline, candidate, a, b, metric, name)
+    for difference in differences:
+        assert difference.field == (difference.text.partition(": ")[0] if " -> " in difference.text else None)
+    return [difference.text for difference in differences]
 
 
 def between(metric, one, other, *machines):
@@ -29,7 +38,7 @@ def told(one, other, today=TODAY):
 
 @pytest.mark.parametrize("metric", EVERY)
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("changes", "texts"),
     [
         ({}, []),
         ({"weights": weights(sha256="c" * 64)}, [f"weights: '{'a' * 12}' -> '{'c' * 12}'"]),
@@ -46,8 +55,8 @@ def told(one, other, today=TODAY):
         ),
     ],
 )
-def test_a_case_compares_with_itself_alone(metric, changes, found):
-    assert between(metric, key(), key(**changes)) == found
+def test_a_case_compares_with_itself_alone(metric, changes, texts):
+    assert between(metric, key(), key(**changes)) == texts
 
 
 def test_a_change_deep_in_a_part_is_named_by_its_path():
@@ -76,7 +85,7 @@ def test_a_case_without_a_key_compares_with_nothing(metric):
 
 
 @pytest.mark.parametrize(
-    ("metric", "found"),
+    ("metric", "texts"),
     [
         (TIME, ["device: 'gpu: One' -> 'gpu: Two'"]),
         (MEMORY, ["device: 'gpu: One' -> 'gpu: Two'"]),
@@ -85,8 +94,8 @@ def test_a_case_without_a_key_compares_with_nothing(metric):
         (ANSWERS, []),
     ],
 )
-def test_another_device_of_its_type_forbids_times_and_memory(metric, found):
-    assert between(metric, key(), key(device="gpu: Two")) == found
+def test_another_device_of_its_type_forbids_times_and_memory(metric, texts):
+    assert between(metric, key(), key(device="gpu: Two")) == texts
 
 
 def test_another_type_of_device_forbids_all_but_counts():
@@ -97,7 +106,7 @@ def test_another_type_of_device_forbids_all_but_counts():
 
 
 @pytest.mark.parametrize(
-    ("facts", "found"),
+    ("facts", "texts"),
     [
         ({"cores": 4}, ["machine.cores: 2 -> 4"]),
         ({"threads": 8}, ["machine.threads: 4 -> 8"]),
@@ -112,9 +121,9 @@ def test_another_type_of_device_forbids_all_but_counts():
         ({"memory_bytes": 8 * 2**30 - 5 * 2**20, "release": "6.9", "hostname": "b", "cpu_mhz": 900}, []),
     ],
 )
-def test_another_machine_forbids_times_and_memory_alone(facts, found):
-    assert between(TIME, key(), key(), environment(), machine(**facts)) == found
-    assert between(MEMORY, key(), key(), environment(), machine(**facts)) == found
+def test_another_machine_forbids_times_and_memory_alone(facts, texts):
+    assert between(TIME, key(), key(), environment(), machine(**facts)) == texts
+    assert between(MEMORY, key(), key(), environment(), machine(**facts)) == texts
     for metric in (COUNT, LOSS, ANSWERS):
         assert between(metric, key(), key(), environment(), machine(**facts)) == []
 
@@ -122,8 +131,8 @@ def test_another_machine_forbids_times_and_memory_alone(facts, found):
 @pytest.mark.parametrize(("one", "other"), [("macOS 15.1", "macOS 15.3.2"), ("Ubuntu 24.04.1 LTS", "Ubuntu 24.04.2")])
 def test_a_minor_version_of_the_system_forbids_nothing(one, other):
     assert between(TIME, key(), key(), machine(name=one), machine(name=other)) == []
-    found = between(TIME, key(), key(), machine(name=one), machine(name="macOS 26.0"))
-    assert found == [f"machine.system: {one.partition('.')[0]!r} -> 'macOS 26'"]
+    texts = between(TIME, key(), key(), machine(name=one), machine(name="macOS 26.0"))
+    assert texts == [f"machine.system: {one.partition('.')[0]!r} -> 'macOS 26'"]
 
 
 def test_a_machine_that_one_side_alone_knows_gives_no_times():
@@ -134,8 +143,8 @@ def test_a_machine_that_one_side_alone_knows_gives_no_times():
 
 
 def test_a_long_value_is_shown_by_its_start():
-    (found,) = between(TIME, key(), key(dtype="x" * 100))
-    assert found == f"dtype: 'float32' -> '{'x' * 29}…'"
+    (text,) = between(TIME, key(), key(dtype="x" * 100))
+    assert text == f"dtype: 'float32' -> '{'x' * 29}…'"
 
 
 def test_two_runs_made_alike_need_no_warning():
@@ -143,24 +152,24 @@ def test_two_runs_made_alike_need_no_warning():
 
 
 @pytest.mark.parametrize(
-    ("today", "found"),
+    ("today", "texts"),
     [
         ("2026-02-01T00:00:00Z", ()),
         ("2026-02-02", ("the baseline is 31 days old; measure it again",)),
         ("2026-01-01", ("the baseline was measured on 2026-01-02, after today (2026-01-01)",)),
     ],
 )
-def test_a_baseline_older_than_thirty_days_is_told(today, found):
-    assert told(bundle(), bundle(), today) == found
+def test_a_baseline_older_than_thirty_days_is_told(today, texts):
+    assert told(bundle(), bundle(), today) == texts
 
 
 def test_a_baseline_without_a_date_is_told():
-    (found,) = told(bundle(started_at="unknown"), bundle())
-    assert found == "the baseline does not say when it was measured: 'unknown'"
+    (text,) = told(bundle(started_at="unknown"), bundle())
+    assert text == "the baseline does not say when it was measured: 'unknown'"
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("changes", "texts"),
     [
         ({"finished_at": None}, "the candidate did not end"),
         ({"resumed_at": ("2026-01-02T05:00:00Z",)}, "the candidate was interrupted and gone on with"),
@@ -168,15 +177,15 @@ def test_a_baseline_without_a_date_is_told():
         ({"published": Published(source="x", date=None)}, "the candidate was read from a report"),
     ],
 )
-def test_how_a_run_came_about_is_told_of_either_side(changes, found):
+def test_how_a_run_came_about_is_told_of_either_side(changes, texts):
     (one,) = told(bundle(), bundle(**changes))
-    assert one.startswith(found)
+    assert one.startswith(texts)
     (other,) = told(bundle(**changes), bundle())
-    assert other.startswith(found.replace("candidate", "baseline"))
+    assert other.startswith(texts.replace("candidate", "baseline"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("changes", "texts"),
     [
         (
             {"packages": {"mlx": "0.32.0", "mlx-lm": "1"}},
@@ -193,8 +202,8 @@ def test_how_a_run_came_about_is_told_of_either_side(changes, found):
         ({"power": {"competing_processes": 3}}, "conditions differ: competing_processes: unknown -> 3"),
     ],
 )
-def test_what_may_explain_a_difference_is_told(changes, found):
-    assert told(bundle(), bundle(environment=environment(**changes))) == (found,)
+def test_what_may_explain_a_difference_is_told(changes, texts):
+    assert told(bundle(), bundle(environment=environment(**changes))) == (texts,)
 
 
 def test_a_patch_of_python_and_the_load_are_not_told():

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gate.policy import Terms
+from harness.gate.policy import Requirement
 from harness.gate.prompt_answers import judge_answers
 from harness.gate.verdicts import GateVerdict, Role
 from harness.results.records import Kind
 from tests.support.samples import key, measured, output, record, weights
 
-TERMS = Terms(tolerance=0.03, floor=0.0, kind=Kind.QUALITY, role=Role.WATCHED)
+TERMS = Requirement(tolerance=0.03, floor=0.0, kind=Kind.QUALITY, role=Role.WATCHED)
 REGRESSION, IMPROVED, PASS = GateVerdict.REGRESSION, GateVerdict.IMPROVED, GateVerdict.PASS
 INCONCLUSIVE, MISSING = GateVerdict.INCONCLUSIVE, GateVerdict.MISSING
 LONG = "one two three four five six seven eight"

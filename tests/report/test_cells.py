@@ -1,6 +1,6 @@
 import pytest
 
-from harness.analysis.judge import Judgement, Verdict
+from harness.analysis.judge import Design, Judgement, Verdict
 from harness.analysis.stats.estimates import Interval
 from harness.report.cells import (
     Footnotes,
@@ -78,25 +78,25 @@ def test_a_change_is_worded_in_one_way(interval, words):
 
 
 def test_a_change_of_few_processes_has_no_interval_and_says_so():
-    assert change_cell([2.0], [1.0], paired=False).text == "−50.0 % (no interval: n=1)"
+    assert change_cell([2.0], [1.0], design=Design.INDEPENDENT).text == "−50.0 % (no interval: n=1)"
 
 
 def test_a_change_of_many_has_one():
-    cell = change_cell([1.0] * 5, [1.5] * 5, paired=False)
+    cell = change_cell([1.0] * 5, [1.5] * 5, design=Design.INDEPENDENT)
     assert (cell.text, cell.value, cell.low, cell.high) == ("+50.0 % [+50.0 %, +50.0 %]", 1.5, 1.5, 1.5)
 
 
 @pytest.mark.parametrize(("before", "after"), [([], [1.0]), ([1.0], []), ([0.0], [1.0]), ([1.0], [-1.0])])
 def test_there_is_no_change_from_or_to_nothing(before, after):
-    assert change_cell(before, after, paired=True).state is State.NOT_APPLICABLE
+    assert change_cell(before, after, design=Design.PAIRED).state is State.NOT_APPLICABLE
 
 
 def test_processes_that_belong_together_are_compared_together():
     """Six pairs, each half as fast again, of which the machine's own speed varies a hundredfold."""
     before = [1.0, 100.0, 2.0, 50.0, 5.0, 20.0]
     after = [1.5 * value for value in before]
-    assert change_cell(before, after, paired=True).low == pytest.approx(1.5)
-    assert change_cell(before, after, paired=False).low < 1
+    assert change_cell(before, after, design=Design.PAIRED).low == pytest.approx(1.5)
+    assert change_cell(before, after, design=Design.INDEPENDENT).low < 1
 
 
 def test_what_was_computed_is_marked_as_that_and_none_stays_none():

@@ -2,6 +2,7 @@ import pytest
 
 from harness.gate.policy_file import read_gate_policy
 from harness.gate.verdicts import GateVerdict
+from harness.gate.wording.terms import full_reason
 from harness.results import store
 from harness.results.records import Status
 from harness.session.gate_after_run import GateAfterRun
@@ -69,13 +70,13 @@ def test_a_slowdown_that_recurs_is_a_regression_and_both_runs_are_stored(judge, 
     assert second.run.options["again_of"] == "after"
     assert "again_of" not in session_options(tmp_path, "after")
     (row,) = [row for row in result.rows if row.verdict is GateVerdict.REGRESSION]
-    assert "measured again: ratio 0.500" in row.reason
+    assert "measured again: ratio 0.500" in full_reason(row)
 
 
 def test_a_slowdown_that_does_not_recur_does_not_count(judge, tmp_path):
     result, _ = judge(SlowedWorkers(5))
     assert result.verdict is GateVerdict.PASS
-    assert any("did not recur" in row.reason for row in result.rows)
+    assert any("did not recur" in full_reason(row) for row in result.rows)
     assert runs(tmp_path) == ["after", "after-again", "before"]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from harness.analysis.judge import Design
 from harness.analysis.stats.estimates import Interval
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Role
 from harness.results.records import Better, Kind
@@ -53,7 +54,7 @@ def one_of_each():
 
 
 def result(*rows, **changes):
-    plain = GateResult(baseline="run-a", candidate="run-b", design="runs of their own", rows=rows)
+    plain = GateResult(baseline="run-a", candidate="run-b", design=Design.INDEPENDENT, rows=rows)
     return replace(plain, **changes)
 
 

@@ -1,8 +1,8 @@
-"""Where the level of a row of values changed for good, found by ruptures. Pure; the door to that library.
+"""Change points of a series: places where its level changed for good. Only this module uses ruptures.
 
-Values are looked at on logarithms. Single ones that stand out are set aside first; the price of a change point grows
-with how much each value depends on the one before, because machines warm up, drift and settle.
-Source of the price: docs/decisions/0020-change-points.md, with simulations.
+Values are taken as logarithms, and single outliers are replaced first. The penalty for a change point grows with the
+autocorrelation of the values, because machines warm up, drift and settle.
+Source of the penalty: docs/decisions/0020-change-points.md, with simulations.
 """
 
 import math
@@ -16,15 +16,15 @@ LIBRARY = "ruptures"
 FEWEST = 10  # values, below which a change cannot be told from chance
 LATER = 3  # values a level needs: one or two may be a busy machine
 _PRICE = 4.0  # of a change point, times the variance and the logarithm of the number of values
-_REACH, _OUTSTANDING = 3, 3.0  # neighbours on each side, and deviations from both, that make a value stand out
-_TO_DEVIATION = 1.4826 / math.sqrt(2)  # from the median of absolute differences of neighbours
+_REACH, _OUTSTANDING = 3, 3.0  # neighbors on each side, and deviations from both, that make a value stand out
+_TO_DEVIATION = 1.4826 / math.sqrt(2)  # from the median of absolute differences of neighbors
 _KEPT = 0.9  # of squared differences: the largest ones are steps, and what stands out
 _MOST_DEPENDENCE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """A change of level: the first value *at* the new one, counted from 0, and the medians before and after."""
+    """Change of level: index of the first value at the new level, and the medians before and after."""
 
     at: int
     before: float
@@ -32,13 +32,13 @@ class Shift:
 
     @property
     def change(self) -> float:
-        """The relative change: above 0, the values grew."""
+        """Relative change of the level, above 0 for an increase."""
         return self.after / self.before - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shifts:
-    """What was found; with *why_not*, nothing was looked for."""
+    """Change points of a series; *why_not* explains why none were looked for."""
 
     found: tuple[Shift, ...] = ()
     why_not: str | None = None
@@ -63,7 +63,7 @@ def shifts(values: Sequence[float], tolerance: float) -> Shifts:
 
 
 def _boundaries(logs: Sequence[float], price: float) -> list[int]:
-    """Where the levels of least squares change, at a *price* for each change."""
+    """Return the boundaries of the least-squares levels, with a penalty of *price* for each change."""
     import numpy as np  # noqa: PLC0415 - none of it is needed by who has no history
     import ruptures  # noqa: PLC0415
 
@@ -73,33 +73,36 @@ def _boundaries(logs: Sequence[float], price: float) -> list[int]:
 
 
 def _price(logs: Sequence[float]) -> float:
-    """What a change point has to save in squares: of values that hang together, more.
+    """Return the penalty: the sum of squares a change point has to save, larger for autocorrelated values.
 
     Source: the variance of a mean of an autoregressive row, (1 + f) / (1 - f) of that of independent values.
     """
     spread = _deviation(logs) ** 2
     together = _dependence(logs)
-    variance = spread / (1 - together)  # differences of neighbours show this much less of it
+    variance = spread / (1 - together)  # differences of neighbors show this much less of it
     return _PRICE * math.log(len(logs)) * variance * (1 + together) / (1 - together)
 
 
 def _deviation(logs: Sequence[float]) -> float:
-    """The standard deviation from the differences of neighbours, which one step changes little; never quite 0."""
+    """Estimate the standard deviation from differences of neighbors, robust to a step; never exactly 0."""
     steps = [abs(after - before) for before, after in pairwise(logs)]
     return max(_TO_DEVIATION * median(steps), 1e-9)
 
 
 def _dependence(logs: Sequence[float]) -> float:
-    """How much of a value stays in the next: what two steps differ by against one, without the largest."""
-    one, two = (
+    """Estimate the autocorrelation from squared differences over two steps and over one, without the largest."""
+    single_steps, double_steps = (
         sorted((after - before) ** 2 for before, after in zip(logs, logs[gap:], strict=False)) for gap in (1, 2)
     )
-    near, far = (sum(squares[: int(_KEPT * len(squares))]) / int(_KEPT * len(squares)) for squares in (one, two))
+    near, far = (
+        sum(squares[: int(_KEPT * len(squares))]) / int(_KEPT * len(squares))
+        for squares in (single_steps, double_steps)
+    )
     return min(max(far / near - 1, 0.0), _MOST_DEPENDENCE) if near > 0 else 0.0
 
 
 def _without_outstanding(logs: Sequence[float]) -> list[float]:
-    """The values, those far from their neighbours on either side drawn to the nearer of these."""
+    """Replace each outlier by the nearer of its two neighboring medians."""
     limit = _OUTSTANDING * _deviation(logs)
     calm = list(logs)
     for at, value in enumerate(logs):
@@ -111,12 +114,12 @@ def _without_outstanding(logs: Sequence[float]) -> list[float]:
 
 
 def _merged(logs: Sequence[float], limits: list[int], smallest: float) -> list[int]:
-    """The limits without those over which the level changes by no more than *smallest*, the least first."""
+    """Remove the limits across which the level changes by no more than *smallest*, smallest change first."""
     while len(limits) > 2:  # noqa: PLR2004 - the two ends
         levels = [median(logs[start:end]) for start, end in pairwise(limits)]
         jumps = [abs(after - before) for before, after in pairwise(levels)]
-        least = min(range(len(jumps)), key=jumps.__getitem__)
-        if jumps[least] > smallest:
+        smallest_jump = min(range(len(jumps)), key=jumps.__getitem__)
+        if jumps[smallest_jump] > smallest:
             break
-        limits = [*limits[: least + 1], *limits[least + 2 :]]
+        limits = [*limits[: smallest_jump + 1], *limits[smallest_jump + 2 :]]
     return limits

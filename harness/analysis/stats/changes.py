@@ -1,7 +1,7 @@
-"""How much one sample of processes differs from another, and how surely that is not chance. Pure.
+"""Change between two samples of processes: its ratio, interval, p-values and standard error.
 
-Everything is on logarithms: a change of +5 % and its undoing are equally large, and a rate and its time change alike.
-docs/decisions/0019-the-gates-rule.md has the simulations these estimators were chosen by.
+Estimates are made on logarithms: a change of +5 % and its reversal are equally large, and a rate changes as much as its
+time. docs/decisions/0019-the-gates-rule.md has the simulations that led to these estimators.
 """
 
 import math
@@ -10,12 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
-from harness.analysis.stats.estimates import CONFIDENCE, Interval, mann_whitney_counts, power_of_e, ratio_of_independent
+from harness.analysis.stats.estimates import (
+    CONFIDENCE,
+    Interval,
+    check_positive,
+    mann_whitney_counts,
+    power_of_e,
+    ratio_of_independent,
+)
 
 FEWEST_PAIRS = 6  # of fewer the spread cannot be told
 _TAIL = (1 - CONFIDENCE) / 2
 _NORMAL = 1.959964  # quantile of the normal distribution at 1 - _TAIL
-_REACH = 8.0  # median deviations from the centre, beyond which a value has no weight; source: see `change_of_pairs`
+_REACH = 8.0  # median deviations from the center, beyond which a value has no weight; source: see `change_of_pairs`
 # Of a normal distribution 70 % lie within 1.54 median deviations. Where they do not, the deviation is that of the
 # 70 %: else two tight clusters, as a process makes that lands in one of two layouts, would make an outlier of either.
 _HELD, _HELD_WITHIN = 0.7, 1.5366
@@ -26,9 +33,9 @@ _ROUNDS, _SETTLED = 50, 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Candidate / baseline, and the chance of such a one where there is no change: one tail for either direction.
+    """Candidate / baseline with its one-tailed p-values in both directions.
 
-    *rise* is the chance where the true ratio is *margin* above 1 or less, *fall* where it is as far below, or more.
+    *rise* is the p-value of an increase beyond the margin, *fall* that of a decrease beyond it.
     *error* is the standard error of the logarithm of the ratio, *freedom* the degrees of freedom it is known with.
     """
 
@@ -54,26 +61,26 @@ def change_of_pairs(candidate: Sequence[float], baseline: Sequence[float], *, lo
     Source: Mosteller and Tukey (1977), Data Analysis and Regression, sections 10C and 10D; the spread: Lax (1985),
     Robust estimators of scale, JASA 80, 736-741, estimator A.
     """
-    _check_positive(candidate, baseline)
+    check_positive(candidate, baseline)
     logs = [math.log(c) - math.log(b) for c, b in zip(candidate, baseline, strict=True)]
     n = len(logs)
     if n < FEWEST_PAIRS:
         return None
     from scipy.special import stdtr, stdtrit  # noqa: PLC0415 - takes half a second, and a session judges nothing
 
-    centre, error = _biweight(logs)
+    center, error = _biweight(logs)
     freedom = _OF_FREEDOM * (n - 1)
     reach = error * float(stdtrit(freedom, 1 - _TAIL / looks))
     least = 2.0**-n
     if error:
-        rise, fall = (max(least, float(stdtr(freedom, side * centre / error))) for side in (-1, 1))
-    else:  # all alike
-        rise, fall = (least if side * centre > 0 else 1.0 for side in (1, -1))
+        rise, fall = (max(least, float(stdtr(freedom, side * center / error))) for side in (-1, 1))
+    else:  # all equal
+        rise, fall = (least if side * center > 0 else 1.0 for side in (1, -1))
     return Change(
         ratio=Interval(
-            low=power_of_e(centre - reach),
-            point=power_of_e(centre),
-            high=power_of_e(centre + reach),
+            low=power_of_e(center - reach),
+            point=power_of_e(center),
+            high=power_of_e(center + reach),
             confidence=1 - (1 - CONFIDENCE) / looks,
             method="biweight mean ratio of pairs, t interval",
         ),
@@ -120,38 +127,32 @@ def change_of_independent(
 
 
 def _biweight(values: Sequence[float]) -> tuple[float, float]:
-    """The biweight of *values*, and its standard error."""
-    centre = median(values)
-    distances = sorted(abs(value - centre) for value in values)
+    """Return Tukey's biweight of *values* and its standard error."""
+    center = median(values)
+    distances = sorted(abs(value - center) for value in values)
     scale = max(median(distances), distances[math.ceil(_HELD * len(values)) - 1] / _HELD_WITHIN)
     if not scale:  # most are the same: the others still count
         scale = fmean(distances)
     if not scale:
-        return centre, 0.0
+        return center, 0.0
     reach = _REACH * scale
-    if _lopsided(values, centre, reach):
+    if _lopsided(values, center, reach):
         return fmean(values), stdev(values) / math.sqrt(len(values))
     for _ in range(_ROUNDS):
-        before = centre
-        weights = [max(0.0, 1 - ((value - centre) / reach) ** 2) ** 2 for value in values]
-        centre = math.fsum(map(math.prod, zip(weights, values, strict=True))) / math.fsum(weights)
-        if abs(centre - before) <= _SETTLED * scale:
+        before = center
+        weights = [max(0.0, 1 - ((value - center) / reach) ** 2) ** 2 for value in values]
+        center = math.fsum(map(math.prod, zip(weights, values, strict=True))) / math.fsum(weights)
+        if abs(center - before) <= _SETTLED * scale:
             break
-    offs = [off for value in values if abs(off := (value - centre) / reach) < 1]
+    offs = [off for value in values if abs(off := (value - center) / reach) < 1]
     above = math.fsum(off**2 * (1 - off**2) ** 4 for off in offs) * reach**2
     below = math.fsum((1 - off**2) * (1 - 5 * off**2) for off in offs)
-    return centre, math.sqrt(above / max(1.0, below * max(1.0, below - 1)))
+    return center, math.sqrt(above / max(1.0, below * max(1.0, below - 1)))
 
 
-def _lopsided(values: Sequence[float], centre: float, reach: float) -> bool:
-    """Whether what is out of reach lies on one side more than chance puts it there: then it is no accident."""
-    above = sum(value - centre >= reach for value in values)
-    below = sum(centre - value >= reach for value in values)
+def _lopsided(values: Sequence[float], center: float, reach: float) -> bool:
+    """Tell whether the values out of *reach* lie on one side more often than chance explains."""
+    above = sum(value - center >= reach for value in values)
+    below = sum(center - value >= reach for value in values)
     tail = sum(math.comb(above + below, k) for k in range(min(above, below) + 1)) / (1 << (above + below))
     return 2 * tail <= _ONE_SIDED
-
-
-def _check_positive(*samples: Sequence[float]) -> None:
-    for sample in samples:
-        if not sample or min(sample) <= 0:
-            raise ValueError(f"a ratio needs positive readings, got {list(sample)}")

@@ -1,4 +1,4 @@
-"""Readings in, estimates out. Pure: plain floats, no records, no I/O, no generator.
+"""Estimates from plain floats, without records, input or output, or random numbers.
 
 The unit of replication is a process: readings inside one are not independent, so they are first
 reduced to their median.
@@ -20,7 +20,7 @@ _MOST_OF_A_SLOPE = 500  # values: the pairs are half of their square, and 500 ta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The centre and the spread of a metric. Invariant: low <= median <= high."""
+    """Center and spread of a metric. Invariant: low <= median <= high."""
 
     median: float  # of the processes' medians
     low: float  # the lowest process's median
@@ -81,7 +81,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float | None:
-    """The standard deviation (n - 1) over the mean, dimensionless; None of fewer than two values or a mean of 0."""
+    """Return standard deviation (n - 1) / mean, dimensionless; None for fewer than two values or a mean of 0."""
     return stdev(values) / mean(values) if len(values) > 1 and mean(values) else None
 
 
@@ -120,14 +120,14 @@ def ratio_of_independent(candidate: Sequence[float], baseline: Sequence[float]) 
 
     Source: Hollander, Wolfe and Chicken (2014), Nonparametric Statistical Methods, sections 4.2 and 4.3.
     """
-    _check_positive(candidate, baseline)
+    check_positive(candidate, baseline)
     shifts = sorted(math.log(c) - math.log(b) for c in candidate for b in baseline)
     skipped = _skipped(mann_whitney_counts(len(candidate), len(baseline)))
     return _interval(shifts, skipped, "Hodges-Lehmann ratio of independent samples, exact Mann-Whitney interval")
 
 
 def theil_sen(values: Sequence[float]) -> Interval:
-    """Estimate by how much evenly spaced *values* grow from one to the next, with a 99 % interval.
+    """Estimate the slope of evenly spaced *values* per step, with a 99 % interval.
 
     The median of the slopes of all pairs; up to 29 % of the values may be anything without moving it far.
     Interval from the normal approximation of Kendall's statistic, without ties; its ends are infinite for
@@ -150,7 +150,12 @@ def theil_sen(values: Sequence[float]) -> Interval:
     return Interval(low=low, point=median(slopes), high=high, confidence=_SLOPE_CONFIDENCE, method="Theil-Sen slope")
 
 
-def _check_positive(*samples: Sequence[float]) -> None:
+def check_positive(*samples: Sequence[float]) -> None:
+    """Check that every sample has readings, all above 0.
+
+    Raises:
+        ValueError: if one has not.
+    """
     for sample in samples:
         if not sample or min(sample) <= 0:
             raise ValueError(f"a ratio needs positive readings, got {list(sample)}")
@@ -171,12 +176,12 @@ def _interval(ordered: Sequence[float], skipped: int, method: str) -> Interval |
 
 
 def power_of_e(logarithm: float) -> float:
-    """The number with this logarithm; where none can be written, the nearest that can."""
+    """Return e to the power of *logarithm*, limited to what a float can hold."""
     return math.exp(max(-_LARGEST_LOG, min(_LARGEST_LOG, logarithm)))
 
 
 def _skipped(counts: Sequence[int]) -> int:
-    """The largest k with P(statistic < k) <= 2.5 %: the bounds are the k-th values from either end."""
+    """Return the largest k with P(statistic < k) <= 2.5 %: the bounds are the k-th values from either end."""
     total, below, k = sum(counts), 0, 0
     for count in counts:
         below += count
@@ -188,7 +193,7 @@ def _skipped(counts: Sequence[int]) -> int:
 
 @lru_cache(maxsize=64)
 def mann_whitney_counts(m: int, n: int) -> tuple[int, ...]:
-    """How many orderings of m and n values give each Mann-Whitney U: the Gaussian binomial coefficients."""
+    """Count the orderings of m and n values for each Mann-Whitney U: the Gaussian binomial coefficients."""
     counts = [1] + [0] * (m * n)
     for i in range(1, m + 1):  # multiply by (1 - q^(n+i)) / (1 - q^i)
         for u in range(m * n, n + i - 1, -1):

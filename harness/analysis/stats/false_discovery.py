@@ -1,7 +1,7 @@
-"""Many metrics judged at once: how many of their changes may be believed. Pure.
+"""Benjamini-Hochberg correction: which changes to believe where many metrics are judged at once.
 
-Of a hundred metrics that did not change one looks changed at one in a hundred. Benjamini and Hochberg's rule leaves
-the share of such ones among all that are called changed below the level.
+Of a hundred unchanged metrics, one looks changed at a level of 1 %. The rule keeps the share of such false discoveries
+among all reported changes below the level.
 
 Source: Benjamini and Hochberg (1995), Controlling the false discovery rate, JRSS B 57, 289-300.
 """
@@ -16,7 +16,7 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chance:
-    """How likely a change is where there is none, and the *level* it has to stay below if it is alone; one tail."""
+    """One-tailed p-value (*chance*) of a change, and the *level* that it must not exceed if judged alone."""
 
     chance: float
     level: float
@@ -24,20 +24,20 @@ class Chance:
 
 
 def believed(chances: Mapping[Name, Chance]) -> set[Name]:
-    """The names whose change may be believed, of all that were judged."""
-    ordered = sorted(chances.items(), key=lambda its: its[1].chance / its[1].level)
+    """Return the names of the significant changes after correction."""
+    ordered = sorted(chances.items(), key=lambda item: item[1].chance / item[1].level)
     among = len(ordered)
     last = max(
-        (place for place, (_, its) in enumerate(ordered, start=1) if its.chance <= its.level * place / among), default=0
+        (rank for rank, (_, test) in enumerate(ordered, start=1) if test.chance <= test.level * rank / among), default=0
     )
     return {name for name, _ in ordered[:last]} | {
-        name for name, its in ordered if its.gross and its.chance <= its.level
+        name for name, test in ordered if test.gross and test.chance <= test.level
     }
 
 
 def is_gross(near: float, tolerance: float, margin: float) -> bool:
-    """Whether the end of an interval that is nearer to no change is far beyond it; *near* is a ratio of costs.
+    """Tell whether *near*, the end of a cost ratio's interval nearer to 1, is far beyond the tolerance.
 
-    Five processes a side could never prove one change among many: no order of them is rare enough.
+    Such a change needs no correction. With five processes a side none could pass it: no order of them is rare enough.
     """
     return max(near, 1 / near) > (1 + margin) * (1 + _GROSS * tolerance)

@@ -1,4 +1,4 @@
-"""Yes or no, twice of the same prompts: exact test and bounds for the difference of two paired shares. Pure."""
+"""Exact test and bounds for the difference of two paired shares, such as yes-or-no answers to the same prompts."""
 
 import math
 
@@ -6,9 +6,9 @@ _STEPS = 50  # halvings: as many digits as a float has, and none of them ends at
 
 
 def sign_test(worse: int, better: int) -> float:
-    """The chance of so uneven a split or a more uneven one, two tails, if every change is as likely as its opposite.
+    """Return the two-tailed p-value of a split as uneven as this, if both directions are equally likely.
 
-    Prompts that did not change say nothing here. 1.0 without any change.
+    Unchanged prompts are left out. The p-value is 1.0 without any change.
 
     Source: McNemar (1947), Psychometrika 12, 153-157; exact as in Hollander, Wolfe and Chicken (2014), section 3.4.
     """
@@ -18,7 +18,7 @@ def sign_test(worse: int, better: int) -> float:
 
 
 def upper_bound(count: int, total: int, miss: float) -> float:
-    """The largest share under which *count* of *total* or fewer still come up with a chance of *miss*, one tail.
+    """Return the one-tailed upper bound of a share, which it exceeds with a chance of *miss*.
 
     Source: Clopper and Pearson (1934), Biometrika 26, 404-413.
     """
@@ -30,9 +30,9 @@ def upper_bound(count: int, total: int, miss: float) -> float:
 
 
 def difference_bound(worse: int, better: int, total: int, miss: float) -> float:
-    """The most by which the share of *worse* may exceed that of *better*, but for a chance of *miss*, one tail.
+    """Return the one-tailed upper bound of the share of *worse* minus that of *better*, with a chance of *miss*.
 
-    Each share has half of the chance, so it holds however the two hang together, and errs on the wide side.
+    Each share has half of the chance: the bound holds whatever their correlation, and is conservative.
     """
     return upper_bound(worse, total, miss / 2) - (1 - upper_bound(total - better, total, miss / 2))
 
@@ -40,8 +40,8 @@ def difference_bound(worse: int, better: int, total: int, miss: float) -> float:
 def _at_most(count: int, total: int, share: float) -> float:
     """P(X <= count) of a binomial X; on logarithms, since its terms outgrow a float."""
     yes, no = math.log(share), math.log1p(-share)
-    whole = math.lgamma(total + 1)
+    coefficient = math.lgamma(total + 1)
     return sum(
-        math.exp(whole - math.lgamma(k + 1) - math.lgamma(total - k + 1) + k * yes + (total - k) * no)
+        math.exp(coefficient - math.lgamma(k + 1) - math.lgamma(total - k + 1) + k * yes + (total - k) * no)
         for k in range(count + 1)
     )

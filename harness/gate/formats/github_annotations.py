@@ -1,4 +1,4 @@
-"""A gate's answer as workflow commands of GitHub Actions: lines that it shows beside a change. Pure.
+"""A gate's answer as workflow commands of GitHub Actions: lines that it shows beside a change.
 
 GitHub shows ten of a level a step; where there are more, the last of ten counts those left out.
 
@@ -16,18 +16,18 @@ _TITLE = "tunebench"
 
 
 def annotations(result: GateResult) -> list[str]:
-    """The lines: regressions as errors, what stands in the way of a verdict as warnings, the rest as one notice."""
-    rows, paired = result.rows, terms.in_pairs(result)
+    """Write the lines: regressions as errors, rows that block a verdict as warnings, the rest as one notice."""
+    rows, design = result.rows, result.design
     worse, folded = summary.regressions(result)
-    errors = [(f"regression in {row.case}", f"{row.title}: {terms.sentence(row, paired=paired)}") for row in worse]
+    errors = [(f"regression in {row.case}", f"{row.title}: {terms.sentence(row, design)}") for row in worse]
     errors += [(_TITLE, line) for line in summary.watched_too(folded)]
     warnings = [
         *(
-            (f"{its.row.verdict.value}: {its.where}", f"{terms.names(its.titles)}: {terms.why(its.row, paired=paired)}")
-            for its in terms.unjudged(result)
+            (f"{fold.row.verdict.value}: {fold.where}", f"{terms.names(fold.titles)}: {terms.why(fold.row, design)}")
+            for fold in terms.unjudged(result)
         ),
         *(
-            (f"{row.verdict.value}: {row.case}", f"{row.title}: {terms.sentence(row, paired=paired)}")
+            (f"{row.verdict.value}: {row.case}", f"{row.title}: {terms.sentence(row, design)}")
             for row in terms.measured(terms.undecided(result)[0])
         ),
         *((_TITLE, warning) for warning in result.warnings),
@@ -36,9 +36,11 @@ def annotations(result: GateResult) -> list[str]:
     return [*_lines("error", errors), *_lines("warning", warnings), *_lines("notice", notices)]
 
 
-def _lines(level: str, said: Sequence[tuple[str, str]]) -> Iterable[str]:
-    shown = list(said) if len(said) <= _MOST else [*said[: _MOST - 1], (_TITLE, _rest(level, len(said)))]
-    return [f"::{level} title={_property(title)}::{_message(text)}" for title, text in shown]
+def _lines(level: str, messages: Sequence[tuple[str, str]]) -> Iterable[str]:
+    shortened = (
+        list(messages) if len(messages) <= _MOST else [*messages[: _MOST - 1], (_TITLE, _rest(level, len(messages)))]
+    )
+    return [f"::{level} title={_property(title)}::{_message(text)}" for title, text in shortened]
 
 
 def _rest(level: str, count: int) -> str:

@@ -1,10 +1,10 @@
-"""A gate's answer as JSON for programs: every row typed, with the change of its cost beside the ratio. Pure.
+"""A gate's answer as JSON for programs: typed rows with the change of the cost beside the ratio.
 
-The names here are those of the file; they stay when the values inside are called otherwise. Schema history: 1 is the
-first.
+Field names are those of the file; they stay when the internal names change. Schema history: 1 is the first.
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from harness import __version__
 from harness.analysis.stats.estimates import Interval
@@ -19,7 +19,7 @@ CHANGE_IS = "of the cost, relative: above 0 is worse, whichever way the metric g
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiledRow:
-    """`GateRow`, field by field, with its *change*: relative, of the cost, above 0 for the worse; null without one."""
+    """`GateRow` as the file holds it, with the relative *change* of the cost: above 0 is worse, null is unknown."""
 
     case: str
     metric: str  # "" where the whole case is meant
@@ -45,7 +45,7 @@ class FiledRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateFile:
-    """The whole answer. *counts* are of the rows that are not ignored, by verdict."""
+    """Answer of a gate as the file holds it. *counts* are numbers of rows by verdict, without ignored rows."""
 
     schema: int
     tunebench: str
@@ -56,7 +56,7 @@ class GateFile:
     design: str
     policy: str
     origins: tuple[Origin, Origin] | None
-    change_is: str  # what the changes of all rows are of
+    change_is: str  # explains the changes of all rows
     warnings: tuple[str, ...]
     counts: dict[str, int]
     ignored: int
@@ -64,7 +64,7 @@ class GateFile:
 
 
 def filed(result: GateResult) -> GateFile:
-    """The answer as its file holds it."""
+    """Convert an answer to the form of its file."""
     return GateFile(
         schema=SCHEMA,
         tunebench=__version__,
@@ -72,12 +72,12 @@ def filed(result: GateResult) -> GateFile:
         exit_code=result.exit_code,
         baseline=result.baseline,
         candidate=result.candidate,
-        design=result.design,
+        design=terms.DESIGN_TEXTS[result.design],
         policy=result.policy,
         origins=result.origins,
         change_is=CHANGE_IS,
         warnings=result.warnings,
-        counts={its.value: len(terms.counting(result.rows, its)) for its in GateVerdict},
+        counts={verdict.value: len(terms.counting(result.rows, verdict)) for verdict in GateVerdict},
         ignored=len(terms.ignored(result.rows)),
         rows=tuple(map(_row, result.rows)),
     )
@@ -85,10 +85,16 @@ def filed(result: GateResult) -> GateFile:
 
 def _row(row: GateRow) -> FiledRow:
     low, high = terms.bounds(row) or (None, None)
-    same = {its.name: getattr(row, its.name) for its in fields(row)}
-    return FiledRow(**same, change=row.change, change_low=low, change_high=high)
+    computed: dict[str, Any] = {
+        "reason": terms.full_reason(row),
+        "change": row.change,
+        "change_low": low,
+        "change_high": high,
+    }
+    copied = {field.name: getattr(row, field.name) for field in fields(FiledRow) if field.name not in computed}
+    return FiledRow(**copied, **computed)
 
 
 def as_json(result: GateResult) -> bytes:
-    """The file's content: strict JSON in UTF-8."""
+    """Encode the answer as strict JSON in UTF-8."""
     return codec.encode(filed(result), indent=1)

@@ -1,1 +1,1 @@
-"""The words of a gate verdict, the same on every page, terminal and annotation."""
+"""Texts of a gate's answer, the same on every page, terminal and annotation."""

@@ -1,34 +1,38 @@
-"""What to type after a gate: a whole command, or none where none would help. Pure.
+"""Next command to type after a gate, complete, or none where no command would help.
 
-Only what is known is named: commits, what pytest was given, and where a run was read.
+A command names known facts only: commits, pytest arguments, and the paths that the runs were read from.
 """
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from harness.gate import looks
+from harness.analysis.judge import Design
+from harness.gate import interim_analyses
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Origin
 from harness.results.records import Kind
 
-AFFORDABLE = 60  # processes or pairs; chosen: what more of them show is less than a machine changes meanwhile
-_FIRST_LOOK = looks.of(looks.MOST_PAIRS)[0]  # pairs
+AFFORDABLE = 60  # processes or pairs; chosen: a machine drifts by more than any further ones would resolve
+_FIRST_ANALYSIS = interim_analyses.schedule(interim_analyses.MOST_PAIRS)[0]  # pairs
 _UNREADABLE = (GateVerdict.INVALID, GateVerdict.MISSING)
 _NOISY = (Kind.TIMING, Kind.MEMORY)
 
 
-def after(result: GateResult, deciding: Sequence[GateRow], *, paired: bool) -> str:
-    """What comes behind the verdict, with its "next:"; "" if nothing is to be said. *deciding* made the verdict."""
+def after(result: GateResult, deciding: Sequence[GateRow]) -> str:
+    """Write what follows the verdict, introduced by "next:"; "" if nothing does. *deciding* rows made the verdict."""
+    paired = result.design is Design.PAIRED
     match result.verdict:
         case GateVerdict.NOT_COMPARABLE:
-            fields = _differing(deciding)
+            fields = list(dict.fromkeys(field for row in deciding for field in row.differing))
             return f"; what differs: {', '.join(fields)}" if fields else ""
-        case its if its in _UNREADABLE:
+        case verdict if verdict in _UNREADABLE:
             return _next(_show(result))
         case GateVerdict.INCONCLUSIVE:
-            return _pairs(result, deciding) if paired else _next(_stored(result, deciding) or _report(result))
+            if paired:
+                return _after_pairs(result, deciding)
+            return _next(_after_stored(result, deciding) or _report(result))
         case GateVerdict.REGRESSION:
             noisy = not paired and any(row.kind in _NOISY and row.ratio is not None for row in deciding)
-            return _next((_in_turns(result) if noisy else None) or _report(result))
+            return _next((_interleaved(result) if noisy else None) or _report(result))
         case _:
             return ""
 
@@ -37,40 +41,40 @@ def _next(command: str | None) -> str:
     return f"; next: {command}" if command else ""
 
 
-def _pairs(result: GateResult, open_: Sequence[GateRow]) -> str:
-    """After a comparison in turns: more pairs, unless the power of those there were says that they would not do."""
-    wanted = [_wanted(row, least=_FIRST_LOOK) for row in open_ if row.more]
-    if any(row.ratio is not None and row.more is None for row in open_) or max(wanted, default=0) > AFFORDABLE:
+def _after_pairs(result: GateResult, undecided: Sequence[GateRow]) -> str:
+    """After an interleaved run: suggest more pairs, unless the power estimate says they would not suffice."""
+    needed = [_needed(row, least=_FIRST_ANALYSIS) for row in undecided if row.more]
+    if any(row.ratio is not None and row.more is None for row in undecided) or max(needed, default=0) > AFFORDABLE:
         return f"; {AFFORDABLE} pairs would hardly decide it; a wider tolerance would: docs/gate-policy.md"
     a, b = result.origins or (None, None)
-    if not wanted or a is None or b is None or not (a.arm and b.arm and b.measures):
+    if not needed or a is None or b is None or not (a.arm and b.arm and b.measures):
         return _next(_report(result))
-    return _next(_ab(a.arm, b.arm, b, "--pairs", str(max(wanted))))
+    return _next(_ab(a.arm, b.arm, b, "--pairs", str(max(needed))))
 
 
-def _wanted(row: GateRow, *, least: int = 0) -> int:
-    """How many processes a side decide it; at *least* so many where there are too few for an interval."""
-    wanted = min(row.processes or (0, 0)) + (row.more or 0)
-    return wanted if row.ratio is not None else max(wanted, least)
+def _needed(row: GateRow, *, least: int = 0) -> int:
+    """Return how many processes a side decide the row, *least* or more where there are too few for an interval."""
+    needed = min(row.processes or (0, 0)) + (row.more or 0)
+    return needed if row.ratio is not None else max(needed, least)
 
 
-def _stored(result: GateResult, open_: Sequence[GateRow]) -> str | None:
-    """After a gate on a stored baseline: both in turns, else both with more processes where that is affordable."""
-    if not any(row.kind in _NOISY for row in open_):
+def _after_stored(result: GateResult, undecided: Sequence[GateRow]) -> str | None:
+    """After a gate on a stored baseline: an interleaved run, else more processes on both sides if affordable."""
+    if not any(row.kind in _NOISY for row in undecided):
         return None
-    if in_turns := _in_turns(result):
-        return in_turns
-    wanted = max((_wanted(row) for row in open_ if row.more), default=0)
+    if command := _interleaved(result):
+        return command
+    needed = max((_needed(row) for row in undecided if row.more), default=0)
     measures = result.origins[1].measures if result.origins else ()
     return (
-        f"{_typed('pytest', *measures, '--repeats', str(wanted))}, on both sides"
-        if measures and wanted and wanted <= AFFORDABLE
+        f"{_typed('pytest', *measures, '--repeats', str(needed))}, on both sides"
+        if measures and needed and needed <= AFFORDABLE
         else None
     )
 
 
-def _in_turns(result: GateResult) -> str | None:
-    """A comparison of the two commits, or else of the two versions; None where what differed is not known."""
+def _interleaved(result: GateResult) -> str | None:
+    """Write the command that compares the two commits, or else the two versions; None where neither is known."""
     if result.origins is None or not result.origins[1].measures:
         return None
     a, b = result.origins
@@ -84,11 +88,12 @@ def _in_turns(result: GateResult) -> str | None:
 
 
 def _versions(a: Origin, b: Origin) -> tuple[str, str] | None:
+    """Return the two environments with the versions that differ; None where none does or one is unknown."""
     pairs = {"mlx": (a.mlx, b.mlx), "mlx-lm": (a.mlx_lm, b.mlx_lm)}
-    changed = {name: its for name, its in pairs.items() if its[0] != its[1]}
-    if not changed or any(None in its for its in changed.values()):
+    changed = {name: versions for name, versions in pairs.items() if versions[0] != versions[1]}
+    if not changed or any(None in versions for versions in changed.values()):
         return None
-    old, new = ("pip:" + ",".join(f"{name}=={its[side]}" for name, its in changed.items()) for side in (0, 1))
+    old, new = ("pip:" + ",".join(f"{name}=={versions[side]}" for name, versions in changed.items()) for side in (0, 1))
     return old, new
 
 
@@ -97,30 +102,24 @@ def _ab(a: str, b: str, candidate: Origin, *options: str) -> str:
 
 
 def _show(result: GateResult) -> str | None:
-    place = _places(result)[1]
-    return f"tunebench show {place}" if place else None
+    path = _paths(result)[1]
+    return f"tunebench show {path}" if path else None
 
 
 def _report(result: GateResult) -> str | None:
-    a, b = _places(result)
+    a, b = _paths(result)
     return f"tunebench report {a} {b} -o compared/" if a and b else None
 
 
-def _places(result: GateResult) -> tuple[str | None, str | None]:
-    a, b = (its.path for its in result.origins or ()) if result.origins else (None, None)
-    return a and _word(a), b and _word(b)
+def _paths(result: GateResult) -> tuple[str | None, str | None]:
+    a, b = (origin.path for origin in result.origins or ()) if result.origins else (None, None)
+    return a and _quoted(a), b and _quoted(b)
 
 
 def _typed(*words: str) -> str:
-    return " ".join(map(_word, words))
+    return " ".join(map(_quoted, words))
 
 
-def _word(text: str) -> str:
-    """A word for a shell; ~ stays what it is there."""
+def _quoted(text: str) -> str:
+    """Quote a word for a shell, but let a leading ~ stand for the home directory."""
     return f"~/{shlex.quote(text[2:])}" if text.startswith("~/") else shlex.quote(text)
-
-
-def _differing(rows: Iterable[GateRow]) -> list[str]:
-    """The fields that keep rows from being compared, each once: a reason names them as `field: 'a' -> 'b'`."""
-    parts = [part for row in rows for part in row.reason.split("; ") if " -> " in part]
-    return list(dict.fromkeys(part.partition(": ")[0] for part in parts))

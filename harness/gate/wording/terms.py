@@ -1,29 +1,29 @@
-"""What a gate's verdicts are called on every page, terminal and annotation. Pure: values in, short texts out."""
+"""Short texts for a gate's rows, and the order in which rows are listed: on pages, terminals and annotations."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.analysis.judge import Design, ratio_text
+from harness.analysis.stats.estimates import Interval
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Role
 from harness.gate.wording import next_step
 from harness.gate.wording.change_text import NOTHING, change, worse_by
 from harness.results.records import Better, Kind
 from harness.units import format_value
 
-_MEANS = {
+DESIGN_TEXTS = {Design.PAIRED: "interleaved pairs", Design.INDEPENDENT: "a stored baseline"}
+_EXIT_CODE_TEXTS = {
     0: "nothing that counts got worse",
     1: "something got worse",
     3: "cannot judge",
 }
-CANNOT_JUDGE = (GateVerdict.INVALID, GateVerdict.MISSING, GateVerdict.NOT_COMPARABLE)
-_COUNTED = 1_000  # more processes than these are not worth a number
-_RATIO = re.compile(
-    r"(: | \(|^)ratio \S+ \[[^]]*\]\)?"
-)  # of the judge's reason: the change says it in a reader's terms
+_UNJUDGED = (GateVerdict.INVALID, GateVerdict.MISSING, GateVerdict.NOT_COMPARABLE)
+_COUNTED = 1_000  # processes; chosen: nobody measures more
+_MOST_NAMES = 3
 
 
 def bounds(row: GateRow) -> tuple[float, float] | None:
-    """The interval of the relative change of the cost, the lower bound first; None without one."""
+    """Return the interval of the relative change of the cost, lower bound first; None without one."""
     if row.ratio is None:
         return None
     if row.better is Better.HIGHER:
@@ -31,86 +31,83 @@ def bounds(row: GateRow) -> tuple[float, float] | None:
     return row.ratio.low - 1, row.ratio.high - 1
 
 
-def value(its: float, unit: str | None) -> str:
-    """One side of a row."""
-    return format_value(its, unit or "")
+def value(number: float, unit: str | None) -> str:
+    """Write the value of one side of a row."""
+    return format_value(number, unit or "")
 
 
 def detectable(row: GateRow) -> str:
-    """The smallest true change for the worse that would have shown."""
+    """Write the smallest true change for the worse that would have been detected."""
     return NOTHING if row.detectable is None else f"≥ {percent(row.detectable)}"
 
 
 def percent(relative: float) -> str:
-    """A relative change in percent, with one decimal."""
+    """Write a relative change in percent, with one decimal."""
     return f"{100 * relative:.1f} %"
 
 
 def processes(row: GateRow) -> str:
-    """How many processes each side was measured with."""
+    """Write the number of processes of each side."""
     if row.processes is None:
         return NOTHING
     baseline, candidate = row.processes
     return str(baseline) if baseline == candidate else f"{baseline} and {candidate}"
 
 
-def in_pairs(result: GateResult) -> bool:
-    """Whether the two runs were measured in turns."""
-    return "pair" in result.design
-
-
-def more(row: GateRow, *, paired: bool) -> str:
-    """What would decide an open row; "" where that cannot be told."""
+def more(row: GateRow, design: Design) -> str:
+    """Write how many further processes or pairs would decide an undecided row; "" where that is unknown."""
     if row.more is None:
         return ""
-    what = "pair" if paired else "process"
-    plural = "" if row.more == 1 else "s" if paired else "es"
     count = f"{row.more:,}" if row.more <= _COUNTED else f"over {_COUNTED:,}"
-    return f"{count} more {what}{plural}{'' if paired else ' a side'}"
+    match design:
+        case Design.PAIRED:
+            return f"{count} more pair{'' if row.more == 1 else 's'}"
+        case Design.INDEPENDENT:
+            return f"{count} more process{'' if row.more == 1 else 'es'} a side"
 
 
 def last_line(result: GateResult) -> str:
-    """The verdict on all, what its exit code means, and what to do next."""
+    """Write the verdict of the run, the meaning of its exit code, and the next step."""
     code = result.exit_code
-    after = next_step.after(result, deciding(result), paired=in_pairs(result))
-    return f"verdict: {result.verdict.value} (exit {code}: {_MEANS[code]}){after}"
+    step = next_step.after(result, deciding(result))
+    return f"verdict: {result.verdict.value} (exit {code}: {_EXIT_CODE_TEXTS[code]}){step}"
 
 
 def deciding(result: GateResult) -> list[GateRow]:
-    """The rows that made the verdict on all: the required ones first, and of these the worst."""
+    """Return the rows that made the verdict of the run: required rows first, each group worst first."""
     if result.verdict is GateVerdict.INCONCLUSIVE:
         return undecided(result)[0]
     return worst_first(counting(result.rows, result.verdict))
 
 
 def titles(rows: Iterable[GateRow]) -> list[str]:
-    """What the rows are called, each once."""
+    """Return the distinct titles of the rows."""
     return list(dict.fromkeys(row.title for row in rows if row.title))
 
 
 def counting(rows: Iterable[GateRow], *verdicts: GateVerdict) -> list[GateRow]:
-    """The rows with one of these verdicts that the policy does not ignore."""
+    """Return the rows with one of these verdicts that the policy does not ignore."""
     return [row for row in rows if row.role is not Role.IGNORED and row.verdict in verdicts]
 
 
 def ignored(rows: Iterable[GateRow]) -> list[GateRow]:
-    """The rows that the policy ignores."""
+    """Return the rows that the policy ignores."""
     return [row for row in rows if row.role is Role.IGNORED]
 
 
 def unjudged(result: GateResult) -> list["Fold"]:
-    """The rows that cannot be judged and those open ones without an interval, folded, what matters most first."""
-    every = [row for verdict in CANNOT_JUDGE for row in worst_first(counting(result.rows, verdict))]
-    return folded([*every, *(row for row in undecided(result)[0] if row.ratio is None)])
+    """Return the rows that cannot be judged and the undecided ones without an interval, folded, most severe first."""
+    unjudged_rows = [row for verdict in _UNJUDGED for row in worst_first(counting(result.rows, verdict))]
+    return folded([*unjudged_rows, *(row for row in undecided(result)[0] if row.ratio is None)])
 
 
 def measured(rows: Iterable[GateRow]) -> list[GateRow]:
-    """The rows that have an interval."""
+    """Return the rows that have an interval."""
     return [row for row in rows if row.ratio is not None]
 
 
 def worst_first(rows: Iterable[GateRow]) -> list[GateRow]:
-    """The same rows: required ones before watched ones, then by how much worse; those without a number in order."""
+    """Sort the rows: required before watched, then by how much worse; rows without a number keep their order."""
 
     def place(row: GateRow) -> tuple[bool, float]:
         worse = worse_by(row)
@@ -120,7 +117,7 @@ def worst_first(rows: Iterable[GateRow]) -> list[GateRow]:
 
 
 def best_first(rows: Iterable[GateRow]) -> list[GateRow]:
-    """The same rows: required ones before watched ones, then by how much better; those without a number in order."""
+    """Sort the rows: required before watched, then by how much better; rows without a number keep their order."""
 
     def place(row: GateRow) -> tuple[bool, float]:
         worse = worse_by(row)
@@ -131,7 +128,7 @@ def best_first(rows: Iterable[GateRow]) -> list[GateRow]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """Rows that share verdict and reason: the first of them, their cases, and what they are called, each once."""
+    """Rows with the same verdict and reason: the first of them, and the distinct cases and titles of all."""
 
     row: GateRow
     cases: Sequence[str]
@@ -139,90 +136,117 @@ class Fold:
 
     @property
     def where(self) -> str:
-        """The case, or how many there are."""
+        """Name of the case, or the number of cases."""
         return f"{len(self.cases)} cases" if len(self.cases) > 1 else self.cases[0] or "the run"
 
 
 def folded(rows: Iterable[GateRow]) -> list[Fold]:
-    """Rows that share verdict and reason as one, whole cases apart from metrics."""
-    together: dict[tuple[object, ...], list[GateRow]] = {}
+    """Fold the rows with the same verdict and reason; rows of whole cases are folded separately from metrics."""
+    groups: dict[tuple[object, ...], list[GateRow]] = {}
     for row in rows:
-        together.setdefault((row.verdict, row.reason, row.more, not row.metric), []).append(row)
+        groups.setdefault((row.verdict, full_reason(row), row.more, not row.metric), []).append(row)
     return [
-        Fold(row=its[0], cases=list(dict.fromkeys(row.case for row in its)), titles=titles(its))
-        for its in together.values()
+        Fold(row=group[0], cases=list(dict.fromkeys(row.case for row in group)), titles=titles(group))
+        for group in groups.values()
     ]
 
 
-def names(titles: Sequence[str], *, most: int = 3) -> str:
-    """The first of *titles*, and how many more there are; "all" where the whole case is meant."""
+def names(titles: Sequence[str]) -> str:
+    """Write the first *titles* and the number of further ones; "all" for a row of the whole case."""
     if not titles:
         return "all"
-    rest = len(titles) - most
-    return ", ".join(titles[:most]) + (f" and {rest} more" if rest > 0 else "")
+    further = len(titles) - _MOST_NAMES
+    return ", ".join(titles[:_MOST_NAMES]) + (f" and {further} more" if further > 0 else "")
 
 
 def tally(rows: Iterable[GateRow]) -> str:
-    """How many rows have which verdict, in the order of what matters most."""
+    """Count the rows of each verdict, most severe first."""
     kept = list(rows)
-    counts = [(its, len(counting(kept, its))) for its in GateVerdict]
-    left = len(ignored(kept))
-    words = [f"{count} {_counted(its, count)}" for its, count in counts if count]
-    words += [f"{left} ignored"] if left else []
+    counts = [(verdict, len(counting(kept, verdict))) for verdict in GateVerdict]
+    ignored_count = len(ignored(kept))
+    words = [f"{count} {_noun(verdict, count)}" for verdict, count in counts if count]
+    words += [f"{ignored_count} ignored"] if ignored_count else []
     return ", ".join(words) or "nothing was compared"
 
 
-def _counted(its: GateVerdict, count: int) -> str:
-    return f"{its.value}s" if its is GateVerdict.REGRESSION and count > 1 else its.value
+def _noun(verdict: GateVerdict, count: int) -> str:
+    return f"{verdict.value}s" if verdict is GateVerdict.REGRESSION and count > 1 else verdict.value
 
 
 def undecided(result: GateResult) -> tuple[list[GateRow], list[GateRow]]:
-    """The inconclusive rows that stand in the way of a verdict, and the watched ones, which may stay so.
+    """Return the undecided rows that block a verdict, and the watched ones, which may stay undecided.
 
-    Both worst first. Where nothing is required, and all is open, the watched ones are in the way.
+    Both lists are worst first. Watched rows block the verdict where no row is required and all are undecided.
     """
-    every = worst_first(counting(result.rows, GateVerdict.INCONCLUSIVE))
-    required = [row for row in every if row.role is Role.REQUIRED]
-    watched = [row for row in every if row.role is Role.WATCHED]
+    inconclusive = worst_first(counting(result.rows, GateVerdict.INCONCLUSIVE))
+    required = [row for row in inconclusive if row.role is Role.REQUIRED]
+    watched = [row for row in inconclusive if row.role is Role.WATCHED]
     return (watched, []) if result.verdict is GateVerdict.INCONCLUSIVE and not required else (required, watched)
 
 
 def passes(rows: Iterable[GateRow]) -> str:
-    """How many passed, and the smallest change that every one of them would have shown."""
+    """Count the passes, and write the smallest change that every one of them would have shown."""
     passed = counting(rows, GateVerdict.PASS)
-    seen = [row.detectable for row in passed if row.detectable is not None]
+    detectables = [row.detectable for row in passed if row.detectable is not None]
     exact = sum(row.kind is Kind.EXACT for row in passed)
-    said = []
-    if seen:
-        which = "each" if len(seen) == len(passed) else f"{len(seen)} of them"
-        said.append(f"a change of {percent(max(seen))} or more would have shown in {which}")
+    remarks = []
+    if detectables:
+        which = "each" if len(detectables) == len(passed) else f"{len(detectables)} of them"
+        remarks.append(f"a change of {percent(max(detectables))} or more would have shown in {which}")
     if exact:
-        said.append(f"{exact} compared exactly")
-    return f"{len(passed)} pass" + (f": {', '.join(said)}" if said else "")
+        remarks.append(f"{exact} compared exactly")
+    return f"{len(passed)} pass" + (f": {', '.join(remarks)}" if remarks else "")
 
 
-def remark(row: GateRow, *, paired: bool) -> str:
-    """What would decide a row, or why it has its verdict where no interval says it."""
-    unsaid = row.ratio is None or row.verdict is GateVerdict.INCONCLUSIVE
-    return more(row, paired=paired) or (reason(row) if unsaid else "")
+def remark(row: GateRow, design: Design) -> str:
+    """Write what would decide a row, or the reason for a verdict that no interval explains."""
+    needs_reason = row.ratio is None or row.verdict is GateVerdict.INCONCLUSIVE
+    return more(row, design) or (reason(row) if needs_reason else "")
 
 
-def why(row: GateRow, *, paired: bool) -> str:
-    """Why a row cannot be judged, and what would change that."""
-    return "; ".join(filter(None, (reason(row), more(row, paired=paired))))
+def why(row: GateRow, design: Design) -> str:
+    """Write why a row cannot be judged, and what would change that."""
+    return "; ".join(filter(None, (reason(row), more(row, design))))
 
 
 def reason(row: GateRow) -> str:
-    """Why a row has its verdict, without the ratio that its change says."""
-    return _RATIO.sub("", row.reason).removeprefix("; ") if row.ratio is not None else row.reason
+    """Write why a row has its verdict, without ratios where the row's change shows its ratio."""
+    if row.ratio is None:
+        return full_reason(row)
+    if row.suspicion is not None:
+        first = f"suspected ({row.suspicion.reason})" if row.suspicion.reason else "suspected"
+        return _joined(f"{first}, and it did not recur", row.reason)
+    if row.confirmed_by is not None:
+        second = row.confirmed_by.reason
+        return _joined(row.reason, f"measured again: {second}" if second else "measured again")
+    return row.reason
 
 
-def sentence(row: GateRow, *, paired: bool) -> str:
-    """All that is said of a row on one line: change, what it could have seen, what would decide it, or why."""
-    moved = change(row)
+def full_reason(row: GateRow) -> str:
+    """Write why a row has its verdict, with all ratios, for files that show no change beside it."""
+    own = _with_ratio(row.ratio, row.reason)
+    if row.suspicion is not None:
+        first = _with_ratio(row.suspicion.ratio, row.suspicion.reason)
+        return f"suspected ({first}), and it did not recur: {own}"
+    if row.confirmed_by is not None:
+        return f"{own}; measured again: {_with_ratio(row.confirmed_by.ratio, row.confirmed_by.reason)}"
+    return own
+
+
+def _with_ratio(ratio: Interval | None, text: str) -> str:
+    return _joined("" if ratio is None else ratio_text(ratio), text)
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
+
+
+def sentence(row: GateRow, design: Design) -> str:
+    """Write a row on one line: its change, the detectable change, and what would decide it or why."""
+    change_words = change(row)
     parts = (
-        moved if moved != NOTHING else "",
+        change_words if change_words != NOTHING else "",
         f"detectable {detectable(row)}" if row.detectable is not None else "",
-        remark(row, paired=paired),
+        remark(row, design),
     )
-    return "; ".join(filter(None, parts)) or row.verdict.value
+    return _joined(*parts) or row.verdict.value

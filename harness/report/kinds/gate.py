@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from harness import __version__
-from harness.analysis.judge import Verdict
-from harness.gate.verdicts import GateResult, GateRow, GateVerdict
+from harness.analysis.judge import Design
+from harness.gate.verdicts import AS_JUDGED, GateResult, GateRow, GateVerdict
 from harness.gate.wording import summary, terms
 from harness.gate.wording.change_text import NOTHING, change
 from harness.plain_text import cut_short
@@ -21,45 +21,38 @@ HOW_TO_READ = (
 )
 _HEADS = ("verdict", "case", "metric", "change", "baseline", "candidate", "detectable", "n", "remark")
 _LONGEST = 300  # characters of a text: a comment on GitHub ends at 65,536, and the JSON has the whole text
-_SYMBOLS = {
-    GateVerdict.REGRESSION: Verdict.WORSE,
-    GateVerdict.INVALID: Verdict.NOT_JUDGED,
-    GateVerdict.MISSING: Verdict.NOT_JUDGED,
-    GateVerdict.NOT_COMPARABLE: Verdict.NOT_COMPARABLE,
-    GateVerdict.INCONCLUSIVE: Verdict.INCONCLUSIVE,
-    GateVerdict.IMPROVED: Verdict.BETTER,
-    GateVerdict.PASS: Verdict.EQUIVALENT,
-}
 
 
 def gate_report(result: GateResult) -> Report:
     """Build the report of a gate's answer, with the worst rows first."""
-    rows, paired = result.rows, terms.in_pairs(result)
+    rows, design = result.rows, result.design
     undecided, allowed = terms.undecided(result)
     regressions, folded = summary.regressions(result)
     better = terms.best_first(terms.counting(rows, GateVerdict.IMPROVED))
     passed = terms.counting(rows, GateVerdict.PASS)
     sections = (
-        _section("regressions", "Regressions", _figures(regressions, paired=paired)),
-        _section("worse", f"Watched, and worse too: {len(folded)}", _figures(folded, paired=paired), detail=True),
-        _section("unjudged", "What cannot be judged", _unjudged(result, paired=paired)),
-        _section("inconclusive", "Inconclusive", _figures(terms.measured(undecided), paired=paired)),
-        _section("improved", "Improved", _figures(better, paired=paired)),
+        _section("regressions", "Regressions", _figures(regressions, design)),
+        _section("worse", f"Watched, and worse too: {len(folded)}", _figures(folded, design), detail=True),
+        _section("unjudged", "What cannot be judged", _unjudged(result, design)),
+        _section("inconclusive", "Inconclusive", _figures(terms.measured(undecided), design)),
+        _section("improved", "Improved", _figures(better, design)),
         _section(
             "watched",
             f"Watched, and undecided: {len(allowed)}",
-            _figures(allowed, paired=paired),
+            _figures(allowed, design),
             about="The verdict does not need these; a regression in them would count.",
             detail=True,
         ),
-        _section("passed", f"Passed: {len(passed)}", _figures(passed, paired=paired), detail=True),
+        _section("passed", f"Passed: {len(passed)}", _figures(passed, design), detail=True),
         _section("ignored", "Ignored by the policy", _ignored(terms.ignored(rows)), detail=True),
     )
     return Report(
         kind=KIND,
         title=_brief(summary.headline(result)),
         headline=(
-            _brief(f"{result.candidate} against {result.baseline}: {result.design}; policy {result.policy}."),
+            _brief(
+                f"{result.candidate} against {result.baseline}: {terms.DESIGN_TEXTS[design]}; policy {result.policy}."
+            ),
             *(f"{_brief(line)}." for line in summary.origins(result)),
             f"{terms.tally(rows)}.",
             *([f"{terms.passes(rows)}."] if passed else ()),
@@ -78,11 +71,11 @@ def _section(name: str, title: str, table: Table, *, about: str = "", detail: bo
     return Section(name=name, title=title, text=about, tables=(table,), detail=detail)
 
 
-def _figures(rows: Iterable[GateRow], *, paired: bool) -> Table:
-    return Table(columns=_HEADS, rows=tuple(_row(row, paired=paired) for row in rows))
+def _figures(rows: Iterable[GateRow], design: Design) -> Table:
+    return Table(columns=_HEADS, rows=tuple(_row(row, design) for row in rows))
 
 
-def _row(row: GateRow, *, paired: bool) -> tuple[Cell, ...]:
+def _row(row: GateRow, design: Design) -> tuple[Cell, ...]:
     return (
         _verdict(row),
         _name(row.case),
@@ -92,12 +85,12 @@ def _row(row: GateRow, *, paired: bool) -> tuple[Cell, ...]:
         _side(row.candidate, row.unit),
         text(terms.detectable(row)),
         text(terms.processes(row)),
-        _text(terms.remark(row, paired=paired)),
+        _text(terms.remark(row, design)),
     )
 
 
 def _verdict(row: GateRow) -> Cell:
-    return Cell(text=row.verdict.value, state=State.VERDICT, verdict=_SYMBOLS[row.verdict].value)
+    return Cell(text=row.verdict.value, state=State.VERDICT, verdict=AS_JUDGED[row.verdict].value)
 
 
 def _change(row: GateRow) -> Cell:
@@ -125,13 +118,13 @@ def _name(name: str, otherwise: str = NOTHING) -> Cell:
     return name_cell(_brief(name)) if name else text(otherwise)
 
 
-def _unjudged(result: GateResult, *, paired: bool) -> Table:
+def _unjudged(result: GateResult, design: Design) -> Table:
     cells = tuple(
         (
             _verdict(group.row),
             _name(group.row.case, group.where) if len(group.cases) == 1 else _text(group.where),
             _text(terms.names(group.titles)),
-            _text(terms.why(group.row, paired=paired)),
+            _text(terms.why(group.row, design)),
         )
         for group in terms.unjudged(result)
     )
@@ -144,7 +137,7 @@ def _ignored(rows: Iterable[GateRow]) -> Table:
             _verdict(row),
             _name(row.case),
             _name(row.title, "all"),
-            _text(row.ignored or row.reason),
+            _text(row.ignored or terms.full_reason(row)),
         )
         for row in rows
     )

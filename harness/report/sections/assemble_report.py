@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from harness import __version__
 from harness.analysis.finding import Finding, Level
+from harness.analysis.judge import STAND_IN_NOTE
 from harness.inputs.cases import SUITES
 from harness.report.cells import HOW_TO_READ, Column, code, columns_of, text
 from harness.report.page import Provenance, Report, Section, State, Table
-from harness.report.sections.run_description import STAND_IN_NOTE
 from harness.report.sections.verdict_rows import ROWS
 from harness.report.shorten_for_github import first_rows
 from harness.results.library_versions import version_warnings

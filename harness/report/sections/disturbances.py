@@ -7,9 +7,9 @@ those of the other cases, the machine was disturbed, and the timings of the case
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from harness.analysis.drift import PROBES
+from harness.analysis.drift import PROBES, probe_rates
 from harness.analysis.finding import Finding, Level
-from harness.analysis.stats.estimates import coefficient_of_variation, process_values
+from harness.analysis.stats.estimates import coefficient_of_variation
 from harness.inputs.cases import SUITES
 from harness.report.page import Section
 from harness.results.records import Bundle, Record
@@ -43,10 +43,8 @@ def _slow_probes(bundle: Bundle) -> Iterator[Finding]:
     for probe, probe_name in PROBES.items():
         by_dtype: dict[str, list[tuple[Record, float]]] = {}
         for record in bundle.records:
-            metric = record.metrics.get(probe)
-            if record.key is not None and metric is not None and metric.samples is not None:
-                slowest = min(process_values(metric.samples))
-                by_dtype.setdefault(record.key.dtype, []).append((record, slowest))
+            if record.key is not None and (speeds := probe_rates(record, probe)):
+                by_dtype.setdefault(record.key.dtype, []).append((record, min(speeds)))
         for rates in by_dtype.values():
             median_rate = median(rate for _, rate in rates)
             for record, rate in rates if len(rates) >= _FEWEST_CASES and median_rate > 0 else ():

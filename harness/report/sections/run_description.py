@@ -8,15 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.analysis.claims.check import check
-from harness.analysis.drift import drifts
+from harness.analysis.drift import PROBES, drifts_in_session, in_session_text
+from harness.analysis.judge import STAND_IN_NOTE
 from harness.inputs.cases import SUITES
 from harness.report.cells import Column, texts
 from harness.report.page import Section, Table
 from harness.results.records import Bundle, Record, Status
 from harness.units import format_value
 
-# Part of the note in every record of a stand-in. The notes are left out, because one banner states it for all.
-STAND_IN_NOTE = ": stand-in weights ("
 _SHORT_HASH = 12
 _MOST_CASES = 12  # side by side in one table
 _MOST_VALUES = 8
@@ -198,7 +197,10 @@ def _machine(bundle: Bundle) -> dict[str, str]:
         "measuring code sha256": environment.code and environment.code[:_SHORT_HASH],
         **_conditions("before", environment.power),
         **_conditions("after", environment.power_after),
-        **{f"drift, {drift.what}": drift.change for drift in drifts(bundle.run.order, bundle.records)},
+        **{
+            f"drift, {PROBES[drift.probe]}": in_session_text(drift)
+            for drift in drifts_in_session(bundle.run.order, bundle.records)
+        },
     }
     return {name: _known(value) for name, value in facts.items()}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.analysis.stats.changes import FEWEST_PAIRS
 from harness.errors import BadConfig, HarnessError
-from harness.gate import looks
+from harness.gate import interim_analyses
 from harness.gate.verdicts import GateResult
 from harness.machine.clock import utc_now
 from harness.paths import without_home
@@ -67,7 +67,7 @@ def plan(pairs: int | None, budget_s: float | None, seed: int) -> PairPlan:
         problems.append(f"--budget {budget_s}; give a number of seconds above 0")
     if problems:
         raise BadConfig("ab", problems)
-    return PairPlan(pairs=pairs or looks.MOST_PAIRS, budget_s=budget_s, seed=seed)
+    return PairPlan(pairs=pairs or interim_analyses.MOST_PAIRS, budget_s=budget_s, seed=seed)
 
 
 def check(arguments: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from harness.gate import looks
+from harness.gate import interim_analyses
 from harness.gate.verdicts import GateResult, GateVerdict
 from harness.machine.clock import monotonic_s
 from harness.results.turn_id import TurnId
@@ -38,7 +38,7 @@ class PairPlan:
     @property
     def looks(self) -> tuple[int, ...]:
         """Numbers of pairs after which a verdict is asked for."""
-        return looks.of(self.pairs)
+        return interim_analyses.schedule(self.pairs)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def measure(
             result = look(progress.open)
             progress.looked.append(number)
             say(f"look after pair {number}: {_look_summary(result)}")
-            if looks.clear(result) and number < plan.pairs:
+            if interim_analyses.may_stop(result) and number < plan.pairs:
                 progress.ended = "the verdict is clear"
                 return
     progress.ended = f"all {plan.pairs} pairs are measured"

@@ -74,7 +74,7 @@ def test_the_suite_counts_what_is_in_it():
         ("verdict", "regression"),
         ("baseline", "run-a"),
         ("candidate", "run-b"),
-        ("design", "runs of their own"),
+        ("design", "a stored baseline"),
         ("policy", "default"),
         ("warning", "the baseline is 40 days old"),
     ]
@@ -107,6 +107,6 @@ def test_what_pytest_writes_keeps_to_the_same_rules(pytester):
 def test_any_text_makes_xml(text):
     worse = row(GateVerdict.REGRESSION, text, case=text, reason=text)
     ignored = row(role=Role.IGNORED, ignored=text)
-    its = result(worse, unmeasured(reason=text), ignored, baseline=text, policy=text, design=text, warnings=(text,))
+    its = result(worse, unmeasured(reason=text), ignored, baseline=text, policy=text, warnings=(text,))
     assert problems(parsed(junit(its))) == []
     assert len(cases(its)) == 4

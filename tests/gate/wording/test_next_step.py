@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.analysis.judge import Design
 from harness.gate.verdicts import GateVerdict, Origin, Role
 from harness.gate.wording import terms
 from harness.results.records import Kind
@@ -13,11 +14,10 @@ A = Origin(run="run-a", started_at="2026-11-01T10:00:00Z", commit="aaaaaaa", mea
 B = Origin(run="run-b", started_at="2026-11-02T10:00:00Z", commit="bbbbbbb", measures=MEASURES, path="~/results/run-b")
 REPORT = "tunebench report 'old runs/a.json' ~/results/run-b -o compared/"
 IN_TURNS = "tunebench ab git:aaaaaaa git:bbbbbbb -- suites/inference --models tiny"
-PAIRED = "interleaved pairs"
 EXACT = row(WORSE, kind=Kind.EXACT, ratio=None)
 
 
-def after(*rows, a=A, b=B, design="a stored baseline"):
+def after(*rows, a=A, b=B, design=Design.INDEPENDENT):
     """What comes behind the verdict and its meaning."""
     return terms.last_line(result(*rows, design=design, origins=(a, b))).partition(")")[2]
 
@@ -32,7 +32,7 @@ def test_a_slower_commit_is_measured_in_turns_with_the_one_before():
 
 def test_what_is_no_matter_of_noise_or_was_measured_in_turns_is_looked_at():
     assert after(EXACT) == f"; next: {REPORT}"
-    assert after(row(WORSE), design=PAIRED) == f"; next: {REPORT}"
+    assert after(row(WORSE), design=Design.PAIRED) == f"; next: {REPORT}"
 
 
 def test_of_one_commit_the_versions_that_differ_are_measured_in_turns():
@@ -58,7 +58,7 @@ def test_open_stored_runs_are_measured_in_turns_or_else_with_as_many_processes_a
     assert after(row(OPEN, kind=Kind.LOSS, ratio=None)) == f"; next: {REPORT}"
 
 
-ARMS = {"a": replace(A, arm="git:main"), "b": replace(B, arm="env:X=a b"), "design": PAIRED}
+ARMS = {"a": replace(A, arm="git:main"), "b": replace(B, arm="env:X=a b"), "design": Design.PAIRED}
 
 
 def test_open_pairs_become_as_many_as_decide():
@@ -81,8 +81,8 @@ def test_what_is_not_there_is_shown_where_it_was_read():
 
 
 def test_what_cannot_be_compared_names_the_fields_once():
-    reasons = ("device: 'cpu' -> 'gpu'; settings.iters: 3 -> 4", "device: 'cpu' -> 'gpu'")
-    rows = [unmeasured(GateVerdict.NOT_COMPARABLE, reason=its) for its in reasons]
+    fields = (("device", "settings.iters"), ("device",))
+    rows = [unmeasured(GateVerdict.NOT_COMPARABLE, differing=differing) for differing in fields]
     assert after(*rows) == "; what differs: device, settings.iters"
 
 

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from harness.gate.verdicts import GateVerdict, Role
+from harness.analysis.judge import Design
+from harness.gate.verdicts import GateVerdict, Measurement, Role
 from harness.gate.wording import terms
 from harness.results.records import Better, Kind
 from tests.support.gate_samples import interval, one_of_each, result, row, unmeasured
@@ -15,19 +18,19 @@ def test_what_could_be_seen_and_how_many_there_were():
 
 
 @pytest.mark.parametrize(
-    ("more", "paired", "said"),
+    ("more", "design", "text"),
     [
-        (7, False, "7 more processes a side"),
-        (1, False, "1 more process a side"),
-        (7, True, "7 more pairs"),
-        (1, True, "1 more pair"),
-        (1000, True, "1,000 more pairs"),
-        (6351, False, "over 1,000 more processes a side"),
-        (None, True, ""),
+        (7, Design.INDEPENDENT, "7 more processes a side"),
+        (1, Design.INDEPENDENT, "1 more process a side"),
+        (7, Design.PAIRED, "7 more pairs"),
+        (1, Design.PAIRED, "1 more pair"),
+        (1000, Design.PAIRED, "1,000 more pairs"),
+        (6351, Design.INDEPENDENT, "over 1,000 more processes a side"),
+        (None, Design.PAIRED, ""),
     ],
 )
-def test_what_would_decide_it(more, paired, said):
-    assert terms.more(row(more=more), paired=paired) == said
+def test_what_would_decide_it(more, design, text):
+    assert terms.more(row(more=more), design) == text
 
 
 def test_rows_of_one_reason_are_one_over_all_cases():
@@ -45,7 +48,7 @@ def test_rows_of_one_reason_are_one_over_all_cases():
 
 def test_rows_that_lack_more_or_less_are_not_one():
     rows = [unmeasured(OPEN, more=4), unmeasured(OPEN, more=2)]
-    assert [terms.why(its.row, paired=True) for its in terms.folded(rows)] == [
+    assert [terms.why(its.row, Design.PAIRED) for its in terms.folded(rows)] == [
         "not there; 4 more pairs",
         "not there; 2 more pairs",
     ]
@@ -72,12 +75,20 @@ def test_the_greatest_change_for_the_better_is_first():
 
 
 def test_a_reason_does_not_repeat_the_ratio_that_the_change_says():
-    again = "ratio 0.800 [0.700, 0.900]; measured again: ratio 0.810 [0.700, 0.900]"
-    assert terms.reason(row(reason=again)) == "measured again"
-    suspected = row(reason="suspected (ratio 0.800 [0.700, 0.900]), and it did not recur: ratio 1.000 [0.900, 1.100]")
+    first, second = Measurement(ratio=interval(0.7, 0.8, 0.9), reason=""), interval(0.7, 0.81, 0.9)
+    confirmed = row(ratio=first.ratio, reason="", confirmed_by=replace(first, ratio=second))
+    assert terms.reason(confirmed) == "measured again"
+    assert terms.full_reason(confirmed) == "ratio 0.800 [0.700, 0.900]; measured again: ratio 0.810 [0.700, 0.900]"
+    suspected = row(ratio=interval(0.9, 1.0, 1.1), reason="", suspicion=first)
     assert terms.reason(suspected) == "suspected, and it did not recur"
-    assert terms.reason(row(reason="ratio 0.800 [0.700, 0.900]; one of 12")) == "one of 12"
-    assert terms.reason(row(ratio=None, reason="ratio 1.000 [1.000, 1.000]")) == "ratio 1.000 [1.000, 1.000]"
+    assert terms.full_reason(suspected) == (
+        "suspected (ratio 0.800 [0.700, 0.900]), and it did not recur: ratio 1.000 [0.900, 1.100]"
+    )
+    assert terms.reason(replace(suspected, reason="one of 12")) == "suspected, and it did not recur; one of 12"
+    assert terms.reason(row(ratio=first.ratio, reason="one of 12")) == "one of 12"
+    assert terms.full_reason(row(ratio=first.ratio, reason="one of 12")) == "ratio 0.800 [0.700, 0.900]; one of 12"
+    steady = replace(suspected, ratio=None, reason="equal")
+    assert terms.reason(steady) == "suspected (ratio 0.800 [0.700, 0.900]), and it did not recur: equal"
 
 
 def test_what_cannot_be_judged_comes_by_what_matters_most_and_an_interval_has_a_table():
@@ -117,11 +128,11 @@ def test_the_tally_counts_every_verdict_but_the_ignored():
 
 
 def test_a_sentence_says_the_change_what_was_visible_and_what_is_missing():
-    said = terms.sentence(row(OPEN, more=7), paired=True)
+    said = terms.sentence(row(OPEN, more=7), Design.PAIRED)
     assert said == "25.0 % longer [12.5, 50.0]; detectable ≥ 4.0 %; 7 more pairs"
-    assert terms.sentence(unmeasured(), paired=True) == "not there"
+    assert terms.sentence(unmeasured(), Design.PAIRED) == "not there"
 
 
 def test_an_open_row_says_why_where_nothing_more_would_decide_it():
-    assert terms.remark(row(OPEN, reason="the machine drifted"), paired=False) == "the machine drifted"
-    assert terms.remark(row(WORSE), paired=False) == ""
+    assert terms.remark(row(OPEN, reason="the machine drifted"), Design.INDEPENDENT) == "the machine drifted"
+    assert terms.remark(row(WORSE), Design.INDEPENDENT) == ""

@@ -117,5 +117,5 @@ def test_no_text_in_a_page_acts_or_is_longer_than_a_reader_goes_through():
 
 def test_a_pass_has_no_empty_headings():
     assert titles(gate_report(result(row()))) == ["Passed: 1"]
-    assert gate_report(result(row())).headline[0] == "run-b against run-a: runs of their own; policy default."
+    assert gate_report(result(row())).headline[0] == "run-b against run-a: a stored baseline; policy default."
     assert gate_report(result()).sections == ()

@@ -11,6 +11,7 @@ from time import monotonic
 import psutil
 import pytest
 
+from harness.analysis.judge import Design
 from harness.errors import BadConfig, HarnessError
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
 from harness.results import store
@@ -46,7 +47,7 @@ class Gate:
         self.asked.append((baseline, candidate, looks))
         its = self._verdicts.pop(0) if len(self._verdicts) > 1 else self._verdicts[0]
         row = GateRow(case=BASE, metric="m", verdict=its, reason="because")
-        return GateResult(baseline=baseline.run.id, candidate=candidate.run.id, design="pairs", rows=(row,))
+        return GateResult(baseline=baseline.run.id, candidate=candidate.run.id, design=Design.PAIRED, rows=(row,))
 
 
 def compared(tmp_path, gate, *arguments, a=None, b=None, pairs=2, say=lambda _: None, **plan):

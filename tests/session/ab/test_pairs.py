@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from harness.analysis.judge import Design
 from harness.gate.verdicts import GateResult, GateRow, GateVerdict
 from harness.session.ab.pairs import INTERRUPTED, PairPlan, PairProgress, measure
 from harness.session.ab.side import SideLost
@@ -33,7 +34,7 @@ class Side:
 
 def verdict(its):
     row = GateRow(case="c", metric="m", verdict=its, reason="because")
-    return GateResult(baseline="a", candidate="b", design="pairs", rows=(row,))
+    return GateResult(baseline="a", candidate="b", design=Design.PAIRED, rows=(row,))
 
 
 def played(pairs, *cases, budget_s=None, verdicts=(), a=(), b=()):
