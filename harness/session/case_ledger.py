@@ -34,7 +34,7 @@ class OpenCase:
 
 @dataclass(slots=True, kw_only=True)
 class CaseLedger:
-    """The open cases and the records of one run; records are on disk when the call that adds them returns."""
+    """Open cases and records of one run; records are on disk when the call that adds them returns."""
 
     run_directory: Path
     run_id: str

@@ -19,7 +19,7 @@ def base_model_key(case: Case) -> BaseModelKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedModels:
-    """The prepared base models of one session, with the profile and the machine they are measured on."""
+    """Prepared base models of one session, with the profile and the machine they are measured on."""
 
     profile: Profile
     environment: Environment

@@ -66,7 +66,7 @@ class Session:
 
     @property
     def head(self) -> RunHead:
-        """The run's head on disk, once `start` has been called."""
+        """Head of the run on disk, once `start` has been called."""
         assert self._head is not None, "the session has not started"
         return self._head
 
@@ -93,7 +93,7 @@ class Session:
 
     @property
     def directory(self) -> Path:
-        """The directory with the run's files."""
+        """Directory with the run's files."""
         return self.head.directory
 
     @property

@@ -37,8 +37,8 @@ def judge(tmp_path):
 
     def judged(workers):
         session, cases = measured(tmp_path, workers, "after")
-        said = []
-        return keeper.judge(session, cases, said.append), said
+        messages = []
+        return keeper.judge(session, cases, messages.append), messages
 
     return judged
 
@@ -52,17 +52,19 @@ def session_options(tmp_path, run_id):
 
 
 def test_a_run_that_did_not_change_is_measured_once(judge, tmp_path):
-    result, said = judge(FakeWorkers())
-    assert (result.verdict, said) == (GateVerdict.PASS, [])
-    assert [its.path for its in result.origins] == [str(tmp_path / "results" / its) for its in ("before", "after")]
-    assert [its.typed for its in result.origins] == ["before", None]
+    result, messages = judge(FakeWorkers())
+    assert (result.verdict, messages) == (GateVerdict.PASS, [])
+    assert [origin.path for origin in result.origins] == [
+        str(tmp_path / "results" / run_id) for run_id in ("before", "after")
+    ]
+    assert [origin.typed for origin in result.origins] == ["before", None]
     assert runs(tmp_path) == ["after", "before"]
 
 
 def test_a_slowdown_that_recurs_is_a_regression_and_both_runs_are_stored(judge, tmp_path):
-    result, said = judge(SlowedWorkers(10))
+    result, messages = judge(SlowedWorkers(10))
     assert result.verdict is GateVerdict.REGRESSION
-    assert "suspected: training/tinyllama/qv-r8" in said[0]
+    assert "suspected: training/tinyllama/qv-r8" in messages[0]
     assert runs(tmp_path) == ["after", "after-again", "before"]
     second = store.read_run(tmp_path / "results" / "after-again")
     (again,) = second.records

@@ -16,13 +16,13 @@ ENVIRONMENT = environment(code="c" * 64)
 
 
 def case(suite="training", adapter="qv-r8", *, quantization=None, **training):
-    its = adapter and read_adapter(adapter)
+    config = adapter and read_adapter(adapter)
     plan = replace(PROFILE.training, **training)
-    return Case(suite=suite, model=MODEL, adapter=its, training=plan, quantization=quantization)
+    return Case(suite=suite, model=MODEL, adapter=config, training=plan, quantization=quantization)
 
 
-def identity(its=None, *, ready=READY, profile=PROFILE, machine=ENVIRONMENT):
-    return identify(its or case(), ready, profile, machine)
+def identity(measured=None, *, ready=READY, profile=PROFILE, machine=ENVIRONMENT):
+    return identify(measured or case(), ready, profile, machine)
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -45,9 +45,9 @@ def test_the_same_work_has_the_same_identity(suite):
         ("device", {"machine": replace(ENVIRONMENT, os={**ENVIRONMENT.os, "processor": "Two"})}),
         ("device", {"machine": replace(ENVIRONMENT, os={**ENVIRONMENT.os, "cpu_limit_cores": 1.5})}),
         ("variables", {"machine": replace(ENVIRONMENT, os={**ENVIRONMENT.os, "variables": {"OMP_NUM_THREADS": "1"}})}),
-        ("config", {"its": case(learning_rate=1.0)}),
-        ("config", {"its": case(quantization=Quantization(bits=8))}),
-        ("config", {"its": case(adapter="qv-r16")}),
+        ("config", {"measured": case(learning_rate=1.0)}),
+        ("config", {"measured": case(quantization=Quantization(bits=8))}),
+        ("config", {"measured": case(adapter="qv-r16")}),
     ],
 )
 def test_whatever_changes_is_named(part, other):
@@ -55,8 +55,8 @@ def test_whatever_changes_is_named(part, other):
 
 
 def test_other_training_data_is_other_data_for_all_that_is_trained():
-    for its in (("training",), ("evaluation",), ("evaluation", None), ("inference",)):
-        assert "data" in changed(identity(case(*its)), identity(case(*its, dataset="mlqa")))
+    for names in (("training",), ("evaluation",), ("evaluation", None), ("inference",)):
+        assert "data" in changed(identity(case(*names)), identity(case(*names, dataset="mlqa")))
 
 
 def test_other_rows_of_the_same_data_are_other_data():
@@ -73,7 +73,7 @@ def test_each_suite_depends_on_its_own_part_of_the_profile():
     longer = replace(PROFILE, max_answer_tokens=99)
     faster = replace(PROFILE, inference=replace(PROFILE.inference, output_tokens=99))
     differing = {
-        suite: [changed(identity(case(suite)), identity(case(suite), profile=its)) for its in (longer, faster)]
+        suite: [changed(identity(case(suite)), identity(case(suite), profile=profile)) for profile in (longer, faster)]
         for suite in SUITES
     }
     assert differing == {"training": [[], []], "evaluation": [["config"], []], "inference": [[], ["config"]]}

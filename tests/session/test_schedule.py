@@ -30,9 +30,9 @@ def test_every_round_measures_every_case_once(repeats, seed):
     turns = in_rounds(CASES, repeats, seed)
     assert len(turns) == repeats * len(CASES)
     for number in range(repeats):
-        its = turns[number * len(CASES) : (number + 1) * len(CASES)]
-        assert Counter(turn.case.id for turn in its) == Counter(case.id for case in CASES)
-        assert {turn.number for turn in its} == {number + 1}
+        round_turns = turns[number * len(CASES) : (number + 1) * len(CASES)]
+        assert Counter(turn.case.id for turn in round_turns) == Counter(case.id for case in CASES)
+        assert {turn.number for turn in round_turns} == {number + 1}
 
 
 @given(st.integers(0, 99))

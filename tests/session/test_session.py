@@ -31,11 +31,11 @@ def options(tmp_path, **changed):
     return settings.resolve(settings.SessionOptions(**defaults | changed))
 
 
-def started(tmp_path, workers, *wanted, **changed):
-    """A session over the cases *wanted*, each as SUITE/ADAPTER, or over all of them."""
+def started(tmp_path, workers, *names, **changed):
+    """A session over the cases *names*, each as SUITE/ADAPTER, or over all of them."""
     resolved = options(tmp_path, **changed)
     session = Session(settings=resolved, command=["pytest"], on_progress=lambda *_: None, run_process=workers)
-    session.start([case_of(session, *its.split("/")) for its in wanted] or all_cases(session), lambda _: None)
+    session.start([case_of(session, *name.split("/")) for name in names] or all_cases(session), lambda _: None)
     return session
 
 
@@ -48,11 +48,11 @@ def all_cases(session):
 
 
 def case_of(session, suite, adapter="qv-r8"):
-    wanted = f"{suite}/tinyllama/{adapter}"
+    case_id = f"{suite}/tinyllama/{adapter}"
     return next(
         c
         for c in matrix(suite, session.settings.models, session.settings.adapters, session.settings.profile)
-        if c.id == wanted
+        if c.id == case_id
     )
 
 
@@ -367,11 +367,11 @@ def measure_all(session):
     return done
 
 
-def went_on(tmp_path, workers, *wanted, **changed):
+def went_on(tmp_path, workers, *names, **changed):
     directory = tmp_path / "results" / "run-1"
     resumed = store.read_head(directory).run
     unsaid = dict.fromkeys(("models", "adapters", "profile", "source", "run_id"))
-    return started(tmp_path, workers, *wanted, **unsaid | {"resume": directory, "resumed": resumed} | changed)
+    return started(tmp_path, workers, *names, **unsaid | {"resume": directory, "resumed": resumed} | changed)
 
 
 EVERYTHING = [
@@ -384,7 +384,7 @@ EVERYTHING = [
 
 
 def killed(session):
-    """What the system does with a session that is killed: nobody holds its lock any more."""
+    """Release the lock of a session, as the system does when its process is killed."""
     session.head.lock.release()
 
 
@@ -610,7 +610,7 @@ def test_cases_of_other_code_that_nobody_asked_for_again_are_named(tmp_path):
         return replace(message, environment=message.environment and replace(message.environment, code="another"))
 
     again = went_on(tmp_path, elsewhere, "inference/base")
-    (warning,) = [its for its in again.run.warnings if "not asked for again" in its]
+    (warning,) = [text for text in again.run.warnings if "not asked for again" in text]
     assert "training/tinyllama/qv-r8, evaluation/tinyllama/base" in warning
     assert "inference/tinyllama/base" not in warning
 
@@ -644,20 +644,22 @@ def test_the_machine_of_each_session_is_kept(tmp_path):
 
 
 def test_every_process_that_has_ended_is_told_of(tmp_path):
-    told = []
+    outcomes = []
     session = Session(
         settings=options(tmp_path, repeats=2),
         command=[],
         on_progress=lambda *_: None,
-        on_turn=lambda turn, ended: told.append((turn.id, ended)),
+        on_turn=lambda turn, ended: outcomes.append((turn.id, ended)),
         run_process=FakeWorkers(evaluation=[("crashed", "gone")]),
     )
     inference, evaluation = case_of(session, "inference", "base"), case_of(session, "evaluation", "base")
     session.start([inference, evaluation], lambda _: None)
     for _ in range(2):
         session.measure(inference)
-    assert min(told) == (f"{evaluation.id}#1", "crashed: gone")
-    assert [its for its in told if its[0].startswith("inference")] == [(f"{inference.id}#{n}", "0.0 s") for n in (1, 2)]
+    assert min(outcomes) == (f"{evaluation.id}#1", "crashed: gone")
+    assert [turn for turn in outcomes if turn[0].startswith("inference")] == [
+        (f"{inference.id}#{n}", "0.0 s") for n in (1, 2)
+    ]
 
 
 def test_a_run_that_was_killed_after_its_last_case_is_finished_by_going_on_with_it(tmp_path):

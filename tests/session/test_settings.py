@@ -95,9 +95,9 @@ def test_what_is_not_said_is_as_it_was_in_the_run_that_is_gone_on_with():
 
 
 def test_what_is_said_counts_for_more_than_what_the_run_was_asked_for():
-    said = {"models": "smollm2", "adapters": "qv-r16", "profile": "standard", "source": "auto"}
-    said |= {"repeats": 2, "cooldown_s": 0.0, "memory_limit": "2GiB"}
-    went_on = resolve(**{**GIVEN, **said}, resume=Path("results/before"), resumed=RESUMED)
+    given = {"models": "smollm2", "adapters": "qv-r16", "profile": "standard", "source": "auto"}
+    given |= {"repeats": 2, "cooldown_s": 0.0, "memory_limit": "2GiB"}
+    went_on = resolve(**{**GIVEN, **given}, resume=Path("results/before"), resumed=RESUMED)
     assert [model.name for model in went_on.models] == ["smollm2"]
     assert (went_on.adapter_names, went_on.profile.name, went_on.source) == (("qv-r16",), "standard", "auto")
     assert (went_on.repeats, went_on.cooldown_s, went_on.memory_limit_bytes) == (2, 0.0, 2**31)
@@ -173,24 +173,24 @@ def config(directory, name="mine", more=""):
 
 def test_a_config_brings_its_models_where_none_are_named_and_goes_with_all_that_are(tmp_path):
     adapters = config(tmp_path, "a", 'models = ["gpt2", "qwen"]') + ",qv-r8"
-    its = resolve(**{**GIVEN, "models": None, "adapters": adapters})
-    assert [model.name for model in its.models] == ["gpt2", "qwen", "smollm2"]
-    assert [adapter.models for adapter in its.adapters] == [("gpt2", "qwen"), ("smollm2",)]
+    resolved = resolve(**{**GIVEN, "models": None, "adapters": adapters})
+    assert [model.name for model in resolved.models] == ["gpt2", "qwen", "smollm2"]
+    assert [adapter.models for adapter in resolved.adapters] == [("gpt2", "qwen"), ("smollm2",)]
     named = resolve(**{**GIVEN, "models": "tinyllama", "adapters": adapters})
     assert [model.name for model in named.models] == ["tinyllama"]
     assert [adapter.models for adapter in named.adapters] == [(), ()]
 
 
 def test_the_reference_profile_brings_the_published_protocols():
-    its = resolve(**{**GIVEN, "models": None, "adapters": None, "profile": "reference", "iters": 64})
-    models = {adapter.name: adapter.models for adapter in its.adapters}
+    resolved = resolve(**{**GIVEN, "models": None, "adapters": None, "profile": "reference", "iters": 64})
+    models = {adapter.name: adapter.models for adapter in resolved.adapters}
     assert models == {
         "s0": ("tinyllama", "qwen"),
         "s2": ("qwen",),
         "s3": ("tinyllama",),
         "s4": ("gpt2", "tinyllama"),
     }
-    assert {its.profile.training_of(adapter).iters for adapter in its.adapters} == {64}
+    assert {resolved.profile.training_of(adapter).iters for adapter in resolved.adapters} == {64}
 
 
 @pytest.mark.parametrize(
@@ -205,14 +205,14 @@ def test_the_reference_profile_brings_the_published_protocols():
     ],
 )
 def test_a_protocol_is_the_one_its_report_prints(name, facts):
-    its = resolve(**{**GIVEN, "models": None, "adapters": name, "profile": "reference"})
-    (adapter,), plan = its.adapters, its.profile.training_of(its.adapters[0])
+    resolved = resolve(**{**GIVEN, "models": None, "adapters": name, "profile": "reference"})
+    (adapter,), plan = resolved.adapters, resolved.profile.training_of(resolved.adapters[0])
     assert {fact: getattr(adapter if hasattr(adapter, fact) else plan, fact) for fact in facts} == facts
 
 
 def test_a_run_whose_configs_brought_the_models_is_gone_on_with_the_same_ones():
     first = resolve(**{**GIVEN, "models": None, "adapters": "s4", "iters": 5, "quantize": "8"})
-    options = {"models": [its.name for its in first.models], "lora": ["s4"], **first.options}
+    options = {"models": [model.name for model in first.models], "lora": ["s4"], **first.options}
     run = replace(RESUMED, profile="smoke", options=options)
     again = resolve(**{**GIVEN, "models": None, "adapters": None, "profile": None, "source": None, "resumed": run})
     assert (again.models, again.adapters, again.profile) == (first.models, first.adapters, first.profile)

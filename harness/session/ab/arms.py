@@ -25,7 +25,7 @@ _CONTINUES = tuple("<>=!~")  # characters that follow a comma inside one require
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Same:
-    """The current environment, unchanged."""
+    """Unchanged current environment."""
 
     text: str
 

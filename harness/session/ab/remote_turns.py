@@ -8,13 +8,13 @@ from harness.session.session import Session
 
 @dataclass(frozen=True, slots=True)
 class RemoteTurns:
-    """The turns of *session*, for the leader of a comparison to start one by one, before a suite asks for samples."""
+    """Turns of *session*, for the leader of a comparison to start one by one, before a suite asks for samples."""
 
     session: Session
 
     @property
     def order(self) -> Sequence[str]:
-        """The turns that are still to be run, each as CASE#NUMBER."""
+        """Turns that are still to be run, each as CASE#NUMBER."""
         return [turn.id for turn in self.session.turns]
 
     @property

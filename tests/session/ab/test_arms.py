@@ -56,7 +56,7 @@ def test_the_order_and_the_spelling_of_a_wish_do_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("", "unknown form; write same, pip:REQUIREMENT[,REQUIREMENT], git:REV or env:NAME=VALUE[,NAME=VALUE]"),
         ("Same", "unknown form; write same,"),
@@ -68,12 +68,12 @@ def test_the_order_and_the_spelling_of_a_wish_do_not_matter():
         ("env:", "nothing after env:; write same,"),
     ],
 )
-def test_an_unknown_form_is_told_all_forms(text, said):
-    assert said in refusal(text)
+def test_an_unknown_form_is_told_all_forms(text, problem):
+    assert problem in refusal(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("pip:mlx-lm==", "'mlx-lm==' is no requirement ("),
         ("pip:mlx-lm=0.31", "'mlx-lm=0.31' is no requirement ("),
@@ -87,9 +87,9 @@ def test_an_unknown_form_is_told_all_forms(text, said):
         ("pip:Tune_Bench,TuneBench==1", "'TuneBench==1' is what measures;"),
     ],
 )
-def test_what_is_no_plain_requirement_is_refused_with_an_example(text, said):
+def test_what_is_no_plain_requirement_is_refused_with_an_example(text, problem):
     message = refusal(text)
-    assert said in message
+    assert problem in message
     assert "pip:mlx-lm==0.31.3,mlx>=0.30,<0.32" in message
 
 
@@ -120,7 +120,7 @@ def test_a_variable_has_one_value():
 
 
 def test_versions_that_are_not_as_wished_are_named():
-    wanted = parse("pip:mlx-lm==0.31.3,mlx>=0.30,numpy[x]")
-    assert wanted.names == ("mlx-lm", "mlx", "numpy")
-    assert wanted.unmet({"mlx-lm": "0.31.3", "mlx": "0.31.0rc1", "numpy": "2"}) == []
-    assert wanted.unmet({"mlx-lm": "0.31.2", "mlx": "0.29"}) == ["mlx-lm 0.31.2", "mlx 0.29", "no numpy"]
+    packages = parse("pip:mlx-lm==0.31.3,mlx>=0.30,numpy[x]")
+    assert packages.names == ("mlx-lm", "mlx", "numpy")
+    assert packages.unmet({"mlx-lm": "0.31.3", "mlx": "0.31.0rc1", "numpy": "2"}) == []
+    assert packages.unmet({"mlx-lm": "0.31.2", "mlx": "0.29"}) == ["mlx-lm 0.31.2", "mlx 0.29", "no numpy"]

@@ -66,16 +66,16 @@ def processes(record):
 
 
 def test_both_sides_are_stored_as_runs_that_name_each_other_and_say_how_they_were_measured(tmp_path):
-    gate, said = Gate(), []
-    outcome = compared(tmp_path, gate, b=arm("env:X=1", X="1"), say=said.append)
+    gate, messages = Gate(), []
+    outcome = compared(tmp_path, gate, b=arm("env:X=1", X="1"), say=messages.append)
     a, b = map(store.read_run, outcome.directories)
     assert (a.run.paired_with, b.run.paired_with) == (b.run.id, a.run.id)
     assert (a.run.id[-2:], b.run.id[-2:], a.run.id[:-2]) == ("-a", "-b", b.run.id[:-2])
-    for side, its, text in (("A", a, "same"), ("B", b, "env:X=1")):
-        assert its.run.finished_at is not None
-        assert {record.status for record in its.records} == {Status.OK}
-        assert {record.case: processes(record) for record in its.records} == dict.fromkeys(outcome.pairs, 2)
-        entry = its.run.options["ab"]
+    for side, run, text in (("A", a, "same"), ("B", b, "env:X=1")):
+        assert run.run.finished_at is not None
+        assert {record.status for record in run.records} == {Status.OK}
+        assert {record.case: processes(record) for record in run.records} == dict.fromkeys(outcome.pairs, 2)
+        entry = run.run.options["ab"]
         assert (entry["side"], entry["arm"], entry["facts"], entry["seed"]) == (side, text, {"kind": text}, 3)
         assert list(entry["orders"]) == list(outcome.pairs)
         assert [sorted(orders) for orders in entry["orders"].values()] == [["AB", "BA"]] * 2
@@ -87,10 +87,10 @@ def test_both_sides_are_stored_as_runs_that_name_each_other_and_say_how_they_wer
     assert [processes(record) for record in asked[0].records] == [2, 2]
     assert asked[1].records[0].identity == b.records[0].identity
     assert last == (a, b, len(PairPlan(pairs=2, budget_s=None, seed=3).looks))
-    assert said[0].startswith("warning: 2 of 6 pairs that a verdict on speed takes")
+    assert messages[0].startswith("warning: 2 of 6 pairs that a verdict on speed takes")
     for line in ("A: looking at the machine", "B: preparing tinyllama"):
-        assert line in said
-    assert said.count("A: training the adapter of inference/tinyllama/qv-r8 first, unmeasured") == 1
+        assert line in messages
+    assert messages.count("A: training the adapter of inference/tinyllama/qv-r8 first, unmeasured") == 1
     log = (outcome.directories[1] / "logs" / "session.log").read_text(encoding="utf-8")
     assert "2 passed" in log
     assert not any((outcome.directories[0] / "processes").iterdir())
@@ -173,18 +173,18 @@ def held_on_side_b(tmp_path, *variables, after="pair 1 of 8"):
         while not (held.exists() and held.read_text(encoding="ascii").endswith("\n")):
             assert comparison.poll() is None
             os.sched_yield()
-        its = psutil.Process(comparison.pid).children(recursive=True)
-        assert int(held.read_text(encoding="ascii")) in {process.pid for process in its}
-        assert len(its) == 3
+        family = psutil.Process(comparison.pid).children(recursive=True)
+        assert int(held.read_text(encoding="ascii")) in {process.pid for process in family}
+        assert len(family) == 3
         try:
-            yield comparison, its
+            yield comparison, family
         finally:
-            for process in filter(runs, its):
+            for process in filter(runs, family):
                 process.kill()
 
 
 def runs(process):
-    """Whether it does; what nobody has asked after yet does not."""
+    """Return whether *process* runs; a process that has ended but was not waited for does not."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -194,17 +194,17 @@ def runs(process):
 def left(processes):
     """Those that still run after as long as they may take."""
     deadline = monotonic() + 20
-    while (its := list(filter(runs, processes))) and monotonic() < deadline:
+    while (remaining := list(filter(runs, processes))) and monotonic() < deadline:
         os.sched_yield()
-    return its
+    return remaining
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_who_has_it_stop_breaks_off_the_process_that_is_measured_and_stores_the_pairs(tmp_path, number, code):
-    with held_on_side_b(tmp_path) as (comparison, its):
+    with held_on_side_b(tmp_path) as (comparison, family):
         comparison.send_signal(number)
         printed, _ = comparison.communicate(timeout=60)
-        assert left(its) == []
+        assert left(family) == []
     assert comparison.returncode == code
     assert f"pairs: 1 of {BASE}; interrupted" in printed
     runs = [store.read_run(path) for path in sorted((tmp_path / "results").iterdir())]
@@ -213,17 +213,17 @@ def test_who_has_it_stop_breaks_off_the_process_that_is_measured_and_stores_the_
 
 
 def test_who_kills_it_in_the_middle_of_a_turn_leaves_no_process_of_it(tmp_path):
-    with held_on_side_b(tmp_path) as (comparison, its):
+    with held_on_side_b(tmp_path) as (comparison, family):
         comparison.kill()
-        assert left(its) == []
+        assert left(family) == []
     heads = [store.read_head(path) for path in (tmp_path / "results").iterdir()]
     assert [head.run.finished_at for head in heads] == [None, None]
 
 
 def test_who_kills_it_while_weights_are_fetched_leaves_no_process_of_it(tmp_path):
-    with held_on_side_b(tmp_path, "FAKED_HOLDS_IN=prepare", after="B: preparing tinyllama") as (comparison, its):
+    with held_on_side_b(tmp_path, "FAKED_HOLDS_IN=prepare", after="B: preparing tinyllama") as (comparison, family):
         comparison.kill()
-        assert left(its) == []
+        assert left(family) == []
 
 
 @pytest.mark.parametrize(

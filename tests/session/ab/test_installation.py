@@ -32,8 +32,8 @@ def installed(tmp_path, monkeypatch):
 
 
 def ours():
-    its = installation.current_installation()
-    return its.words, its.state
+    current = installation.current_installation()
+    return current.words, current.state
 
 
 def test_from_an_index_it_is_this_version(installed):
@@ -47,8 +47,8 @@ def test_from_an_archive_it_is_that_archive(installed):
 
 
 def test_from_a_repository_it_is_the_commit(installed):
-    its = {"vcs": "git", "commit_id": "abc", "requested_revision": "main"}
-    installed({"url": "https://example.org/t.git", "vcs_info": its, "subdirectory": "in"})
+    repository = {"vcs": "git", "commit_id": "abc", "requested_revision": "main"}
+    installed({"url": "https://example.org/t.git", "vcs_info": repository, "subdirectory": "in"})
     assert ours() == (("tunebench @ git+https://example.org/t.git@abc#subdirectory=in",), "")
 
 

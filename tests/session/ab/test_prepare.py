@@ -68,8 +68,8 @@ def test_a_revision_is_this_interpreter_which_finds_its_code_first(monkeypatch, 
         monkeypatch.delenv("PYTHONPATH", raising=False)
     else:
         monkeypatch.setenv("PYTHONPATH", before)
-    its = Worktree(root=Path("/w"), directory=Path("/w/inner"), commit="c" * 40)
-    monkeypatch.setattr(prepare, "worktree", lambda spec, *, say: its)
+    checkout = Worktree(root=Path("/w"), directory=Path("/w/inner"), commit="c" * 40)
+    monkeypatch.setattr(prepare, "worktree", lambda spec, *, say: checkout)
     assert make("git:main") == PreparedArm(
         text="git:main",
         python=Path(sys.executable),

@@ -24,13 +24,13 @@ def start(tmp_path):
     started = []
 
     def start(does):
-        script, said = tmp_path / "python", []
+        script, messages = tmp_path / "python", []
         script.write_text(HEAD + does + FOREVER, encoding="utf-8")
         script.chmod(0o755)
         arm = PreparedArm(text="same", python=script, directory=Path.cwd(), variables={}, facts={})
-        side = SideSession.start("B", arm, (), directory=tmp_path / "run", repeats=1, say=said.append)
+        side = SideSession.start("B", arm, (), directory=tmp_path / "run", repeats=1, say=messages.append)
         started.append(side)
-        return side, said
+        return side, messages
 
     yield start
     for side in started:
@@ -39,28 +39,28 @@ def start(tmp_path):
 
 def test_one_that_never_says_a_word_is_killed(start, monkeypatch):
     monkeypatch.setattr("harness.session.ab.side._FIRST_WORD_S", 0.0)
-    side, said = start("")
+    side, messages = start("")
     with pytest.raises(SideLost, match=r"side B \(same\): its session said nothing for 0 s; it was killed"):
         side.ready()
     assert side.process.returncode == -9
-    assert said == []
+    assert messages == []
 
 
 def test_one_that_hangs_over_what_it_does_first_is_killed_and_has_said_what_that_is(start, monkeypatch):
     monkeypatch.setattr("harness.session.ab.side._STEP_S", 0.0)
-    side, said = start(DOING)
+    side, messages = start(DOING)
     with pytest.raises(SideLost, match=r"said nothing for 0 s; it was killed\n  the last words"):
         side.ready()
-    assert said == ["B: preparing tiny"]
+    assert messages == ["B: preparing tiny"]
 
 
 def test_one_that_hangs_in_a_turn_is_killed(start, monkeypatch):
     monkeypatch.setattr("harness.session.ab.side._GRACE_S", 0.0)
-    side, said = start(DOING + READY)
+    side, messages = start(DOING + READY)
     assert side.ready() == ("x#1",)
     with pytest.raises(SideLost, match="said nothing for 0 s; it was killed"):
         side.take("x#1")
-    assert said == ["B: preparing tiny"]
+    assert messages == ["B: preparing tiny"]
 
 
 def test_one_that_does_not_end_when_it_is_told_to_is_killed(start, monkeypatch):

@@ -58,14 +58,14 @@ def have(text="pip:mlx-lm==0.31.3"):
 
 
 def test_tunebench_and_the_wish_are_installed_in_one_call(cache, programs):
-    its, lines = have()
+    environment, lines = have()
     (directory,) = (path for path in cache.iterdir() if path.is_dir())
-    assert its.python == directory / "bin" / "python"
-    assert its.versions == {"mlx": "0.31", "mlx-lm": "0.31.3"}
+    assert environment.python == directory / "bin" / "python"
+    assert environment.versions == {"mlx": "0.31", "mlx-lm": "0.31.3"}
     assert programs.made() == ["venv", "pip"]
     (_, venv, _), (_, pip, unset), _ = programs.calls
     assert venv == [sys.executable, "-m", "venv", str(directory)]
-    assert pip[:3] == [str(its.python), "-m", "pip"]
+    assert pip[:3] == [str(environment.python), "-m", "pip"]
     assert pip[-3:] == ["--editable", "/here", "mlx-lm==0.31.3"]
     assert "PYTHONPATH" in unset
     (line,) = lines
@@ -74,10 +74,10 @@ def test_tunebench_and_the_wish_are_installed_in_one_call(cache, programs):
 
 def test_what_was_asked_for_and_mlx_are_told_by_the_new_python(programs):
     programs.versions += "\nnumpy 2.4"
-    its, _ = have("pip:numpy")
-    assert its.versions == {"mlx": "0.31", "mlx-lm": "0.31.3", "numpy": "2.4"}
+    environment, _ = have("pip:numpy")
+    assert environment.versions == {"mlx": "0.31", "mlx-lm": "0.31.3", "numpy": "2.4"}
     assert programs.calls[-1][1][-3:] == ["mlx", "mlx-lm", "numpy"]
-    assert programs.calls[-1][1][0] == str(its.python)
+    assert programs.calls[-1][1][0] == str(environment.python)
 
 
 def test_what_was_made_is_used_again_without_a_word(programs):
@@ -146,11 +146,11 @@ def test_an_interrupted_one_is_never_used(cache, programs):
 
 
 def test_one_without_its_mark_is_made_anew(programs):
-    its, _ = have()
-    directory = its.python.parents[1]
+    environment, _ = have()
+    directory = environment.python.parents[1]
     (directory / "tunebench-complete").unlink()
     (directory / "half").touch()
-    assert have()[0] == its
+    assert have()[0] == environment
     assert programs.made() == ["venv", "pip"] * 2
     assert not (directory / "half").exists()
 
@@ -208,7 +208,7 @@ def test_pip_finds_versions_that_go_together(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
     monkeypatch.setattr(venvs, "current_installation", lambda: Installation(words=("tunebench==1",), state=""))
-    its, _ = have("pip:mlx-lm<3")
-    assert its.versions == {"mlx-lm": "2"}
-    done = run_program([str(its.python), "-c", "import mlx_lm; print(mlx_lm.version)"], directory=tmp_path)
+    environment, _ = have("pip:mlx-lm<3")
+    assert environment.versions == {"mlx-lm": "2"}
+    done = run_program([str(environment.python), "-c", "import mlx_lm; print(mlx_lm.version)"], directory=tmp_path)
     assert done.output == "2"

@@ -41,50 +41,50 @@ def have(revision):
 
 
 def test_a_commit_is_checked_out_in_the_cache(git, tmp_path):
-    its, lines = have("HEAD~1")
-    assert its.commit == git("rev-parse", "HEAD~1")
-    assert its.root == its.directory
-    assert its.root.is_relative_to(tmp_path / "cache")
-    assert (its.root / "file").read_text() == "one"
-    assert lines == [f"git:HEAD~1: checking out {its.commit[:12]} in {its.root}"]
+    checkout, lines = have("HEAD~1")
+    assert checkout.commit == git("rev-parse", "HEAD~1")
+    assert checkout.root == checkout.directory
+    assert checkout.root.is_relative_to(tmp_path / "cache")
+    assert (checkout.root / "file").read_text() == "one"
+    assert lines == [f"git:HEAD~1: checking out {checkout.commit[:12]} in {checkout.root}"]
     assert git("rev-parse", "--abbrev-ref", "HEAD") != "HEAD"
 
 
 def test_a_name_of_the_same_commit_has_the_same_checkout_without_a_word(git):
-    its, _ = have("HEAD")
-    (its.root / "ignored").touch()
-    assert have("v2") == (its, [])
-    assert (its.root / "ignored").exists()
+    checkout, _ = have("HEAD")
+    (checkout.root / "ignored").touch()
+    assert have("v2") == (checkout, [])
+    assert (checkout.root / "ignored").exists()
 
 
 @pytest.mark.parametrize("spoil", ["change", "delete", "add", "commit", "unlink"])
 def test_a_checkout_that_is_not_as_committed_is_made_anew(git, spoil):
-    its, _ = have("HEAD")
+    checkout, _ = have("HEAD")
     match spoil:
         case "change":
-            (its.root / "file").write_text("mine")
+            (checkout.root / "file").write_text("mine")
         case "delete":
-            (its.root / "file").unlink()
+            (checkout.root / "file").unlink()
         case "add":
-            (its.root / "more").touch()
+            (checkout.root / "more").touch()
         case "commit":
-            git("-C", str(its.root), "checkout", "--quiet", "HEAD~1")
+            git("-C", str(checkout.root), "checkout", "--quiet", "HEAD~1")
         case "unlink":
-            (its.root / ".git").unlink()
+            (checkout.root / ".git").unlink()
     again, lines = have("HEAD")
-    assert again == its
+    assert again == checkout
     assert len(lines) == 1
-    assert (its.root / "file").read_text() == "two"
-    assert not (its.root / "more").exists()
+    assert (checkout.root / "file").read_text() == "two"
+    assert not (checkout.root / "more").exists()
 
 
 def test_a_cache_inside_the_repository_does_not_pass_for_a_checkout(git, tmp_path, monkeypatch):
     monkeypatch.setenv("TUNEBENCH_CACHE", str(tmp_path / "checkout" / "ignored"))
-    its, _ = have("HEAD")
-    (its.root / ".git").unlink()
-    (its.root / "file").unlink()
-    assert have("HEAD")[0] == its
-    assert (its.root / "file").read_text() == "two"
+    checkout, _ = have("HEAD")
+    (checkout.root / ".git").unlink()
+    (checkout.root / "file").unlink()
+    assert have("HEAD")[0] == checkout
+    assert (checkout.root / "file").read_text() == "two"
 
 
 def test_a_checkout_that_was_deleted_leaves_no_entry_in_the_repository(git):
@@ -101,9 +101,9 @@ def test_the_current_directory_has_its_match(git, monkeypatch, tmp_path):
     git("add", ".")
     git("commit", "--quiet", "--message", "three")
     monkeypatch.chdir(tmp_path / "checkout" / "inner")
-    its, _ = have("HEAD")
-    assert its.directory == its.root / "inner"
-    assert (its.directory / "code").read_text() == "three"
+    checkout, _ = have("HEAD")
+    assert checkout.directory == checkout.root / "inner"
+    assert (checkout.directory / "code").read_text() == "three"
     before = git("rev-parse", "HEAD~1")[:12]
     with pytest.raises(
         BadArm, match=f"commit {before} has no directory inner, .*; change to a directory that both have"
@@ -113,9 +113,9 @@ def test_the_current_directory_has_its_match(git, monkeypatch, tmp_path):
 
 def test_uncommitted_changes_are_no_part_of_it_and_that_is_said(git, tmp_path):
     (tmp_path / "checkout" / "file").write_text("three")
-    its, lines = have("HEAD")
-    assert (its.root / "file").read_text() == "two"
-    assert lines[0] == f"git:HEAD: commit {its.commit[:12]}; the uncommitted changes here are not part of it"
+    checkout, lines = have("HEAD")
+    assert (checkout.root / "file").read_text() == "two"
+    assert lines[0] == f"git:HEAD: commit {checkout.commit[:12]}; the uncommitted changes here are not part of it"
 
 
 @pytest.mark.parametrize("revision", ["nothing", "HEAD~9", "HEAD:file"])
@@ -139,17 +139,17 @@ def test_hooks_neither_run_nor_lead_astray(git, tmp_path, monkeypatch):
     hook.write_text("#!/bin/sh\ntouch hooked\n")
     hook.chmod(0o755)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
-    its, _ = have("HEAD")
-    assert not (its.root / "hooked").exists()
+    checkout, _ = have("HEAD")
+    assert not (checkout.root / "hooked").exists()
 
 
 def test_two_repositories_with_a_commit_in_common_do_not_share_a_checkout(git, tmp_path, monkeypatch):
-    its, _ = have("HEAD")
+    checkout, _ = have("HEAD")
     git("clone", "--quiet", ".", str(tmp_path / "clone"))
     monkeypatch.chdir(tmp_path / "clone")
     other, _ = have("HEAD")
-    assert other.commit == its.commit
-    assert other.root != its.root
+    assert other.commit == checkout.commit
+    assert other.root != checkout.root
 
 
 def test_a_checkout_that_fails_leaves_nothing(git, tmp_path):
