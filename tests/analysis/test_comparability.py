@@ -30,11 +30,11 @@ OTHERWISE = {
     "settings.extra": {"settings": {"iters": 20, "seed": 1, "extra": True}},
 }
 BLOCKS = {  # what each effect forbids, said anew: a metric is told by its unit and its kind
-    "blocks all": lambda its: True,
-    "blocks losses per token and token rates": lambda its: "token" in its.unit or its.unit == "1",
-    "blocks losses and quality": lambda its: its.kind.value in {"loss", "quality"},
-    "what is compared": lambda its: False,
-    "none": lambda its: False,
+    "blocks all": lambda definition: True,
+    "blocks losses per token and token rates": lambda definition: "token" in definition.unit or definition.unit == "1",
+    "blocks losses and quality": lambda definition: definition.kind.value in {"loss", "quality"},
+    "what is compared": lambda definition: False,
+    "none": lambda definition: False,
 }
 
 
@@ -43,7 +43,7 @@ def rows(*columns):
 
 
 def differing(*keys):
-    named = [Keyed(name=str(number), key=its, environment=environment()) for number, its in enumerate(keys)]
+    named = [Keyed(name=str(number), key=case_key, environment=environment()) for number, case_key in enumerate(keys)]
     return {field: row for field, row in rows(*named).items() if not row.equal}
 
 
@@ -58,9 +58,9 @@ def test_the_effect_of_a_field_is_what_the_judge_says_of_every_metric(field, tur
     other = replace(PLAIN, **OTHERWISE[field])
     pair = (other, PLAIN) if turned else (PLAIN, other)
     effect = differing(*pair)[field].effect
-    for name, its in DEFINITIONS.items():
+    for name, definition in DEFINITIONS.items():
         refused = bool(obstacles(*pair, metric(name, None, reason="none")))
-        assert refused == BLOCKS[effect](its), f"{effect}, but obstacles says {refused} of {name}"
+        assert refused == BLOCKS[effect](definition), f"{effect}, but obstacles says {refused} of {name}"
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_the_source_of_the_weights_says_what_they_can_be_compared_in(sources, ha
         for source, sha256 in zip(sources, hashes, strict=True)
     )
     assert rows(Keyed(name="a", key=a), Keyed(name="b", key=b))["weights source"].effect == effect
-    for name, its in DEFINITIONS.items():
+    for name, definition in DEFINITIONS.items():
         refused = bool(obstacles(a, b, metric(name, None, reason="none")))
-        assert refused == BLOCKS[effect](its), name
+        assert refused == BLOCKS[effect](definition), name
 
 
 def test_different_stand_ins_of_one_kind_block_all_by_their_files():

@@ -26,7 +26,7 @@ USUAL = Circumstances(own_template=True, conversations=True, adds_bos=False, mas
 
 
 def found(*rows, **changes):
-    return [(its.rule, its.severity) for its in examine(rows, replace(USUAL, **changes))]
+    return [(finding.rule, finding.severity) for finding in examine(rows, replace(USUAL, **changes))]
 
 
 def rows(count, **changes):
@@ -75,24 +75,28 @@ def test_what_is_just_right_is_not_found(row, changes):
 
 
 def test_a_finding_names_the_first_five_rows_of_a_split_and_counts_the_rest():
-    its = [*rows(7, closed=False), replace(FINE, split="valid", number=4, closed=False), FINE]
+    faulty_rows = [*rows(7, closed=False), replace(FINE, split="valid", number=4, closed=False), FINE]
     wrong = "the last answer is not closed by an end-of-text token"
     remedy = "the model would never learn to stop; mend the chat template"
-    assert [str(finding) for finding in examine(its, USUAL)] == [
+    assert [str(finding) for finding in examine(faulty_rows, USUAL)] == [
         f"[turn-end] train rows 1, 2, 3, 4, 5 and 2 more: {wrong}; {remedy}",
         f"[turn-end] valid row 4: {wrong}; {remedy}",
     ]
 
 
 def test_what_is_to_be_noted_of_all_rows_is_one_note():
-    its = [*rows(3, seen_in_training=True), replace(FINE, split="valid", seen_in_training=True)]
-    (finding,) = examine(its, USUAL)
+    faulty_rows = [*rows(3, seen_in_training=True), replace(FINE, split="valid", seen_in_training=True)]
+    (finding,) = examine(faulty_rows, USUAL)
     assert finding.text == "every row: the same text is a training row"
 
 
 def test_all_foreign_markers_of_a_split_are_named():
-    its = [replace(FINE, foreign=("<|im_end|>",)), replace(FINE, number=2, foreign=("[INST]", "<|im_end|>")), FINE]
-    (finding,) = examine(its, USUAL)
+    faulty_rows = [
+        replace(FINE, foreign=("<|im_end|>",)),
+        replace(FINE, number=2, foreign=("[INST]", "<|im_end|>")),
+        FINE,
+    ]
+    (finding,) = examine(faulty_rows, USUAL)
     assert finding.text.startswith("train rows 1, 2: turn markers of another family are plain text")
     assert finding.text.endswith(": <|im_end|>, [INST]")
 
@@ -104,8 +108,8 @@ def test_a_row_that_is_masked_and_cut_away_is_told_how():
 
 def test_what_stops_comes_first_and_only_what_is_not_accepted_stops():
     findings = examine([replace(FINE, tokens=33, closed=False, targets=0)], USUAL)
-    assert [its.rule for its in findings] == ["turn-end", "no-targets", "truncated"]
-    assert [its.rule for its in stopping(findings, ("turn-end",))] == ["no-targets", "truncated"]
+    assert [finding.rule for finding in findings] == ["turn-end", "no-targets", "truncated"]
+    assert [finding.rule for finding in stopping(findings, ("turn-end",))] == ["no-targets", "truncated"]
     assert stopping(findings, tuple(RULES)) == []
 
 

@@ -50,14 +50,14 @@ def changed(part, **values):
     return replace(FINE, **{part: {**getattr(FINE, part), **values}})
 
 
-def found(its):
+def found(machine_facts):
     """The findings as rule and severity, where only these matter."""
-    return [(finding.rule, finding.severity.value) for finding in doctor.examine(its).findings]
+    return [(finding.rule, finding.severity.value) for finding in doctor.examine(machine_facts).findings]
 
 
 def test_a_machine_without_faults_is_fine():
-    its = doctor.examine(facts())
-    assert (its.findings, its.ok) == ((), True)
+    examination = doctor.examine(facts())
+    assert (examination.findings, examination.ok) == ((), True)
 
 
 def test_of_a_machine_that_tells_nothing_nothing_is_found():
@@ -125,7 +125,7 @@ def test_up_to_its_threshold_nothing_is_found(environment):
 
 
 @pytest.mark.parametrize(
-    ("its", "rule"),
+    ("machine_facts", "rule"),
     [
         (facts(changed("os", cpu_limit_cores=7.5)), "cpu-limit"),
         (facts(changed("power", cpu_governor="powersave", cpu_frequency_driver="intel_pstate")), "governor"),
@@ -134,17 +134,17 @@ def test_up_to_its_threshold_nothing_is_found(environment):
         (facts(energy_parts=(), energy_reason="no meter"), "energy"),
     ],
 )
-def test_what_changes_no_number_is_a_note_and_all_is_fine(its, rule):
-    assert found(its) == [(rule, "note")]
-    assert doctor.examine(its).ok is True
+def test_what_changes_no_number_is_a_note_and_all_is_fine(machine_facts, rule):
+    assert found(machine_facts) == [(rule, "note")]
+    assert doctor.examine(machine_facts).ok is True
 
 
 @pytest.mark.parametrize(("place", "option"), [("results", "--results-dir"), ("cache", "TUNEBENCH_CACHE")])
 def test_a_full_disk_is_named_by_what_should_go_there(place, option):
     for size, count in ((2 * GIB - 1, 1), (2 * GIB, 0)):
-        its = doctor.examine(facts(**{f"{place}_free_bytes": size})).findings
-        assert [finding.rule for finding in its] == ["disk"] * count
-        assert all(f"free for the {place}" in finding.text and option in finding.remedy for finding in its)
+        findings = doctor.examine(facts(**{f"{place}_free_bytes": size})).findings
+        assert [finding.rule for finding in findings] == ["disk"] * count
+        assert all(f"free for the {place}" in finding.text and option in finding.remedy for finding in findings)
 
 
 def test_a_worker_that_fails_is_a_problem_with_its_reason():
@@ -180,13 +180,13 @@ def test_cores_that_are_not_told_are_as_many_as_threads():
 
 
 def test_problems_come_before_notes():
-    its = facts(changed("power", swap_used_bytes=9 * GIB, on_battery=True), hub_problem="no route")
-    assert found(its) == [("battery", "problem"), ("swap", "note"), ("hub", "note")]
+    machine_facts = facts(changed("power", swap_used_bytes=9 * GIB, on_battery=True), hub_problem="no route")
+    assert found(machine_facts) == [("battery", "problem"), ("swap", "note"), ("hub", "note")]
 
 
 def test_numbers_stand_in_the_finding():
-    its = facts(changed("power", load_average_1min=6.5, other_cpu_share=0.5, competing_processes=3))
-    load, busy = (finding.text for finding in doctor.examine(its).findings)
+    machine_facts = facts(changed("power", load_average_1min=6.5, other_cpu_share=0.5, competing_processes=3))
+    load, busy = (finding.text for finding in doctor.examine(machine_facts).findings)
     assert "6.500 on 8 cores" in load
     assert "50.00 % of the processor (3 of them" in busy
 

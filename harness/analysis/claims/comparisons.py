@@ -6,7 +6,7 @@ continues the place of the claim: "S0:54 gives ...".
 
 from statistics import fmean, stdev
 
-from harness.analysis.claims.context import Answer, CheckTable, ClaimContext, Subject
+from harness.analysis.claims.context import Answer, CheckTable, ClaimContext, ClaimSubject
 from harness.analysis.claims.wording import count, number, quantity, same, series_name, times
 from harness.analysis.finding import Level
 from harness.results.records import Better
@@ -117,7 +117,7 @@ def percent_from_counts(context: ClaimContext) -> Answer | None:
     return Answer(text=text, numbers={"claimed": claimed, "found": computed})
 
 
-def _value_text(value: float, subject: Subject, name: str) -> str:
+def _value_text(value: float, subject: ClaimSubject, name: str) -> str:
     metric = subject.metric(name)
     assert metric is not None, "its value was read before"
     return quantity(value, metric.unit)
@@ -154,7 +154,7 @@ def headline_against_rows(context: ClaimContext) -> Answer | None:
     return Answer(text=text, numbers={"better": won, "worse": lost, "equal": even})
 
 
-def _count_rows(a: Subject, b: Subject) -> tuple[int, int, int]:
+def _count_rows(a: ClaimSubject, b: ClaimSubject) -> tuple[int, int, int]:
     """Count the printed rows in which *a* is better, worse and equal; metrics without a direction are left out."""
     counts = [0, 0, 0]
     for name in dict.fromkeys(name for record in a.records for name in record.metrics):

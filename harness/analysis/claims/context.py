@@ -25,7 +25,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class ClaimSubject:
     """All records of one model and adapter, of any suite. *where* is the place of the claim, for error messages."""
 
     name: str  # MODEL/ADAPTER
@@ -91,15 +91,15 @@ class ClaimContext:
     """A claim, its subjects in the order of its cases, and the report that makes it."""
 
     claim: Claim
-    subjects: tuple[Subject, ...]
+    subjects: tuple[ClaimSubject, ...]
     bundle: Bundle
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> ClaimSubject:
         """The only subject, or the first of several."""
         return self.pick(1)[0]
 
-    def pick(self, count: int) -> Sequence[Subject]:
+    def pick(self, count: int) -> Sequence[ClaimSubject]:
         """Return the first *count* subjects.
 
         Raises:
@@ -157,5 +157,5 @@ def claim_context(claim: Claim, bundle: Bundle) -> ClaimContext:
     grouped: dict[str, list[Record]] = {}
     for case in claim.cases:
         grouped.setdefault(case.partition("/")[2], []).append(by_case[case])
-    subjects = (Subject(name=name, records=tuple(records), where=claim.where) for name, records in grouped.items())
+    subjects = (ClaimSubject(name=name, records=tuple(records), where=claim.where) for name, records in grouped.items())
     return ClaimContext(claim=claim, subjects=tuple(subjects), bundle=bundle)
