@@ -89,7 +89,7 @@ exit "${STUB_CODE:-0}"
 def judged(tmp_path):
     """Run the step that judges, with programs that write down what they are given; give those, and the outputs."""
 
-    def run(**given):
+    def run(**extra_variables):
         programs = tmp_path / "bin"
         programs.mkdir()
         for name in ("tunebench", "pytest"):
@@ -106,7 +106,7 @@ def judged(tmp_path):
             "GITHUB_OUTPUT": str(tmp_path / "output"),
             "GITHUB_RUN_ID": "7",
             "GITHUB_RUN_ATTEMPT": "1",
-            **given,
+            **extra_variables,
         }
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script("Measure and judge")]
         done = subprocess.run(

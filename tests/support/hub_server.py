@@ -27,7 +27,7 @@ _API = {"models": "", "datasets": "datasets/"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong with a repository or a file. *code* is the hub's own word for a status.
+    """Failure of a repository or a file. *code* is the hub's own name for a status.
 
     *short_by* bytes are missing from a body that is declared so; *cut_by* bytes from one that is promised whole.
     """
