@@ -28,9 +28,9 @@ from harness.session.worker_requests import fetch
 ROOT = Path(__file__).parents[1]
 WORKER_WITHOUT_RESETS = """
 import sys
-from harness import memory
+from harness.machine import memory
 memory._RESET_PEAK = "1"
-from harness.worker import main
+from harness.worker.main import main
 sys.exit(main(sys.argv))
 """
 

@@ -29,7 +29,7 @@ from harness.session.worker_requests import fetch
 ROOT = Path(__file__).parents[1]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 MLX_LM = """
-from harness.worker.blas import load_fast_blas
+from harness.worker.blas_shim import load_fast_blas
 assert load_fast_blas().fast
 import json, sys
 from mlx_lm.tuner import callbacks, trainer

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from harness.worker import blas
+from harness.worker import blas_shim
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 5
@@ -36,7 +36,7 @@ def main() -> None:
         (f"tunebench report {run}", [*tunebench, "report", run, "-o", tempfile.gettempdir()]),
     ):
         print(f"{title:<34} {seconds(command):.2f} s")
-    loaded = blas.load_fast_blas()
+    loaded = blas_shim.load_fast_blas()
     from harness.machine.clock import Stopwatch  # noqa: PLC0415
     from harness.worker import mlxlm, probe  # noqa: PLC0415 - after the BLAS
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.worker.blas import load_fast_blas
+from harness.worker.blas_shim import load_fast_blas
 
 BLAS = load_fast_blas()  # before MLX is imported
 
@@ -29,7 +29,7 @@ from harness.inputs.datasets import read_dataset  # noqa: E402
 from harness.inputs.prompts import PLAIN_FAMILY, read_chat_template  # noqa: E402
 from harness.session.worker_requests import fetch  # noqa: E402
 from harness.worker import mlxlm  # noqa: E402
-from harness.worker.workloads.rows import tokenised  # noqa: E402
+from harness.worker.workloads.rows import tokenize_rows  # noqa: E402
 
 ITERS, WARM_UP = 10, 2
 STEP_S: list[float] = []
@@ -72,13 +72,13 @@ def main() -> None:
     loaded = mlxlm.load(Path(fetch(read_model("smollm2"), "embedded").directory), read_chat_template(PLAIN_FAMILY))
     mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), loaded.model_type)
     rows = read_dataset(plan.dataset, plan.split_rows).splits["train"]
-    tokens = [(row.tokens, row.start) for row in tokenised(loaded.tokenizer, rows, form="chat", mask_prompt=False)]
+    tokens = [(row.tokens, row.start) for row in tokenize_rows(loaded.tokenizer, rows, form="chat", mask_prompt=False)]
     ratios = []
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "adapters.safetensors"
 
         def ours() -> None:
-            mlxlm.train(loaded.model, mlxlm.Rows(rows, tokens), plan.batch_size, plan, file, Unheard())
+            mlxlm.train(loaded.model, mlxlm.TrainerRows(rows, tokens), plan.batch_size, plan, file, Unheard())
 
         def theirs() -> None:
             timed_train(

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.worker.blas import load_fast_blas
+from harness.worker.blas_shim import load_fast_blas
 
 BLAS = load_fast_blas()  # before MLX is imported
 
@@ -30,7 +30,7 @@ from harness.inputs.plans import Job  # noqa: E402
 from harness.machine.clock import Stopwatch  # noqa: E402
 from harness.session.worker_requests import fetch  # noqa: E402
 from harness.worker import mlxlm  # noqa: E402
-from harness.worker.mlxlm.trainer import _leave, _trainer_loss  # noqa: E402
+from harness.worker.mlxlm.trainer import _store_loss_sums, _trainer_loss  # noqa: E402
 from harness.worker.workloads import training  # noqa: E402
 from harness.worker.workloads.context import Context  # noqa: E402
 from harness.worker.workloads.response import stamped  # noqa: E402
@@ -65,7 +65,7 @@ def true_loss_share(context: Context) -> float:
     loaded = context.load()
     mlxlm.attach_adapter(loaded.model, context.adapter, loaded.model_type)
     loaded.model.train()
-    _leave(loaded.model, mx.array(0.0), mx.array(0))
+    _store_loss_sums(loaded.model, mx.array(0.0), mx.array(0))
     optimizer = mlx.optimizers.Adam(learning_rate=1e-4)
     state = [loaded.model.state, optimizer.state, mx.random.state]
 

@@ -10,7 +10,7 @@ import time
 import mlx.core as mx
 
 from harness.inputs.config_files import known, read_adapter, read_model
-from harness.worker.workloads.parameters import count
+from harness.worker.workloads.count_parameters import count
 
 ADAPTERS = ("qv-r8", "all-r8")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.worker.blas import Blas, load_fast_blas
+from harness.worker.blas_shim import Blas, load_fast_blas
 
 os.environ |= {"MLX_DISABLE_COMPILE": "1", "OPENBLAS_NUM_THREADS": "1"}  # the workers inherit them
 # A job in the background of a script ignores them, and so would every program that a test starts and interrupts.

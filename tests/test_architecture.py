@@ -29,8 +29,8 @@ DOORS = {
     "psutil": {"machine.environment", "machine.load"},
     "pynvml": {"machine.energy"},
     "zeus_apple_silicon": {"machine.energy"},
-    "platform": {"machine.environment", "worker.blas"},
-    "ctypes": {"worker.blas", "machine.memory"},
+    "platform": {"machine.environment", "worker.blas_shim"},
+    "ctypes": {"worker.blas_shim", "machine.memory"},
     "packaging": {"session.ab.arms"},
     # arguments names the types and options that all commands share
     "argparse": {"cli", "commands.arguments"},

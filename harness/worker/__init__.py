@@ -1,1 +1,1 @@
-"""The code that runs inside a worker process, and the only package that may import MLX."""
+"""Code that runs inside a worker process; the only package that may import MLX."""

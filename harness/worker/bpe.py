@@ -1,4 +1,4 @@
-"""Byte-level BPE tokenizers: one rebuilt from a given vocabulary, or a small one learnt from texts.
+"""Byte-level BPE tokenizers: rebuilt from a stored vocabulary, or learned from texts.
 
 The only module that imports `tokenizers`. Source of the method: Sennrich et al. (2016), arXiv:1508.07909,
 on bytes as in GPT-2.
@@ -14,15 +14,15 @@ from harness.inputs.plans import Chat
 
 
 def rebuild(vocabulary: Sequence[str], merges: Sequence[str], special: Iterable[str]) -> Tokenizer:
-    """Make a tokenizer of a stored vocabulary, with digits split one by one as SmolLM2 does."""
+    """Build a tokenizer from a stored vocabulary; digits are split one by one, as in SmolLM2."""
     pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
     tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(vocabulary)}, pairs))
     digits = pre_tokenizers.Digits(individual_digits=True)
-    return _byte_level(tokenizer, special, before=[digits])
+    return _byte_level(tokenizer, special, pre_steps=[digits])
 
 
 def learn(texts: Iterable[str], size: int, special: Sequence[str], bos: str | None) -> Tokenizer:
-    """Learn *size* tokens from *texts*; the special ones come first. *bos* opens every text, where given."""
+    """Learn *size* tokens from *texts*, special tokens first. If given, *bos* opens every text."""
     tokenizer = _byte_level(Tokenizer(models.BPE()), special)
     trainer = trainers.BpeTrainer(
         vocab_size=size,
@@ -55,10 +55,10 @@ def save(tokenizer: Tokenizer, chat: Chat, template: str, max_tokens: int, direc
 
 
 def _byte_level(
-    tokenizer: Tokenizer, special: Iterable[str], before: Sequence[pre_tokenizers.PreTokenizer] = ()
+    tokenizer: Tokenizer, special: Iterable[str], pre_steps: Sequence[pre_tokenizers.PreTokenizer] = ()
 ) -> Tokenizer:
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*before, byte_level])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*pre_steps, byte_level])
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     return tokenizer

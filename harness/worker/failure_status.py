@@ -1,19 +1,24 @@
-"""What an exception says of a case: which status it ends with. Pure.
+"""Status of a case whose worker raised an exception.
 
-The array library raises `RuntimeError` for everything, so some are told apart by their text.
+MLX raises `RuntimeError` for every kind of failure, so some failures are recognized by their text.
 """
 
 import re
 
+from harness.errors import HarnessError
 from harness.results.records import Status
 
 _NO_MEMORY = ("unable to allocate", "out of memory", "attempting to allocate", "cannot allocate memory")
-# As MLX says it: an abbreviation; not (yet) implemented; "RoPE has no GPU implementation".
-_NOT_THERE = re.compile(r"\bnyi\b|\bnot (yet )?implemented\b|\bno (\w+ )?implementation\b", re.IGNORECASE)
+# MLX's wordings: NYI (not yet implemented); not (yet) implemented; "RoPE has no GPU implementation".
+_MISSING_OPERATION = re.compile(r"\bnyi\b|\bnot (yet )?implemented\b|\bno (\w+ )?implementation\b", re.IGNORECASE)
+
+
+class Diverged(HarnessError):
+    """A training or validation loss is no longer a finite number."""
 
 
 def status_of(error: Exception) -> Status:
-    """How a case ends that raised *error*: without memory, without an operation of its backend, or just failed."""
+    """Return the status for an unexpected *error*: out of memory, skipped (no such operation here) or failed."""
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
         return Status.OOM
@@ -21,7 +26,7 @@ def status_of(error: Exception) -> Status:
 
 
 def lacks_operation(error: Exception) -> bool:
-    """Whether *error* says that an operation does not exist on this backend: nobody's mistake here."""
+    """Tell whether *error* says that this backend lacks an operation, which is no fault of the case."""
     return isinstance(error, RuntimeError) and (
-        isinstance(error, NotImplementedError) or _NOT_THERE.search(str(error)) is not None
+        isinstance(error, NotImplementedError) or _MISSING_OPERATION.search(str(error)) is not None
     )

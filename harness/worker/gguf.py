@@ -1,7 +1,7 @@
-"""A Llama model in a GGUF file to a directory in the layout of mlx-lm, in float32.
+"""Converter from a GGUF file of a Llama model to a float32 directory in the layout of mlx-lm.
 
-Only what the registry's embedded weights need: architecture `llama`, byte-level BPE. The tensors
-are dequantised as MLX reads them; llama.cpp's row order of the query and key projections is undone.
+It covers only what the registry's embedded weights need: architecture `llama` and byte-level BPE. Tensors are
+dequantized as MLX reads them; llama.cpp's row order of the query and key projections is undone.
 Source: llama.cpp, convert_hf_to_gguf.py (LlamaModel.permute), and gguf-py's tensor names.
 """
 
@@ -39,7 +39,7 @@ def convert(path: Path, chat: Chat, directory: Path) -> None:
     """Write config, weights and tokenizer of the GGUF file *path* into *directory*.
 
     Raises:
-        BadWeights: if the file is of another architecture, or a tensor's name is not known.
+        BadWeights: if the file has another architecture or an unknown tensor name.
     """
     arrays, metadata = _read(path)
     if metadata.get("general.architecture") != "llama":
@@ -106,6 +106,6 @@ def _dense(arrays: dict[str, mx.array], name: str) -> mx.array:
 
 
 def _rows_as_published(tensor: mx.array, heads: int) -> mx.array:
-    """Undo the interleaving of each head's two halves: (heads * size, width) in, the same out."""
+    """Undo llama.cpp's interleaving of each head's two halves; the shape (heads * size, width) stays."""
     rows, width = tensor.shape
     return tensor.reshape(heads, rows // heads // 2, 2, width).swapaxes(1, 2).reshape(rows, width)

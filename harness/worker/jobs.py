@@ -1,4 +1,4 @@
-"""Which function does which job. Imported in a worker only, after the BLAS is loaded."""
+"""Dispatch of a job to the function that does it. Imported only in a worker, after the BLAS is loaded."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,29 +11,28 @@ from harness.machine.memory import physical_bytes
 from harness.results.codec import plain
 from harness.results.records import Environment, Sample
 from harness.worker import mlxlm, probe, weights
-from harness.worker.blas import Blas
-from harness.worker.workloads import adapter_fit, evaluation, inference, parameters, training
-from harness.worker.workloads.context import Context, Diverged
+from harness.worker.blas_shim import Blas
+from harness.worker.workloads import adapter_fit, count_parameters, evaluation, inference, training
+from harness.worker.workloads.context import Context
 
-DIVERGED = Diverged
-_MEASURED: dict[str, Callable[[Context], Sample]] = {
+_WORKLOADS: dict[str, Callable[[Context], Sample]] = {
     "training": training.measure,
     "evaluation": evaluation.measure,
     "inference": inference.measure,
 }
 
 
-def do(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Message:
-    """Do *job* and give its result."""
-    if job.work in _MEASURED:
+def run_job(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Message:
+    """Run *job* and return its result: the last hop of a job before its workload (`measure`, `count_all`, ...)."""
+    if job.work in _WORKLOADS:
         context = Context(job=job, device=device_name(), progress=progress)
         if (problem := probe.self_check()["problem"]) is not None:
             context.doubts.append(problem)
-        sample = _MEASURED[job.work](context)
+        sample = _WORKLOADS[job.work](context)
         context.doubts += context.memory.doubts(physical_bytes(), probe.device_memory_bytes())
         return Message(sample=replace(sample, invalid="; ".join(context.doubts) or None))
     if job.work == "count":
-        return Message(facts=parameters.count_all(job.models, job.adapter))
+        return Message(facts=count_parameters.count_all(job.models, job.adapter))
     if job.work == "environment":
         return Message(environment=_environment(blas))
     assert job.work == "prepare", f"nobody does {job.work!r}"
@@ -44,7 +43,7 @@ def do(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> Messa
 
 
 def device_name() -> str:
-    """The device as one text: what a record's key holds."""
+    """Return type and name of the device as one text, as stored in a record's key."""
     facts = probe.device()
     return f"{facts['type']}: {facts.get('device_name') or facts.get('architecture') or 'unknown'}"
 

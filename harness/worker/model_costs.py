@@ -1,23 +1,22 @@
-"""What a model must do and hold, in closed form: FLOP of a training step, bytes of a decoded token, memory.
+"""Closed-form costs of a model: FLOP of a training step, bytes read per decoded token, memory of training.
 
-Pure: numbers of the architecture in, numbers of work out. Nothing is measured here. The formulas, worked
-by hand, and what they leave out stand in docs/roofline.md.
+Nothing is measured here. docs/roofline.md works the formulas by hand and lists what they leave out.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FLOAT32_BYTES = 4
-# FLOP a token that training a parameter adds: one of an adapter takes 2 forward and 4 backward; of one that
-# is trained in place, all but the 2 of its own gradient are counted already.
+# FLOP per token that each trained parameter adds. An adapter's parameter takes 2 forward and 4 backward. For a
+# parameter trained in place, everything but the 2 FLOP of its own gradient is counted already.
 FLOPS_OF_ADAPTER, FLOPS_IN_PLACE = 6, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """The sizes of a decoder that decide what a token costs. Parameters are counted before quantisation.
+    """Sizes of a decoder that decide what a token costs. Parameters are counted as before quantization.
 
-    Matrix parameters are those a token is multiplied with: no bias, no norm, no table that is looked up.
+    Matrix parameters are those that a token is multiplied with: no biases, norms or lookup tables.
     """
 
     layers: int
@@ -27,13 +26,13 @@ class ModelShape:
     kv_width: int  # key-value heads * head size
     vocabulary: int
     hidden: int
-    stored_bytes: int  # all parameters as they lie in memory
-    weight_bytes: int  # of these, what a decoded token reads: no table of which it looks up a row
+    stored_bytes: int  # of all parameters, as stored in memory
+    weight_bytes: int  # read per decoded token: all but the tables of which a token looks up one row
     kv_bytes_per_element: int
 
 
 def decode_bytes(shape: ModelShape, *, depth: int) -> float:
-    """Bytes that decoding one token reads behind *depth* tokens of context: the weights, their keys and values."""
+    """Return the bytes read to decode one token after *depth* tokens: the weights, and the cached keys and values."""
     context = 2 * depth * shape.layers * shape.kv_width * shape.kv_bytes_per_element
     return float(shape.weight_bytes + context)
 
@@ -46,16 +45,16 @@ def training_flops(
     trainable_parameters: int,
     flops_of_trainable: int = FLOPS_OF_ADAPTER,
 ) -> float:
-    """Model FLOP of one iteration on rows of *lengths* tokens, padding left out.
+    """Return the model FLOP of one iteration on rows of *lengths* tokens, without padding.
 
-    A matrix parameter costs 2 FLOP a token on the way forward, and 2 more for the gradient of its input
-    where something below is trained: in the head and in the *adapted_layers* last blocks. A frozen one's
-    own gradient is never formed; what a trained one adds is *flops_of_trainable*. Attention multiplies every
-    query with half of the keys and of the values, as it is causal: 2 n^2 width FLOP forward, twice that
-    backward. What is computed twice (gradient checkpointing) counts once.
+    A matrix parameter costs 2 FLOP per token in the forward pass, and 2 more for the gradient of its input
+    where a layer below is trained: in the head and in the last *adapted_layers* blocks. The gradient of a frozen
+    parameter is never computed; a trained parameter adds *flops_of_trainable*. Causal attention multiplies every
+    query with half of the keys and half of the values: 2 n^2 width FLOP forward, twice that backward.
+    Work that is done twice (gradient checkpointing) counts once.
 
-    Source: Chowdhery et al. (2022), arXiv:2204.02311, appendix B, which counts the whole square of the
-    attention; Hu et al. (2021), arXiv:2106.09685, section 4.1, for what is frozen.
+    Source: Chowdhery et al. (2022), arXiv:2204.02311, appendix B, which counts the full square of the
+    attention; Hu et al. (2021), arXiv:2106.09685, section 4.1, for the frozen parameters.
     """
     forward = shape.layers * shape.block_parameters + shape.head_parameters
     backward = adapted_layers * shape.block_parameters + shape.head_parameters
@@ -65,11 +64,11 @@ def training_flops(
 
 
 def training_memory(shape: ModelShape, *, trainable_parameters: int, copies: int, rows: int, tokens: int) -> int:
-    """Bytes that training on batches of *rows* by *tokens* needs at least; the activations come on top.
+    """Return a lower bound of the bytes for training on batches of *rows* by *tokens*, activations left out.
 
-    The weights as they lie in memory; for each trained parameter *copies* float32 numbers (the parameter
-    itself where it is an adapter's, its gradient, what is accumulated of it, the optimizer's moments); the
-    logits of the batch in float32 with their gradient.
+    Counted are the stored weights; *copies* float32 numbers per trained parameter (an adapter's parameter, its
+    gradient, the accumulated gradient, the optimizer's moments); and the batch's logits with their gradient in
+    float32.
     """
     trained = copies * _FLOAT32_BYTES * trainable_parameters
     logits = 2 * _FLOAT32_BYTES * rows * tokens * shape.vocabulary

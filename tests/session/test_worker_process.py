@@ -143,10 +143,10 @@ sys.path[:0] = [{root!r}, *{site!r}]
 from harness import errors
 from harness.inputs import protocol as messages
 from harness.worker import main as worker
-class Diverged(errors.HarnessError): pass
+from harness.worker.failure_status import Diverged
 def do(job, blas, progress):
     {work}
-sys.modules["harness.worker.jobs"] = SimpleNamespace(DIVERGED=Diverged, do=do)
+sys.modules["harness.worker.jobs"] = SimpleNamespace(run_job=do)
 worker.load_fast_blas = lambda: None
 sys.exit(worker.main(sys.argv[2:]))
 """

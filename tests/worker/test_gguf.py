@@ -48,7 +48,7 @@ def test_mlx_lm_loads_what_was_converted(tiny_gguf, converted):
     loaded = mlxlm.load(converted, None)
     assert loaded.model_type == "llama"
     assert loaded.model(mx.array([[2, 3, 4]])).shape == (1, 3, len(tiny_gguf.tokens))
-    assert mlxlm.total_parameters(loaded.model) == sum(its.size for its in tiny_gguf.published.values())
+    assert mlxlm.total_parameters(loaded.model) == sum(item.size for item in tiny_gguf.published.values())
 
 
 def test_the_tokenizer_is_that_of_the_file(tiny_gguf, converted):
@@ -107,7 +107,7 @@ def test_another_architecture_is_refused_by_name(tiny_gguf, tmp_path):
     mx.save_gguf(str(path), {"token_embd.weight": mx.ones((2, 2))}, {"general.architecture": "falcon"})
     with pytest.raises(BadWeights, match=r"^odd\.gguf: architecture 'falcon'; only 'llama'"):
         gguf.convert(path, tiny_gguf.chat, tmp_path)
-    assert [its.name for its in tmp_path.iterdir()] == ["odd.gguf"]
+    assert [item.name for item in tmp_path.iterdir()] == ["odd.gguf"]
 
 
 @pytest.mark.parametrize("name", ["blk.0.attn_q_norm.weight", "blk.0.ffn_gate.0.weight", "v.blk.0.attn_q.weight"])

@@ -31,8 +31,8 @@ def measured(monkeypatch):
             return SAMPLE
 
         monkeypatch.setattr(probe, "self_check", lambda: check)
-        monkeypatch.setitem(jobs._MEASURED, "training", measure)
-        return jobs.do(Job(work="training"), None, lambda *_: None).sample
+        monkeypatch.setitem(jobs._WORKLOADS, "training", measure)
+        return jobs.run_job(Job(work="training"), None, lambda *_: None).sample
 
     return run
 
@@ -84,7 +84,7 @@ def test_every_doubt_is_told(measured):
 def test_the_environment_holds_the_self_check_and_a_roofline(monkeypatch, blas):
     monkeypatch.setattr(probe, "self_check", lambda: RIGHT)
     monkeypatch.setattr(probe, "roofline", lambda stopwatch: {"gemm_flops_per_s": 1.0})
-    environment = jobs.do(Job(work="environment"), blas, lambda *_: None).environment
+    environment = jobs.run_job(Job(work="environment"), blas, lambda *_: None).environment
     assert environment.self_check == RIGHT
     assert environment.roofline == {"gemm_flops_per_s": 1.0}
     assert environment.device["name"] == jobs.device_name()

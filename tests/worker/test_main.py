@@ -16,8 +16,8 @@ from harness.results import codec
 from harness.results.records import Status
 from harness.session import worker_process
 from harness.worker import jobs, main
-from harness.worker.blas import Blas
-from harness.worker.workloads.context import Diverged
+from harness.worker.blas_shim import Blas
+from harness.worker.failure_status import Diverged
 
 ROOT = Path(main.__file__).parents[2]
 
@@ -26,12 +26,12 @@ ROOT = Path(main.__file__).parents[2]
 def told(monkeypatch, tmp_path):
     """Run the worker's main in this process with *do* for its work; give how it ended and what it told."""
     monkeypatch.setattr(main, "_end_with_session", lambda: None)  # it would end the tests with the session
-    monkeypatch.setattr(main, "_KILL_ORDER", tmp_path / "no such system" / "oom_score_adj")
+    monkeypatch.setattr(main, "_OOM_SCORE_FILE", tmp_path / "no such system" / "oom_score_adj")
 
     def run(do):
         job = codec.encode(Job(work="environment")) + b"\n"
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(job)))
-        monkeypatch.setattr(jobs, "do", do)
+        monkeypatch.setattr(jobs, "run_job", do)
         line = tmp_path / "line"
         try:
             ended = main.main(["worker", str(os.open(line, os.O_WRONLY | os.O_CREAT))])

@@ -9,8 +9,8 @@ def of(kl_nat_per_token, tokens=10):
 
 def test_agreements_are_over_all_tokens_and_not_a_mean_of_parts():
     """3 nat over 2 tokens and 1 nat over 6 are 4 nat over 8; 1 of 2 and 5 of 6 are 6 of 8."""
-    its = Agreement(tokens=2, kl_nat=3.0, same_top=1) + Agreement(tokens=6, kl_nat=1.0, same_top=5)
-    assert (its.tokens, its.kl_nat_per_token, its.top1_share) == (8, 0.5, 0.75)
+    result = Agreement(tokens=2, kl_nat=3.0, same_top=1) + Agreement(tokens=6, kl_nat=1.0, same_top=5)
+    assert (result.tokens, result.kl_nat_per_token, result.top1_share) == (8, 0.5, 0.75)
 
 
 def test_a_divergence_that_rounding_pushed_below_zero_is_zero():

@@ -117,24 +117,28 @@ def test_nothing_of_a_probe_stays_in_the_device_s_memory(small, measure):
 def test_the_products_of_this_device_are_right():
     check = probe.self_check()
     assert (check["ok"], check["problem"]) == (True, None)
-    assert [(its["type"], its["bits"]) for its in check["products"]][:3] == [
+    assert [(item["type"], item["bits"]) for item in check["products"]][:3] == [
         ("float32", None),
         ("float32", 8),
         ("float32", 4),
     ]
-    for its in check["products"]:
-        assert list(its["relative_errors"]) == ["1", "8", "64"]
-        assert 0 < max(its["relative_errors"].values()) < its["tolerance"]
+    for element in check["products"]:
+        assert list(element["relative_errors"]) == ["1", "8", "64"]
+        assert 0 < max(element["relative_errors"].values()) < element["tolerance"]
     json.dumps(check, allow_nan=False)
 
 
 def test_a_gpu_is_checked_in_its_half_types_too_and_its_rounding_of_inputs_is_let_be(monkeypatch):
     monkeypatch.setattr(probe, "_device_type", lambda: "gpu")
     products = probe.self_check()["products"]
-    assert {its["type"]: its["tolerance"] for its in products} == {"float32": 5e-3, "float16": 2e-2, "bfloat16": 0.1}
+    assert {product["type"]: product["tolerance"] for product in products} == {
+        "float32": 5e-3,
+        "float16": 2e-2,
+        "bfloat16": 0.1,
+    }
     assert len(products) == 9
-    for its in products[3:]:
-        assert 1e-5 < max(its["relative_errors"].values()) < its["tolerance"]
+    for item in products[3:]:
+        assert 1e-5 < max(item["relative_errors"].values()) < item["tolerance"]
 
 
 def wrong_from(rows, product):
@@ -182,7 +186,7 @@ def test_an_operation_the_device_lacks_is_told_and_no_problem(monkeypatch):
     monkeypatch.setattr(mx, "quantized_matmul", lacking)
     check = probe.self_check()
     assert check["ok"]
-    assert [its["lacking"] for its in check["products"]] == [
+    assert [item["lacking"] for item in check["products"]] == [
         None,
         "QuantizedMatmul has no CUDA implementation.",
         "QuantizedMatmul has no CUDA implementation.",

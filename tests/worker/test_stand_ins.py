@@ -121,7 +121,7 @@ def test_the_name_of_a_stand_in_changes_with_whatever_it_is_made_of():
         replace(model, chat=replace(model.chat, family="qwen")),
         replace(model, chat=replace(model.chat, special=("<|endoftext|>", "<|new|>"))),
     ]
-    names = {stand_ins.identity(its) for its in (model, *changed)}
+    names = {stand_ins.identity(item) for item in (model, *changed)}
     assert len(names) == 5
     assert all(name.startswith("gpt2-nano-") for name in names)
     assert stand_ins.identity(replace(model)) in names

@@ -1,7 +1,8 @@
-"""The one door to mlx-lm: loading, adapters, its trainer and its generator.
+"""Only access to mlx-lm: loading, adapters, its trainer and its generator.
 
-Everything that is known of mlx-lm's names and habits stands here; what a number means does not.
-Works with mlx-lm from 0.28.0 on, by looking for what a release has; see docs/decisions/0013.
+This package holds all knowledge of mlx-lm's names and conventions, and none of what a measured number means. It
+works with mlx-lm from 0.28.0 on by checking what a release provides; see docs/decisions/0013. Import it only after
+the fast BLAS is loaded, because it imports MLX.
 """
 
 from harness.worker.mlxlm.adapter_check import check_tensors, doubt_about_fresh, doubt_about_trained, logits
@@ -10,15 +11,16 @@ from harness.worker.mlxlm.device import allocator, has_memory_of_its_own, wait_f
 from harness.worker.mlxlm.fuse import fuse_agreements, fuse_variants
 from harness.worker.mlxlm.generation import CannotBatch, ReadContext, generate, generate_batch, logits_are_finite
 from harness.worker.mlxlm.likelihood import padded_nll, token_nll
+from harness.worker.mlxlm.model_shape import positions, shape_of
 from harness.worker.mlxlm.models import Loaded, build, load, load_lazily, parameter_shapes
 from harness.worker.mlxlm.optimizers import moments, optimizer
-from harness.worker.mlxlm.quantize import quantise
-from harness.worker.mlxlm.random_weights import draw
-from harness.worker.mlxlm.sizes import bits_per_weight, positions, shape_of, total_parameters
+from harness.worker.mlxlm.parameter_counts import bits_per_weight, total_parameters
+from harness.worker.mlxlm.quantize import write_quantized
+from harness.worker.mlxlm.random_weights import draw_weights
 from harness.worker.mlxlm.tokens import TemplateRefused, closing_tokens, conversation_tokens, prompt_tokens, text_tokens
 from harness.worker.mlxlm.trainer import (
-    Losses,
-    Rows,
+    StepLosses,
+    TrainerRows,
     TrainingWatcher,
     check_trainer,
     padded_length,
@@ -30,10 +32,10 @@ __all__ = [
     "AttachedAdapter",
     "CannotBatch",
     "Loaded",
-    "Losses",
     "ReadContext",
-    "Rows",
+    "StepLosses",
     "TemplateRefused",
+    "TrainerRows",
     "TrainingWatcher",
     "allocator",
     "attach_adapter",
@@ -45,7 +47,7 @@ __all__ = [
     "conversation_tokens",
     "doubt_about_fresh",
     "doubt_about_trained",
-    "draw",
+    "draw_weights",
     "fuse_agreements",
     "fuse_variants",
     "generate",
@@ -63,7 +65,6 @@ __all__ = [
     "parameter_shapes",
     "positions",
     "prompt_tokens",
-    "quantise",
     "save_adapter",
     "seed_everything",
     "shape_of",
@@ -72,4 +73,5 @@ __all__ = [
     "total_parameters",
     "train",
     "wait_for_device",
+    "write_quantized",
 ]

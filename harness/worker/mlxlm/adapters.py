@@ -1,4 +1,4 @@
-"""Putting adapters into models, and saving them. A full fine-tune is one too: the blocks it trains are its matrices."""
+"""Attaching, loading and saving adapters. A full fine-tune counts as an adapter made of the blocks it trains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,44 +16,46 @@ from harness.inputs.config_files import ADAPTER_WEIGHTS
 from harness.inputs.model_dir import write_json
 from harness.inputs.plans import AdapterConfig
 from harness.worker.mlxlm.adapter_check import check_tensors
-from harness.worker.mlxlm.sizes import EXPERTS, is_packed, sides
+from harness.worker.mlxlm.parameter_counts import EXPERTS, is_packed, sides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachedAdapter:
-    """An adapter as it really sits in a model, not as it was asked for."""
+    """Adapter as it is attached to a model, which may differ from its config."""
 
     config: AdapterConfig
     layers: int
-    keys: tuple[str, ...]  # what is adapted, relative to its block
-    modules: tuple[str, ...]  # the same with full names: the adapted matrices, or all that a full fine-tune trains
+    keys: tuple[str, ...]  # names of the adapted matrices, relative to their block
+    modules: tuple[str, ...]  # full names of the adapted matrices, or of all that a full fine-tune trains
     trainable_parameters: int
     note: str | None  # what differs from the config
 
     def facts(self) -> dict[str, Any]:
-        """What identifies the adapter in a record's key. A number that the kind does not have is None."""
-        its = self.config
+        """Return the facts that identify the adapter in a record's key; None for numbers that its kind lacks."""
+        config = self.config
         return {
-            "name": its.name,
-            "kind": its.kind,
-            "rank": its.rank,
-            "scale": its.scale,
-            "peft_alpha_equivalent": None if its.scale is None or its.rank is None else its.scale * its.rank,
-            "dropout": its.dropout,
+            "name": config.name,
+            "kind": config.kind,
+            "rank": config.rank,
+            "scale": config.scale,
+            "peft_alpha_equivalent": None
+            if config.scale is None or config.rank is None
+            else config.scale * config.rank,
+            "dropout": config.dropout,
             "layers": self.layers,
-            "layers_requested": its.layers,
+            "layers_requested": config.layers,
             "keys": list(self.keys),
             "modules": list(self.modules),
-            "resumed_from_sha256": its.resume_sha256,
+            "resumed_from_sha256": config.resume_sha256,
         }
 
 
 def attach_adapter(model: Any, config: AdapterConfig, model_type: str) -> AttachedAdapter:
-    """Freeze *model* and put a fresh adapter into it; where it resumes one, that one. Seed `mx.random` before.
+    """Freeze *model* and attach a fresh adapter, or the one that *config* resumes. Seed `mx.random` first.
 
     Raises:
-        BadConfig: if a key of the config matches no module, the rank is above a matrix's, the weights cannot be
-            trained in full, or the adapter to resume is another one.
+        BadConfig: if a key of the config matches no module, the rank exceeds a matrix's, the weights cannot be
+            trained in full, or the adapter to resume does not match.
     """
     layers = _adapted_layers(model, config)
     model.freeze()
@@ -64,22 +66,22 @@ def attach_adapter(model: Any, config: AdapterConfig, model_type: str) -> Attach
         linear_to_lora_layers(model, layers, _lora_parameters(config, keys), use_dora=config.kind == "dora")
     if config.resume is not None:
         _resume(model, config, Path(config.resume))
-    return _attached(model, config)
+    return _read_attached(model, config)
 
 
 def load_adapter(model: Any, config: AdapterConfig, directory: Path) -> AttachedAdapter:
-    """Attach the adapter saved in *directory* by `save_adapter`, evaluated."""
+    """Attach the adapter that `save_adapter` wrote to *directory*, and evaluate the model."""
     model.freeze()
     if config.kind == "full":
         _unfreeze(model, _adapted_layers(model, config), config)
     load_adapters(model, str(directory))
     mx.eval(model.parameters())
     model.eval()
-    return _attached(model, config)
+    return _read_attached(model, config)
 
 
 def save_adapter(model: Any, adapter: AttachedAdapter, directory: Path) -> list[Path]:
-    """Write the trained adapter in the layout of mlx-lm; give the files."""
+    """Write the trained adapter in the layout of mlx-lm; return the files."""
     directory.mkdir(parents=True, exist_ok=True)
     weights, config = directory / ADAPTER_WEIGHTS, directory / "adapter_config.json"
     mx.save_safetensors(str(weights), dict(tree_flatten(model.trainable_parameters())))
@@ -99,7 +101,7 @@ def _adapted_layers(model: Any, config: AdapterConfig) -> int:
 
 
 def _matrices(model: Any, layers: int) -> dict[str, tuple[int, int]]:
-    """The matrices of the last blocks that an adapter can sit on, by their names there, with rows and columns."""
+    """Return rows and columns of the matrices in the last *layers* blocks that can be adapted, by name in the block."""
     return {
         name: sides(module)
         for block in model.layers[-layers:]
@@ -109,10 +111,10 @@ def _matrices(model: Any, layers: int) -> dict[str, tuple[int, int]]:
 
 
 def _unfreeze(model: Any, layers: int, config: AdapterConfig) -> None:
-    """Let the last blocks be trained as they are: the embedding and the head stay, as in mlx-lm.
+    """Unfreeze the last *layers* blocks; embedding and head stay frozen, as in mlx-lm.
 
     Raises:
-        BadConfig: if they are quantised.
+        BadConfig: if the blocks are quantized.
     """
     for block in model.layers[-layers:]:
         if any(map(is_packed, block.modules())):
@@ -122,10 +124,10 @@ def _unfreeze(model: Any, layers: int, config: AdapterConfig) -> None:
 
 
 def _resume(model: Any, config: AdapterConfig, directory: Path) -> None:
-    """Give the attached adapter the weights of the one in *directory*.
+    """Load the weights saved in *directory* into the attached adapter.
 
     Raises:
-        BadConfig: if its tensors are not those of this adapter, one to one in name and shape.
+        BadConfig: if the saved tensors differ from the adapter's in name or shape.
     """
     file = directory / ADAPTER_WEIGHTS
     if problems := check_tensors(model, file):
@@ -133,25 +135,27 @@ def _resume(model: Any, config: AdapterConfig, directory: Path) -> None:
     model.load_weights(str(file), strict=False)
 
 
-def _attached(model: Any, config: AdapterConfig) -> AttachedAdapter:
-    """Read off a model which of its matrices are trained."""
+def _read_attached(model: Any, config: AdapterConfig) -> AttachedAdapter:
+    """Return the attached adapter as read from the trainable parameters of *model*."""
     blocks = len(model.layers)
-    asked = config.layers or blocks
+    requested = config.layers or blocks
     trained = dict(tree_flatten(model.trainable_parameters()))
     ends = (".lora_a",) if config.kind != "full" else (".weight", ".bias")
     modules = sorted({name.removesuffix(end) for name in trained for end in ends if name.endswith(end)})
     return AttachedAdapter(
         config=config,
-        layers=min(asked, blocks),
+        layers=min(requested, blocks),
         keys=tuple(sorted({_in_block(name) for name in modules})),
         modules=tuple(modules),
         trainable_parameters=sum(array.size for array in trained.values()),
-        note=f"adapter {config.name}: {asked} layers asked for, the model has {blocks}" if asked > blocks else None,
+        note=f"adapter {config.name}: {requested} layers asked for, the model has {blocks}"
+        if requested > blocks
+        else None,
     )
 
 
 def _in_block(name: str) -> str:
-    """What follows the number of the block in a full name: model.layers.21.self_attn.q_proj."""
+    """Return the part of a full name after the block number, as in model.layers.21.self_attn.q_proj."""
     parts = name.split(".")
     number = next((place for place, part in enumerate(parts) if part.isdigit()), -1)
     return ".".join(parts[number + 1 :])

@@ -1,4 +1,4 @@
-"""The device's memory counters and its queue."""
+"""Memory counters and queue of the device."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from harness.machine.memory import Allocator
 
 
 def allocator() -> Allocator:
-    """The counters of MLX's allocator.
+    """Return the counters of MLX's allocator.
 
     Raises:
-        HarnessError: if this MLX does not count.
+        HarnessError: if this MLX lacks a counter.
     """
     return Allocator(
         active=_counter("get_active_memory"),
@@ -23,7 +23,7 @@ def allocator() -> Allocator:
 
 
 def _counter(name: str) -> Any:
-    """A function of MLX's allocator; it was one of Metal's before other devices had any."""
+    """Return a function of MLX's allocator; older releases have it under `mx.metal` only."""
     for home in (mx, mx.metal):
         if hasattr(home, name):
             return getattr(home, name)
@@ -31,11 +31,11 @@ def _counter(name: str) -> Any:
 
 
 def has_memory_of_its_own() -> bool:
-    """Whether the device's memory is not the machine's, so that what a process uses there shows nowhere else."""
+    """Tell whether the device has memory apart from the machine's, which no process meter sees."""
     cuda = getattr(mx, "cuda", None)
     return mx.default_device() != mx.cpu and cuda is not None and bool(cuda.is_available())
 
 
 def wait_for_device() -> None:
-    """Return once nothing is queued on the device."""
+    """Block until the device's queue is empty."""
     mx.synchronize()

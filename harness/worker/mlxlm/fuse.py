@@ -1,7 +1,7 @@
 """Models with their adapter merged into the base, as mlx-lm merges it.
 
-A merged matrix is made when the model calls it, and goes when the call is computed: base, adapter and merged
-model are there at once, for little more memory than the adapted model takes.
+Each merged matrix is created when the model calls it and freed after the call. Base, adapter and merged model thus
+exist together in little more memory than the adapted model takes.
 """
 
 import inspect
@@ -16,36 +16,38 @@ import mlx_lm.utils
 from mlx import nn
 
 from harness.worker.mlxlm.likelihood import padded
-from harness.worker.mlxlm.sizes import is_packed
+from harness.worker.mlxlm.parameter_counts import is_packed
 from harness.worker.mlxlm.swap import OnDemand, adapter_modules, bare, base_of, swapped
 from harness.worker.prediction_agreement import Agreement
 
-PLAIN, QUANTISED, DEQUANTISED = "plain", "quantised", "dequantised"
+PLAIN, QUANTIZED, DEQUANTIZED = "plain", "quantised", "dequantised"
 
 
 def fuse_variants(model: Any) -> tuple[str, ...]:
-    """The ways to merge what is attached to *model*; none where nothing is, or where all weights were trained."""
+    """Return the ways to merge the adapter of *model*; none without an adapter or after a full fine-tune."""
     adapters = adapter_modules(model).values()
     if not adapters:
         return ()
-    return (QUANTISED, DEQUANTISED) if any(is_packed(base_of(its)) for its in adapters) else (PLAIN,)
+    return (QUANTIZED, DEQUANTIZED) if any(is_packed(base_of(adapter)) for adapter in adapters) else (PLAIN,)
 
 
 @contextmanager
 def fused(model: Any, variant: str) -> Iterator[None]:
-    """Have *model* computed with its adapter merged, within the context.
+    """Compute *model* with its adapter merged, within the context.
 
-    plain: into matrices that are not quantised. quantised: each matrix is quantised again as it was.
-    dequantised: nothing is quantised any more, the matrices without an adapter included.
+    PLAIN merges into unquantized matrices. QUANTIZED quantizes each merged matrix again as it was. DEQUANTIZED leaves
+    no matrix quantized, not even those without an adapter.
     """
     adapters = adapter_modules(model)
-    changed = {name: OnDemand(partial(_fuse, its, dequantize=variant == DEQUANTISED)) for name, its in adapters.items()}
-    if variant == DEQUANTISED:
-        wrapped = {id(base_of(its)) for its in adapters.values()}
+    changed = {
+        name: OnDemand(partial(_fuse, adapter, dequantize=variant == DEQUANTIZED)) for name, adapter in adapters.items()
+    }
+    if variant == DEQUANTIZED:
+        wrapped = {id(base_of(adapter)) for adapter in adapters.values()}
         changed |= {
-            name: OnDemand(partial(_dequantise, its))
-            for name, its in model.named_modules()
-            if is_packed(its) and id(its) not in wrapped
+            name: OnDemand(partial(_dequantize_module, module))
+            for name, module in model.named_modules()
+            if is_packed(module) and id(module) not in wrapped
         }
     with swapped(model, changed):
         yield
@@ -54,9 +56,9 @@ def fused(model: Any, variant: str) -> Iterator[None]:
 def fuse_agreements(
     model: Any, rows: Sequence[Sequence[int]], batch_size: int
 ) -> tuple[dict[str, Agreement], Agreement]:
-    """How the merged models, by variant, and the bare base agree with the adapter on its base.
+    """Return the agreement with the adapted model of each merged variant, and of the bare base.
 
-    Over what is predicted for every token of *rows* after its row's first. Two batches of logits are held at a time.
+    Predictions for every token of *rows* after a row's first are compared. Two batches of logits are in memory at once.
     """
     views = {variant: partial(fused, model, variant) for variant in fuse_variants(model)} | {"": partial(bare, model)}
     totals = dict.fromkeys(views, Agreement(tokens=0, kl_nat=0.0, same_top=0))
@@ -69,18 +71,18 @@ def fuse_agreements(
             with view():
                 other = model(inputs)
                 mx.eval(other)
-            for row, its, others in zip(batch, reference, other, strict=True):
-                totals[name] += agreement(its[: len(row) - 1], others[: len(row) - 1])
+            for row, references, others in zip(batch, reference, other, strict=True):
+                totals[name] += agreement(references[: len(row) - 1], others[: len(row) - 1])
             del other
-    return {name: its for name, its in totals.items() if name}, totals[""]
+    return {name: total for name, total in totals.items() if name}, totals[""]
 
 
 def agreement(reference: Any, other: Any) -> Agreement:
-    """How two models' logits of the same tokens agree. Both `(tokens, vocabulary)`.
+    """Return the agreement of two models' logits for the same tokens, both `(tokens, vocabulary)`.
 
     Source of the divergence: Kullback and Leibler (1951), On Information and Sufficiency, section 2.
     """
-    p, q = (_log_probabilities(its) for its in (reference, other))
+    p, q = (_log_probabilities(logits) for logits in (reference, other))
     kl_nat = (mx.exp(p) * (p - q)).sum()
     same_top = (p.argmax(axis=-1) == q.argmax(axis=-1)).sum()
     return Agreement(tokens=p.shape[0], kl_nat=float(kl_nat.item()), same_top=int(same_top.item()))
@@ -92,14 +94,14 @@ def _log_probabilities(logits: Any) -> Any:
 
 
 def _fuse(adapter: Any, *, dequantize: bool) -> Any:
-    """Let mlx-lm's own layer merge itself; before 0.28.4 the argument was spelled with an underscore."""
+    """Merge with mlx-lm's own layer; before 0.28.4 its argument was spelled with an underscore."""
     names = inspect.signature(adapter.fuse).parameters
     return adapter.fuse(**{"dequantize" if "dequantize" in names else "de_quantize": dequantize})
 
 
-def _dequantise(module: Any) -> Any:
-    """Let mlx-lm dequantise one module. Before 0.28.4 its function had another name in another place."""
+def _dequantize_module(module: Any) -> Any:
+    """Dequantize one module with mlx-lm, whose function had another name and place before 0.28.4."""
     holder = nn.Module()
-    holder.its = module
+    holder.module = module
     function = getattr(mlx_lm.utils, "dequantize_model", None) or mlx_lm.tuner.utils.dequantize
-    return function(holder).its
+    return function(holder).module

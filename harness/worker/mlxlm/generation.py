@@ -1,6 +1,6 @@
-"""Generating greedy tokens: for one prompt, behind a context that was read before, or for several prompts in step.
+"""Greedy generation: for one prompt, after a context that was read before, or for several prompts in a batch.
 
-Nothing here stops at the end of a turn.
+It never stops at the end of a turn.
 """
 
 import importlib
@@ -15,14 +15,14 @@ from harness.errors import HarnessError
 
 
 class CannotBatch(HarnessError):
-    """The library or the architecture knows no batched generation."""
+    """Batched generation is missing in the library or the architecture."""
 
 
 def generate(model: Any, prompt: Sequence[int], max_tokens: int, cache: Any = None) -> Iterator[int]:
     """Yield greedy tokens, each evaluated when it is yielded.
 
-    mlx-lm computes one token ahead. The device is idle again once the iterator is exhausted or closed,
-    so that no answer has to wait for the one before it.
+    mlx-lm computes one token ahead. Once the iterator is exhausted or closed, the device is idle again, so that no
+    answer waits for the previous one.
     """
     try:
         for token, _ in generate_step(mx.array(list(prompt)), model, max_tokens=max_tokens, prompt_cache=cache):
@@ -32,7 +32,7 @@ def generate(model: Any, prompt: Sequence[int], max_tokens: int, cache: Any = No
 
 
 class ReadContext:
-    """A context that a model has read and holds in its cache, so that more can be read and generated behind it."""
+    """Context that a model has read into its cache, so that reading and generation can continue after it."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -43,33 +43,33 @@ class ReadContext:
         self._length = 0
 
     def hold(self, tokens: Sequence[int]) -> None:
-        """Read on until *tokens* are held, which begin with those held so far. What was generated behind them goes."""
+        """Read on until the cache holds *tokens*, which start with those held so far; generated tokens are dropped."""
         if all(isinstance(part, KVCache) for part in self._cache):
             trim_prompt_cache(self._cache, self._cache[0].offset - self._length)
-        else:  # such a cache (of a sliding window, of a state space) may have forgotten what it would go back to
+        else:  # a cache of a sliding window or a state space cannot be trimmed back
             self._start()
         if unread := tokens[self._length :]:
             tuple(generate(self._model, unread, 0, self._cache))
         self._length = len(tokens)
 
     def generate(self, prompt: Sequence[int], max_tokens: int) -> Iterator[int]:
-        """Read *prompt* behind the context, then yield tokens as `generate` does."""
+        """Read *prompt* after the context, then yield tokens as `generate` does."""
         return generate(self._model, prompt, max_tokens, self._cache)
 
 
 def generate_batch(
     model: Any, prompts: Sequence[Sequence[int]], max_tokens: int
 ) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Yield step by step, for each prompt that is being answered, its place in *prompts* and its next token.
+    """Yield per step the position in *prompts* and the next token of each prompt that is still being answered.
 
     Raises:
-        CannotBatch: where mlx-lm or the architecture lacks what it takes.
+        CannotBatch: if mlx-lm or the architecture does not support batches.
     """
     try:
         yield from _batch_steps(model, prompts, max_tokens)
     except (AttributeError, ImportError, NotImplementedError, TypeError, ValueError) as error:
-        said = str(error).partition("\n")[0]  # where an argument does not fit, MLX goes on with all that would
-        raise CannotBatch(f"mlx-lm does not generate in batches here: {type(error).__name__}: {said}") from error
+        cause = str(error).partition("\n")[0]  # MLX lists every accepted signature on further lines
+        raise CannotBatch(f"mlx-lm does not generate in batches here: {type(error).__name__}: {cause}") from error
 
 
 def _batch_steps(
@@ -79,17 +79,17 @@ def _batch_steps(
     batch = library.BatchGenerator(model, completion_batch_size=len(prompts), prefill_batch_size=len(prompts))
     try:
         ids = batch.insert([list(prompt) for prompt in prompts], [max_tokens] * len(prompts))
-        places = {its_id: place for place, its_id in enumerate(ids)}
-        # Where a batch also tells how reading the prompts goes on, it is asked for what it generated alone.
+        places = {prompt_id: place for place, prompt_id in enumerate(ids)}
+        # Newer batches also report prompt processing; `next_generated` gives only generated tokens.
         advance = batch.next_generated if hasattr(batch, "next_generated") else batch.next
         while answers := advance():
             yield tuple((places[answer.uid], int(answer.token)) for answer in answers)
     finally:
-        if hasattr(batch, "close"):  # older ones hold nothing that would have to be given back
+        if hasattr(batch, "close"):  # older batches have nothing to release
             batch.close()
         mx.synchronize(generation_stream)
 
 
 def logits_are_finite(model: Any, prompt: Sequence[int]) -> bool:
-    """Whether what the model says of every token of *prompt* are numbers."""
+    """Tell whether all logits for *prompt* are finite."""
     return bool(mx.isfinite(model(mx.array([list(prompt)]))).all().item())

@@ -1,4 +1,4 @@
-"""The likelihood a model gives to texts."""
+"""Likelihood that a model assigns to texts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import mlx.core as mx
 from mlx import nn
 
-_PADDING = 0  # what mlx-lm's trainer fills rows up with
+_PADDING = 0  # token with which mlx-lm's trainer pads rows
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Any:
-    """Rows as one array, filled up on the right, which a causal model does not see: `(rows, longest)`."""
+    """Return rows as one array `(rows, longest)`, padded on the right, which a causal model does not see."""
     longest = max(map(len, rows))
     return mx.array([[*row, *[_PADDING] * (longest - len(row))] for row in rows])
 
 
 def token_nll(model: Any, rows: Sequence[Sequence[int]], batch_size: int) -> list[list[float]]:
-    """The negative log-likelihood of every token after a row's first, in nats, in the rows' order.
+    """Return the negative log-likelihood in nats of every token after a row's first, in the order of *rows*.
 
-    The batch size changes nothing but the speed.
+    The batch size changes only the speed.
     """
     losses: list[list[float]] = []
     for start in range(0, len(rows), batch_size):
@@ -26,10 +26,10 @@ def token_nll(model: Any, rows: Sequence[Sequence[int]], batch_size: int) -> lis
         tokens = padded(batch)
         logits = model(tokens[:, :-1]).astype(mx.float32)
         nll = nn.losses.cross_entropy(logits, tokens[:, 1:])
-        losses += [its[: len(row) - 1] for its, row in zip(nll.tolist(), batch, strict=True)]
+        losses += [row_nll[: len(row) - 1] for row_nll, row in zip(nll.tolist(), batch, strict=True)]
     return losses
 
 
 def padded_nll(model: Any, rows: Sequence[Sequence[int]], batch_size: int) -> list[list[float]]:
-    """As `token_nll`, and last of all that of the padding which mlx-lm's trainer puts after a row."""
+    """Return the same as `token_nll`, with one more value per row for the padding after it."""
     return token_nll(model, [[*row, _PADDING] for row in rows], batch_size)

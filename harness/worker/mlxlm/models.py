@@ -13,11 +13,11 @@ from mlx_lm.utils import load_model, load_tokenizer
 from harness.errors import BadWeights
 from harness.inputs.model_dir import DRAWN, read_config, read_json
 from harness.paths import without_home
-from harness.worker.mlxlm.quantize import packed_matrix, quantised
-from harness.worker.mlxlm.random_weights import draw
-from harness.worker.mlxlm.sizes import is_packed
+from harness.worker.mlxlm.parameter_counts import is_packed
+from harness.worker.mlxlm.quantize import packed_matrix, quantize_as_configured
+from harness.worker.mlxlm.random_weights import draw_weights
 
-_MESSAGE = 300  # characters of an error of mlx-lm's, which may name every parameter
+_MESSAGE = 300  # characters shown of an mlx-lm error, which may name every parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Loaded:
 
 
 def parameter_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Name the parameters of the architecture mlx-lm builds from *config*, with their shapes.
+    """Return names and shapes of the parameters that mlx-lm builds from *config*.
 
     Nothing is allocated: the arrays are never evaluated.
     """
@@ -39,20 +39,20 @@ def parameter_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def build(config: Mapping[str, Any]) -> Any:
-    """Build the architecture that *config* names, lazily: an array costs memory once it is evaluated.
+    """Build the architecture that *config* names, lazily: an array takes memory only once it is evaluated.
 
-    It is as loading leaves it: some architectures drop a tied output projection only when they see weights without
-    one. What the config quantises is quantised.
+    The result equals a loaded model: `sanitize` drops a tied output projection, which some architectures do only when
+    they see the weights. Layers that *config* quantizes are quantized.
     """
     architecture = importlib.import_module(f"mlx_lm.models.{config['model_type']}")
     model = architecture.Model(architecture.ModelArgs.from_dict(dict(config)))
     if config.get("tie_word_embeddings") and "lm_head" in model:
         model.sanitize({})
-    return quantised(model, config)
+    return quantize_as_configured(model, config)
 
 
 def load(directory: Path, chat_template: str | None) -> Loaded:
-    """Load a model directory; when this returns, every parameter is in memory.
+    """Load a model directory; every parameter is in memory on return.
 
     On the CPU everything is made float32: half-precision products do not use the BLAS there.
     A tokenizer without a chat template gets *chat_template*.
@@ -63,7 +63,7 @@ def load(directory: Path, chat_template: str | None) -> Loaded:
     else:
         model = load_model(directory)[0]
     tokenizer = load_tokenizer(directory, eos_token_ids=_ends_of_text(directory, config))
-    if tokenizer.eos_token_id is not None:  # not every mlx-lm adds the tokenizer's own to those of the config
+    if tokenizer.eos_token_id is not None:  # not every mlx-lm adds the tokenizer's own token to the config's
         tokenizer.eos_token_ids.add(tokenizer.eos_token_id)
     if _on_cpu():
         model.set_dtype(mx.float32)
@@ -75,17 +75,17 @@ def load(directory: Path, chat_template: str | None) -> Loaded:
 
 
 def _ends_of_text(directory: Path, config: Mapping[str, Any]) -> int | list[int] | None:
-    """The tokens that end a text, as the files of generation say, which older releases of mlx-lm do not read."""
+    """Return the tokens that end a text, from generation_config.json (unread by older mlx-lm) or the config."""
     generation = directory / "generation_config.json"
-    told = read_json(generation).get("eos_token_id") if generation.is_file() else None
-    return told or config.get("eos_token_id")
+    stated = read_json(generation).get("eos_token_id") if generation.is_file() else None
+    return stated or config.get("eos_token_id")
 
 
 def load_lazily(directory: Path) -> Any:
-    """The model as `load` gives it, with nothing in memory yet.
+    """Return the model that `load` would return, with nothing in memory yet.
 
     Raises:
-        BadWeights: if the weights are not those of the architecture that config.json names.
+        BadWeights: if the weights do not belong to the architecture that config.json names.
     """
     config = read_config(directory)
     try:
@@ -95,20 +95,24 @@ def load_lazily(directory: Path) -> Any:
             return model
         return load_model(directory, lazy=True)[0]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        what = f"{without_home(str(directory))}: config.json and weights do not make a {config['model_type']!r} model"
-        raise BadWeights(f"{what} that mlx-lm knows: {_shortened(f'{type(error).__name__}: {error}')}") from error
+        problem = (
+            f"{without_home(str(directory))}: config.json and weights do not make a {config['model_type']!r} model"
+        )
+        raise BadWeights(f"{problem} that mlx-lm knows: {_shortened(f'{type(error).__name__}: {error}')}") from error
 
 
 def _drawn(config: Mapping[str, Any], seed: int) -> Any:
-    """A model of full size with random weights. One matrix at a time is in memory as it was before it is quantised."""
+    """Build a full-size model with random weights; only one matrix at a time is in memory unquantized."""
     model = build(config)
     packed = {name: module for name, module in model.named_modules() if is_packed(module)}
     shapes = parameter_shapes({name: value for name, value in config.items() if name != "quantization"})
     weights: list[tuple[str, Any]] = []
-    for name, array in draw(shapes, seed, _drawn_dtype()):
+    for name, array in draw_weights(shapes, seed, _drawn_dtype()):
         owner, _, part = name.rpartition(".")
         if part == "weight" and owner in packed:
-            weights += [(f"{owner}.{its}", values) for its, values in packed_matrix(array, packed[owner]).items()]
+            weights += [
+                (f"{owner}.{part_name}", values) for part_name, values in packed_matrix(array, packed[owner]).items()
+            ]
         else:
             weights.append((name, array))
     model.load_weights(weights)
@@ -124,7 +128,7 @@ def _on_cpu() -> bool:
 
 
 def _dtype(model: Any) -> str:
-    """The type of the largest array that is not packed."""
+    """Return the type of the largest floating-point array."""
     arrays = [array for _, array in tree_flatten(model.parameters()) if mx.issubdtype(array.dtype, mx.floating)]
     return str(max(arrays, key=lambda array: array.size).dtype).removeprefix("mlx.core.")
 

@@ -1,4 +1,4 @@
-"""Weights drawn at random, by seed: the same on every machine, whatever the order they are drawn in."""
+"""Random weights by seed: the same on every machine, in whatever order they are drawn."""
 
 import math
 import zlib
@@ -8,13 +8,15 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-_SD = 0.02  # of a matrix, as GPT-2 starts its own; nothing depends on it
+_SD = 0.02  # standard deviation of a matrix, as in GPT-2's initialization; nothing depends on it
 
 
-def draw(shapes: Mapping[str, tuple[int, ...]], seed: int, dtype: Any = mx.float32) -> Iterator[tuple[str, Any]]:
-    """Each parameter by name: matrices from a uniform distribution around 0, norms at one, biases at zero.
+def draw_weights(
+    shapes: Mapping[str, tuple[int, ...]], seed: int, dtype: Any = mx.float32
+) -> Iterator[tuple[str, Any]]:
+    """Yield each parameter by name: matrices uniform around 0, norms at one, biases at zero.
 
-    Each has a seed of its own, made of *seed* and its name.
+    Each parameter has its own seed, derived from *seed* and its name.
     """
     largest = max((math.prod(shape) for shape in shapes.values()), default=0)
     buffer = np.empty(largest, dtype=np.float32)  # one for all: fresh pages cost more than drawing

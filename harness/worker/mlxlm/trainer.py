@@ -1,4 +1,4 @@
-"""mlx-lm's own training loop, watched step by step."""
+"""Training with mlx-lm's own loop, observed step by step."""
 
 import inspect
 import math
@@ -16,43 +16,43 @@ from mlx_lm.tuner.datasets import CacheDataset
 
 from harness.errors import BadConfig
 from harness.inputs.plans import TrainingPlan
-from harness.worker.mlxlm.optimizers import optimizer, try_out
+from harness.worker.mlxlm.optimizers import optimizer, try_optimizer
 
-_PAD_TO = 32  # trainer.iterate_batches: a multiple of this, and one more for the last target
-_NATS, _TARGETS = "_true_nats", "_true_targets"  # a leading underscore: state of the model, but no parameters
+_PAD_TO = 32  # trainer.iterate_batches pads to a multiple of this, plus one position for the last target
+_NATS, _TARGETS = "_true_nats", "_true_targets"  # a leading underscore makes them state of the model, not parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Losses:
-    """The two losses of a batch, in nats a token; never to be compared with each other."""
+class StepLosses:
+    """Two losses of a batch, in nats per token; they must not be compared with each other."""
 
     true: float  # over the real targets
     trainer: float  # as mlx-lm prints it: it counts the padding target after a row's last token, too
 
 
 class TrainingWatcher(Protocol):
-    """Is told what the trainer does, as it happens."""
+    """Receiver of the trainer's events, as they happen."""
 
     def batch_wanted(self) -> None:
-        """The trainer asks for the next batch."""
+        """Note that the trainer asks for the next batch."""
 
     def batch_starts(self, rows: Sequence[int], padded_tokens: int) -> None:
-        """A step on these rows begins; *padded_tokens* counts the input positions of the batch."""
+        """Note that a step on these rows begins; *padded_tokens*: input positions of the batch."""
 
-    def step_ended(self, iteration: int, losses: Losses, learning_rate: float) -> None:
-        """The step's update is evaluated."""
+    def step_ended(self, iteration: int, losses: StepLosses, learning_rate: float) -> None:
+        """Note that the update of the step is evaluated."""
 
 
-class Rows(CacheDataset):  # type: ignore[misc]
-    """A split as mlx-lm's trainer wants it, that also tells which rows the trainer took.
+class TrainerRows(CacheDataset):  # type: ignore[misc]
+    """Split in the form that mlx-lm's trainer takes; it records which rows the trainer read.
 
-    *rows* are as they were read, *tokens* the tokens of each and the position from which they count as targets.
-    mlx-lm orders batches by what it takes for a row's length: the rows are kept so that it takes the same here.
+    *rows* are the rows as read; *tokens* holds each row's tokens and the position of its first target. mlx-lm sorts
+    batches by the length of the row object, so the original rows are kept to give the same order.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], tokens: Sequence[tuple[Sequence[int], int]]) -> None:
         super().__init__(list(rows))
-        self._proc_data = [(list(its), start) for its, start in tokens]
+        self._proc_data = [(list(row_tokens), start) for row_tokens, start in tokens]
         self._taken: list[int] = []
 
     def __getitem__(self, idx: int) -> tuple[list[int], int]:
@@ -60,61 +60,68 @@ class Rows(CacheDataset):  # type: ignore[misc]
         return self._proc_data[idx]
 
     def take(self) -> list[int]:
-        """Give the rows read since the last call."""
+        """Return the rows read since the last call."""
         taken, self._taken = self._taken, []
         return taken
 
 
 def padded_length(longest: int, max_seq_length: int) -> int:
-    """Input positions of a row in a batch whose longest row has so many tokens, as mlx-lm pads it."""
+    """Return the input positions per row of a batch whose longest row has *longest* tokens, padded as in mlx-lm."""
     return min(_PAD_TO * math.ceil(longest / _PAD_TO), max_seq_length - 1)
 
 
 def seed_everything(seed: int) -> None:
-    """Seed both generators mlx-lm draws from: NumPy's for the batch order, MLX's for adapters and dropout."""
+    """Seed both generators that mlx-lm uses: NumPy's for the batch order, MLX's for adapters and dropout."""
     np.random.seed(seed)  # noqa: NPY002 - the generator mlx-lm uses
     mx.random.seed(seed)
 
 
 def check_trainer(plan: TrainingPlan) -> None:
-    """Refuse a plan that this mlx-lm's trainer cannot follow, before a model is loaded for it.
+    """Refuse a plan that this mlx-lm's trainer cannot run, before a model is loaded.
 
     Raises:
-        BadConfig: if the trainer does not accumulate gradients, or MLX lacks the optimizer or what it is asked.
+        BadConfig: if the trainer cannot accumulate gradients, or MLX lacks the optimizer or one of its options.
     """
-    try_out(plan)
-    _accumulation(plan)
+    try_optimizer(plan)
+    _accumulation_arguments(plan)
 
 
-def _accumulation(plan: TrainingPlan) -> dict[str, int]:
-    """What the trainer is told of accumulated gradients: nothing where it knows none and none are wanted."""
+def _accumulation_arguments(plan: TrainingPlan) -> dict[str, int]:
+    """Return the trainer's argument for gradient accumulation; none if neither the trainer nor *plan* uses it."""
     if "grad_accumulation_steps" in inspect.signature(trainer.TrainingArgs).parameters:
         return {"grad_accumulation_steps": plan.grad_accumulation_steps}
     if plan.grad_accumulation_steps == 1:
         return {}
-    found = f"grad_accumulation_steps = {plan.grad_accumulation_steps}: this mlx-lm's trainer accumulates no gradients"
-    raise BadConfig("training", [f"{found}; give 1, or update it: pip install -U mlx-lm"])
+    problem = (
+        f"grad_accumulation_steps = {plan.grad_accumulation_steps}: this mlx-lm's trainer accumulates no gradients"
+    )
+    raise BadConfig("training", [f"{problem}; give 1, or update it: pip install -U mlx-lm"])
 
 
-def _no_validation() -> dict[str, Any]:
-    """The validation rows of a trainer that insists on some. With `val_batches=0` it reads none of them."""
+def _empty_validation_arguments() -> dict[str, Any]:
+    """Return empty validation rows if the trainer requires the argument; with `val_batches=0` it reads none."""
     rows = inspect.signature(trainer.train).parameters["val_dataset"]
     return {"val_dataset": ()} if rows.default is inspect.Parameter.empty else {}
 
 
 def train(
-    model: Any, rows: Rows, validation_rows: int, plan: TrainingPlan, adapter_file: Path, watcher: TrainingWatcher
+    model: Any,
+    rows: TrainerRows,
+    validation_rows: int,
+    plan: TrainingPlan,
+    adapter_file: Path,
+    watcher: TrainingWatcher,
 ) -> None:
     """Train with mlx-lm's own loop, reporting every step to *watcher*.
 
-    mlx-lm validates inside its loop, drawing the batch order from the same generator as training. We
-    validate from the watcher instead, and draw here what it would have drawn, so that the training
-    batches come in the order `mlx_lm.lora` gives them.
+    mlx-lm validates inside its loop and draws the validation order from the same generator as the training order.
+    Here the watcher validates instead, and the same numbers are drawn from the generator, so that the training
+    batches come in the order of `mlx_lm.lora`.
     """
 
-    def batches(dataset: Rows, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def batches(dataset: TrainerRows, *args: Any, **kwargs: Any) -> Iterator[Any]:
         source = trainer.iterate_batches(dataset, *args, **kwargs)
-        while True:  # the trainer loops over the rows, and stops asking after its last iteration
+        while True:  # the trainer stops asking after its last iteration
             watcher.batch_wanted()
             batch = next(source)
             watcher.batch_starts(dataset.take(), batch[0][:, :-1].size)
@@ -124,16 +131,16 @@ def train(
         def on_train_loss_report(self, train_info: dict[str, Any]) -> None:
             iteration = train_info["iteration"]
             if iteration in (1, plan.iters) or iteration % plan.val_every == 0:
-                np.random.permutation(validation_rows // plan.batch_size)  # noqa: NPY002 - as it would have drawn
-            losses = Losses(true=_true_loss(model), trainer=train_info["train_loss"])
+                np.random.permutation(validation_rows // plan.batch_size)  # noqa: NPY002 - as mlx-lm would have drawn
+            losses = StepLosses(true=_true_loss(model), trainer=train_info["train_loss"])
             watcher.step_ended(iteration, losses, train_info["learning_rate"])
 
-    _leave(model, mx.array(0.0), mx.array(0))
+    _store_loss_sums(model, mx.array(0.0), mx.array(0))
     trainer.train(
         model=model,
         optimizer=optimizer(plan),
         train_dataset=rows,
-        **_no_validation(),
+        **_empty_validation_arguments(),
         args=trainer.TrainingArgs(
             batch_size=plan.batch_size,
             iters=plan.iters,
@@ -144,7 +151,7 @@ def train(
             max_seq_length=plan.max_seq_length,
             adapter_file=str(adapter_file),
             grad_checkpoint=plan.grad_checkpoint,
-            **_accumulation(plan),
+            **_accumulation_arguments(plan),
         ),
         loss=_trainer_loss,
         iterate_batches=batches,
@@ -154,32 +161,32 @@ def train(
 
 
 def _trainer_loss(model: Any, batch: Any, lengths: Any) -> tuple[Any, Any]:
-    """mlx-lm's own loss and count of targets. What the true loss is made of is left on the model.
+    """Return mlx-lm's own loss and number of targets, and store the sums of the true loss on the model.
 
-    Where a row does not fill the batch, mlx-lm counts one target too many: the padding after the row's
-    last token (unless the row's targets begin behind it). Its loss is taken away again. Left on the model,
-    as batch normalisation leaves its averages, the sums come out of a compiled step, too.
+    For a row shorter than the batch, mlx-lm counts one target too many: the padding after the row's last token
+    (unless the row's targets begin after it). The true loss subtracts it. Stored on the model, as batch
+    normalization stores its averages, the sums also survive a compiled step.
     """
     logits = []
 
-    def kept(inputs: Any) -> Any:
+    def recorded(inputs: Any) -> Any:
         logits.append(model(inputs))
         return logits[0]
 
-    loss, targets = trainer.default_loss(kept, batch, lengths)
+    loss, targets = trainer.default_loss(recorded, batch, lengths)
     padded = mx.logical_and(lengths[:, 1:] < batch.shape[1], lengths[:, 0:1] <= lengths[:, 1:])
-    place = mx.minimum(lengths[:, 1:], batch.shape[1] - 1)  # of the first padding in a row, where it has one
-    before = mx.take_along_axis(logits[0], place[..., None] - 1, axis=1)
-    too_much = nn.losses.cross_entropy(before, mx.take_along_axis(batch, place, axis=1)) * padded
-    _leave(model, loss * targets - too_much.astype(mx.float32).sum(), targets - padded.sum())
+    place = mx.minimum(lengths[:, 1:], batch.shape[1] - 1)  # of the first padding in a row, if it has any
+    last_logits = mx.take_along_axis(logits[0], place[..., None] - 1, axis=1)
+    excess_nats = nn.losses.cross_entropy(last_logits, mx.take_along_axis(batch, place, axis=1)) * padded
+    _store_loss_sums(model, loss * targets - excess_nats.astype(mx.float32).sum(), targets - padded.sum())
     return loss, targets
 
 
-def _leave(model: Any, nats: Any, targets: Any) -> None:
+def _store_loss_sums(model: Any, nats: Any, targets: Any) -> None:
     model[_NATS], model[_TARGETS] = mx.stop_gradient(nats), mx.stop_gradient(targets)
 
 
 def _true_loss(model: Any) -> float:
-    """The loss of the step's batch over its real targets; not a number if it has none."""
+    """Return the loss of the step's batch over its real targets; NaN if it has none."""
     targets = model[_TARGETS].item()
     return float(model[_NATS].item() / targets) if targets else math.nan

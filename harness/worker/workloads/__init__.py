@@ -1,1 +1,1 @@
-"""What each suite measures inside a worker process: a job in, a sample out."""
+"""Workloads of the suites: each turns a job into a sample inside a worker process."""

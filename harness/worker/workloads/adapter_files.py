@@ -1,4 +1,4 @@
-"""Puts trained adapters where the session wants them, each whole or not at all."""
+"""Copying of trained adapters to the session's directory; each arrives complete or not at all."""
 
 import shutil
 from pathlib import Path
@@ -7,10 +7,10 @@ from harness.inputs.model_dir import file_sha256
 from harness.results.records import Artifact
 
 
-def keep(work_dir: Path, adapter_dir: str | None) -> tuple[Artifact, ...]:
-    """Put the final and the best adapter, and the checkpoints, where the session wants them; give their files.
+def keep_adapters(work_dir: Path, adapter_dir: str | None) -> tuple[Artifact, ...]:
+    """Copy the final and the best adapter and the checkpoints to *adapter_dir*; return their files.
 
-    Paths are relative to it. A directory gets its name when all of its files are written.
+    Paths are relative to *adapter_dir*. A directory gets its final name once all its files are written.
     """
     if adapter_dir is None:
         return ()
@@ -23,7 +23,7 @@ def keep(work_dir: Path, adapter_dir: str | None) -> tuple[Artifact, ...]:
             shutil.rmtree(old, ignore_errors=True)
         shutil.copytree(work_dir / name, partial)
         partial.rename(target)
-        for path in sorted(its for its in target.rglob("*") if its.is_file()):
-            where = path.relative_to(adapter_dir).as_posix()
-            kept.append(Artifact(path=where, sha256=file_sha256(path), bytes=path.stat().st_size))
+        for path in sorted(file for file in target.rglob("*") if file.is_file()):
+            name_in_dir = path.relative_to(adapter_dir).as_posix()
+            kept.append(Artifact(path=name_in_dir, sha256=file_sha256(path), bytes=path.stat().st_size))
     return tuple(kept)

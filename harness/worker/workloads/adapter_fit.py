@@ -1,6 +1,6 @@
-"""Whether adapters fit a model: found out before anything is measured, on the model as it lies on the disk.
+"""Check that adapters fit a model, before anything is measured.
 
-Nothing is read into memory: the weights are looked at lazily, and the adapter's matrices are never drawn.
+Nothing is read into memory: the weights are opened lazily, and the adapter's matrices are never drawn.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from harness.worker import mlxlm
 
 
 def check(ready: ReadyModel, trials: Sequence[tuple[AdapterConfig, TrainingPlan]]) -> None:
-    """Refuse a model whose weights are of another architecture, adapters that do not fit it, and unknown optimizers.
+    """Refuse weights of another architecture, adapters that do not fit the model, and unknown optimizers.
 
     Raises:
-        HarnessError: naming everything that is wrong with all of them.
+        HarnessError: naming every problem of every adapter.
     """
     directory = Path(ready.directory)
     mlxlm.load_lazily(directory)
@@ -32,7 +32,7 @@ def check(ready: ReadyModel, trials: Sequence[tuple[AdapterConfig, TrainingPlan]
             try:
                 check()
             except HarnessError as error:
-                where = "" if str(error).startswith(f"adapter {adapter.name}") else f"adapter {adapter.name}: "
-                problems.append(f"{ready.config.name}: {where}{error}")
+                prefix = "" if str(error).startswith(f"adapter {adapter.name}") else f"adapter {adapter.name}: "
+                problems.append(f"{ready.config.name}: {prefix}{error}")
     if problems:
         raise HarnessError("\n".join(problems))

@@ -1,4 +1,4 @@
-"""What every workload has at hand: its job, the model, the clock, the memory meter and a line to the session."""
+"""Context of a workload: its job, the model, the clock, the memory and energy meters, and progress reports."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.errors import HarnessError
 from harness.inputs.config_files import ADAPTER_WEIGHTS
 from harness.inputs.plans import AdapterConfig, Job, Profile, ReadyModel
 from harness.inputs.prompts import PLAIN_FAMILY, read_chat_template
@@ -15,20 +14,16 @@ from harness.machine.energy import Meter, open_meter
 from harness.machine.memory import MemoryMeter
 from harness.results.records import Key, Readings
 from harness.worker import mlxlm, probe
-from harness.worker.workloads.adapter_check import refuse_other_tensors, watched
+from harness.worker.workloads.adapter_check import check_effect, refuse_other_tensors
 
 _T = TypeVar("_T")
 
 
-class Diverged(HarnessError):
-    """The training loss is no longer a number."""
-
-
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """One measured process. *progress* tells the session how far it is: done, of, what is known so far.
+    """State of one measuring process. *progress* reports to the session: done, total, and a text.
 
-    *doubts* are reasons why what was measured cannot be true: one is enough to make the sample invalid.
+    *doubts* are reasons why the measurements cannot be true: a single one makes the sample invalid.
     """
 
     job: Job
@@ -42,30 +37,30 @@ class Context:
 
     @property
     def ready(self) -> ReadyModel:
-        """The model whose weights were prepared for this job."""
-        return _given(self.job.ready, "a prepared model")
+        """Model whose weights were prepared for this job."""
+        return _required(self.job.ready, "a prepared model")
 
     @property
     def profile(self) -> Profile:
-        """The amount of work."""
-        return _given(self.job.profile, "a profile")
+        """Profile that sets the amount of work."""
+        return _required(self.job.profile, "a profile")
 
     @property
     def adapter(self) -> AdapterConfig:
-        """The adapter config of a case that has one."""
-        return _given(self.job.adapter, "an adapter config")
+        """Adapter config of a case that has one."""
+        return _required(self.job.adapter, "an adapter config")
 
     def load(self) -> mlxlm.Loaded:
-        """Load the model, with the plain chat template where its tokenizer brings none."""
+        """Load the model; a tokenizer without a chat template gets the plain one."""
         return mlxlm.load(Path(self.ready.directory), read_chat_template(PLAIN_FAMILY))
 
     def load_with_adapter(self, *, check: bool = False) -> tuple[mlxlm.Loaded, dict[str, Any] | None]:
-        """Load the model and the trained adapter of the case; the adapter's facts are None for a base case.
+        """Load the model and the case's trained adapter; the adapter's facts are None for a base case.
 
-        With *check*, which takes time, an adapter that changes nothing is a doubt.
+        *check* takes time; it adds a doubt if the adapter changes nothing.
 
         Raises:
-            BadConfig: with *check*, if the adapter's file does not hold what its config makes of the model.
+            BadConfig: with *check*, if the tensors of the adapter's file are not those of its config.
         """
         loaded = self.load()
         if self.job.adapter_dir is None:
@@ -73,19 +68,19 @@ class Context:
         directory = Path(self.job.adapter_dir)
         if check:
             refuse_other_tensors(Path(self.ready.directory), self.adapter, directory / ADAPTER_WEIGHTS)
-        with watched(loaded, self.doubts, mlxlm.doubt_about_trained) if check else nullcontext():
+        with check_effect(loaded, self.doubts, mlxlm.doubt_about_trained) if check else nullcontext():
             attached = mlxlm.load_adapter(loaded.model, self.adapter, directory)
         return loaded, attached.facts()
 
     def roof(self, loaded: mlxlm.Loaded) -> probe.Roof:
-        """What this machine can do, in this process and the model's compute type: measured once, on first use."""
+        """Return the machine's roof in the model's compute type, measured once per process on first use."""
         if self._roof is None:
             with self.memory.phase("probe"):
                 self._roof = probe.roof(self.stopwatch, loaded.dtype)
         return self._roof
 
     def readings(self) -> dict[str, Readings]:
-        """What is read in every suite: memory, and the machine's own rates."""
+        """Return the readings that every suite has: memory, and the machine's own rates."""
         readings = self.memory.readings()
         if mlxlm.has_memory_of_its_own():
             readings["peak_footprint_bytes"] = Readings(
@@ -106,7 +101,7 @@ class Context:
         dataset: dict[str, Any] | None,
         settings: dict[str, Any],
     ) -> Key:
-        """What makes this case comparable with another."""
+        """Return the key that decides which cases this one compares with."""
         return Key(
             model=self.ready.config.name if self.ready.config.directory is None else self.ready.config.slug,
             weights=self.ready.weights,
@@ -120,6 +115,6 @@ class Context:
         )
 
 
-def _given(value: _T | None, what: str) -> _T:
-    assert value is not None, f"the job lacks {what}"
+def _required(value: _T | None, description: str) -> _T:
+    assert value is not None, f"the job lacks {description}"
     return value

@@ -1,4 +1,4 @@
-"""What merging the case's adapter into its base would cost: measured without keeping a merged model."""
+"""Loss of accuracy from merging the case's adapter into its base, measured without keeping a merged model."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _METRICS = ("adapter_kl_nat_per_token", "fused_kl_nat_per_token", "fused_top1_ag
 def measure(
     context: Context, loaded: mlxlm.Loaded, rows: Sequence[Sequence[int]]
 ) -> tuple[dict[str, Readings], tuple[str, ...]]:
-    """How the merged models, and the bare base, differ from the adapter on its base over *rows*; and what to note."""
+    """Compare the merged models and the bare base with the adapted model over *rows*; return readings and notes."""
     if not mlxlm.fuse_variants(loaded.model):
         trained = "all weights were trained: there is nothing to fuse"
         reason = "no adapter: there is nothing to fuse" if context.job.adapter_dir is None else trained
@@ -24,7 +24,7 @@ def measure(
     variants = tuple(fused)
     values = (
         Readings(values=(bare.kl_nat_per_token,)),
-        Readings(values=tuple(its.kl_nat_per_token for its in fused.values()), labels=variants),
-        Readings(values=tuple(its.top1_share for its in fused.values()), labels=variants),
+        Readings(values=tuple(agreement.kl_nat_per_token for agreement in fused.values()), labels=variants),
+        Readings(values=tuple(agreement.top1_share for agreement in fused.values()), labels=variants),
     )
     return dict(zip(_METRICS, values, strict=True)), lossy_notes(fused, bare)

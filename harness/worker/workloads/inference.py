@@ -1,7 +1,7 @@
-"""Times loading, the first token, prefill and decoding, by scenario, by depth of context and by size of batch.
+"""Inference workload: time loading, the first token, prefill and decoding, by scenario, context depth and batch size.
 
-For speed a fixed number of tokens is generated and the end of a turn is ignored, so that no model looks
-fast by saying little. What cannot be true of a working model or of this machine becomes a doubt.
+Speed is measured on a fixed number of tokens; the end of a turn is ignored, so that no model looks fast by
+answering briefly. A result that is impossible for a working model or this machine becomes a doubt.
 """
 
 import itertools
@@ -24,7 +24,7 @@ _Planned = Sequence[tuple[str, Prompt]]  # scenario and prompt
 
 
 def measure(context: Context) -> Sample:
-    """Load twice, warm up, answer the prompts of every scenario, then one of them again and again, deep and at once."""
+    """Load twice, warm up, answer every scenario, repeat one prompt, then vary context depth and batch size."""
     loaded, adapter, load_s = _load(context)
     plan = context.profile.inference
     copy_bytes_per_s = context.roof(loaded).copy_bytes_per_s
@@ -53,7 +53,7 @@ def measure(context: Context) -> Sample:
         key=context.key(loaded, adapter=adapter, dataset=None, settings=settings),
         readings={
             **response_readings(responses),
-            "repeat_decode_tokens_per_s": Readings(values=tuple(its.decode_tokens_per_s for its in repeated)),
+            "repeat_decode_tokens_per_s": Readings(values=tuple(response.decode_tokens_per_s for response in repeated)),
             **by_depth,
             "batch_decode_tokens_per_s": by_batch,
             **used,
@@ -78,7 +78,7 @@ def measure(context: Context) -> Sample:
 
 
 def _load(context: Context) -> tuple[mlxlm.Loaded, dict[str, Any] | None, Readings]:
-    """Load the model cold, if the system lets us, and then warm; with the adapter, where the case has one."""
+    """Load the model cold, if the system allows it, then warm; with the adapter if the case has one."""
     times = {}
     reason = None
     if context.ready.weights.source == "random":
@@ -97,15 +97,15 @@ def _load(context: Context) -> tuple[mlxlm.Loaded, dict[str, Any] | None, Readin
 
 
 def _disk_bytes(context: Context) -> Readings:
-    its = context.ready.weights
-    if its.source == "random":
+    weights = context.ready.weights
+    if weights.source == "random":
         return NO_FILES
-    assert its.bytes is not None, "files on this machine have a size"
-    return Readings(values=(float(its.bytes),))
+    assert weights.bytes is not None, "files on this machine have a size"
+    return Readings(values=(float(weights.bytes),))
 
 
 def _warm_up(context: Context, loaded: mlxlm.Loaded, prompts: Sequence[Prompt]) -> None:
-    """Answer as many prompts as the plan says, and look at the first one's logits: NaN decodes as fast as sense."""
+    """Answer the planned warm-up prompts and check the first one's logits: NaN decodes as fast as numbers do."""
     plan = context.profile.inference
     for prompt in itertools.islice(itertools.cycle(prompts), plan.warmup_prompts):
         respond(loaded, "warm-up", prompt, plan.output_tokens, context.stopwatch)
@@ -114,18 +114,18 @@ def _warm_up(context: Context, loaded: mlxlm.Loaded, prompts: Sequence[Prompt]) 
 
 
 def _answer(context: Context, loaded: mlxlm.Loaded, planned: _Planned) -> tuple[list[Response], dict[str, Readings]]:
-    """Answer every prompt once, and tell what that took of the machine."""
-    wanted = context.profile.inference.output_tokens
+    """Answer every prompt once; return the responses and the machine's usage meanwhile."""
+    output_tokens = context.profile.inference.output_tokens
     responses: list[Response] = []
     with context.memory.phase("generate"):
-        before = _gauges(context)
+        start = _gauges(context)
         for number, (name, prompt) in enumerate(planned, start=1):
-            responses.append(respond(loaded, name, prompt, wanted, context.stopwatch))
+            responses.append(respond(loaded, name, prompt, output_tokens, context.stopwatch))
             context.progress(number, len(planned), f"{responses[-1].decode_tokens_per_s:.1f} token/s")
-            context.energy.joules()  # a counter that wraps has to be looked at now and then
-        after = _gauges(context)
+            context.energy.joules()  # a counter that wraps has to be read often enough
+        end = _gauges(context)
     tokens = sum(len(response.tokens) for response in responses)
-    return responses, usage_readings(before, after, tokens, context.energy.reason or "the energy meter fell silent")
+    return responses, usage_readings(start, end, tokens, context.energy.reason or "the energy meter fell silent")
 
 
 def _gauges(context: Context) -> Gauges:
@@ -135,13 +135,13 @@ def _gauges(context: Context) -> Gauges:
 
 
 def _look_for_faults(context: Context, responses: Sequence[Response], share: Readings) -> tuple[str, ...]:
-    """Add the doubts that the answers raise, and give the notes of what only real weights would make doubtful."""
+    """Add the doubts that the answers raise; return notes on what is doubtful only with real weights."""
     if doubt := doubt_about(share):
         context.doubts.append(doubt)
-    said = {token for response in responses for token in response.tokens}
-    if len(said) > 1:
+    distinct_tokens = {token for response in responses for token in response.tokens}
+    if len(distinct_tokens) > 1:
         return ()
-    constant = f"every answer consists of one token alone, {said.pop()}"
+    constant = f"every answer consists of one token alone, {distinct_tokens.pop()}"
     if context.ready.weights.source in STAND_INS:
         return (f"{constant}: random weights may do so",)
     context.doubts.append(f"{constant}: the output is degenerate")

@@ -1,4 +1,4 @@
-"""The facts of a pre-flight: what a tokenizer makes of every row, gathered for `preflight` to judge."""
+"""Facts of a pre-flight: what a tokenizer makes of every row. `analysis/preflight.py` judges them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -8,27 +8,30 @@ from harness.analysis.preflight import MARKERS, Circumstances, PreflightSeverity
 from harness.errors import BadData
 from harness.inputs.plans import TrainingPlan
 from harness.inputs.prompts import PLAIN_FAMILY, read_chat_template
-from harness.worker.workloads.rows import Row, plain, prompt_length
+from harness.worker.workloads.rows import TokenRow, prompt_length, raw_text
 
 _TURNS = (("system", "a"), ("user", "b"), ("assistant", "c"))
 
 
 def check(
     tokenizer: Any,
-    splits: Mapping[str, Sequence[tuple[int, Mapping[str, Any], Row]]],
+    splits: Mapping[str, Sequence[tuple[int, Mapping[str, Any], TokenRow]]],
     plan: TrainingPlan,
     positions: int | None = None,
 ) -> tuple[str, ...]:
-    """What is to be noted of the rows of *splits*, for a model of *positions*.
+    """Return the notes on the rows of *splits* for a model with *positions* positions.
 
-    A row is its number where it came from, what was read there, and the same as tokens.
+    A row is given as its number in the file, its raw fields and its tokens.
 
     Raises:
-        BadData: if rows are found that *plan* does not accept, naming all of them.
+        BadData: if *plan* does not accept some rows, naming all of them.
     """
-    own, learnt = own_markers(tokenizer), {plain(raw) for _, raw, _ in splits.get("train", ())}
+    known_markers, training_texts = (
+        tokenizer_markers(tokenizer),
+        {raw_text(raw) for _, raw, _ in splits.get("train", ())},
+    )
     facts = [
-        _facts(tokenizer, split, number, raw, row, plan, own, learnt)
+        _facts(tokenizer, split, number, raw, row, plan, known_markers, training_texts)
         for split, rows in splits.items()
         for number, raw, row in rows
     ]
@@ -40,15 +43,15 @@ def check(
     )
 
 
-def own_markers(tokenizer: Any) -> set[str]:
-    """The markers this tokenizer has a token for, and those its chat template writes."""
+def tokenizer_markers(tokenizer: Any) -> set[str]:
+    """Return the markers that this tokenizer has tokens for or its chat template writes."""
     special = {str(token) for token in tokenizer.added_tokens_decoder.values()}
     written = "".join(_written(tokenizer))
-    return {its for markers in MARKERS.values() for its in markers if its in special or its in written}
+    return {marker for markers in MARKERS.values() for marker in markers if marker in special or marker in written}
 
 
 def _written(tokenizer: Any) -> Iterator[str]:
-    """A conversation as the template writes it; some know no system."""
+    """Yield a conversation as the chat template writes it, with and without a system turn: some refuse one."""
     for turns in (_TURNS, _TURNS[1:]):
         messages = [{"role": role, "content": content} for role, content in turns]
         try:
@@ -62,13 +65,13 @@ def _facts(
     split: str,
     number: int,
     raw: Mapping[str, Any],
-    row: Row,
+    row: TokenRow,
     plan: TrainingPlan,
-    own: set[str],
-    learnt: set[str],
+    known_markers: set[str],
+    training_texts: set[str],
 ) -> RowFacts:
-    text = plain(raw)
-    markers = {its for markers in MARKERS.values() for its in markers if its in text}
+    text = raw_text(raw)
+    markers = {marker for markers in MARKERS.values() for marker in markers if marker in text}
     messages = raw.get("messages")
     return RowFacts(
         split=split,
@@ -78,8 +81,8 @@ def _facts(
         leading_bos=_leading(row.tokens, tokenizer.bos_token_id),
         closed=None if messages is None else _closed(tokenizer, row.tokens),
         prompt_is_prefix=None if messages is None else prompt_length(tokenizer, messages, row.tokens) is not None,
-        foreign=tuple(sorted(markers - own)),
-        seen_in_training=split != "train" and text in learnt,
+        foreign=tuple(sorted(markers - known_markers)),
+        seen_in_training=split != "train" and text in training_texts,
     )
 
 
@@ -95,7 +98,7 @@ def _circumstances(tokenizer: Any, splits: Mapping[str, Sequence[Any]], plan: Tr
 
 
 def _leading(tokens: Sequence[int], bos: int | None) -> int:
-    """How many beginning-of-text tokens open a row."""
+    """Count the beginning-of-text tokens that open a row."""
     return next((place for place, token in enumerate(tokens) if token != bos), len(tokens))
 
 

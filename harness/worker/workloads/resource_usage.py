@@ -1,4 +1,4 @@
-"""What generating took of the machine: processor time, energy, and the share of the memory bandwidth. Pure."""
+"""Machine usage of generation: processor time, energy, and the share of the memory bandwidth (MBU)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,42 +17,44 @@ UNKNOWN_SHAPE = Readings(values=(), reason="the sizes of this architecture's mat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """What the clocks and the energy meter show at one moment."""
+    """Readings of the clocks and the energy meter at one moment."""
 
     wall_ns: int
     cpu_ns: int
     joules: dict[str, float]  # by part; {} where no energy can be read
 
 
-def usage_readings(before: Gauges, after: Gauges, tokens: int, no_energy: str) -> dict[str, Readings]:
-    """Processor time over wall time and joules a token, between two moments. *no_energy* says why there are none."""
-    cpu_percent = 100 * (after.cpu_ns - before.cpu_ns) / (after.wall_ns - before.wall_ns)
-    parts = tuple(part for part in after.joules if part in before.joules)
+def usage_readings(start: Gauges, end: Gauges, tokens: int, no_energy: str) -> dict[str, Readings]:
+    """Return CPU share and joules per token between two moments. *no_energy*: the reason if energy is missing."""
+    cpu_percent = 100 * (end.cpu_ns - start.cpu_ns) / (end.wall_ns - start.wall_ns)
+    parts = tuple(part for part in end.joules if part in start.joules)
     energy = Readings(values=(), reason=no_energy)
     if parts:
-        spent = tuple((after.joules[part] - before.joules[part]) / tokens for part in parts)
+        spent = tuple((end.joules[part] - start.joules[part]) / tokens for part in parts)
         energy = Readings(values=spent, labels=parts)
     return {"cpu_percent": Readings(values=(cpu_percent,)), "energy_j_per_token": energy}
 
 
 def mbu(responses: Sequence[Response], shape: ModelShape | None, copy_bytes_per_s: float) -> Readings:
-    """The bytes an answer's tokens had to read over their time, as a share of the machine's copy rate.
+    """Return the memory bandwidth utilization: bytes read to decode each answer, relative to the machine's copy rate.
 
-    The context of a token is, on average, the prompt and half of the answer.
+    On average, a token's context is the prompt and half of the answer.
     """
     if shape is None:
         return UNKNOWN_SHAPE
     if decode_bytes(shape, depth=0) < CACHE_BYTES:
         return Readings(values=(), reason=_IN_CACHE)
     values = tuple(
-        decode_bytes(shape, depth=its.prompt_tokens + len(its.tokens) // 2) * its.decode_tokens_per_s / copy_bytes_per_s
-        for its in responses
+        decode_bytes(shape, depth=response.prompt_tokens + len(response.tokens) // 2)
+        * response.decode_tokens_per_s
+        / copy_bytes_per_s
+        for response in responses
     )
-    return Readings(values=values, labels=tuple(its.scenario for its in responses))
+    return Readings(values=values, labels=tuple(response.scenario for response in responses))
 
 
 def doubt_about(mbu: Readings) -> str | None:
-    """Why readings of *mbu* cannot be true: the highest, if it is above 1."""
+    """Return why *mbu* cannot be true: its highest value is above 1; None if it may be."""
     highest, scenario = max(zip(mbu.values, mbu.labels or (), strict=True), default=(0.0, ""))
     if highest <= 1:
         return None

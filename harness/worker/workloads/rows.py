@@ -1,4 +1,4 @@
-"""Rows of a dataset as a model sees them: tokens, and which of them are targets."""
+"""Rows of a dataset as a model sees them: their tokens, and which of these are targets."""
 
 import statistics as numbers
 from collections.abc import Mapping, Sequence
@@ -12,60 +12,60 @@ from harness.worker import mlxlm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A row as tokens. Every token from *start* on is a target, but for the row's first."""
+class TokenRow:
+    """Row as tokens. Every token from *start* on is a target, except the row's first token."""
 
     tokens: tuple[int, ...]
     start: int  # 0, or the length of a masked prompt
     text_bytes: int  # UTF-8 bytes of its text, without markup
 
-    def cut(self, longest: int) -> tuple[int, ...]:
-        """The tokens that are left where rows may hold so many."""
+    def truncated(self, longest: int) -> tuple[int, ...]:
+        """Return at most the first *longest* tokens."""
         return self.tokens[:longest]
 
     def targets(self, longest: int) -> int:
-        """How many tokens have a loss, where rows may hold so many."""
+        """Count the tokens that have a loss if rows are cut after *longest* tokens."""
         return max(0, min(len(self.tokens), longest) - self.first_target)
 
     @property
     def first_target(self) -> int:
-        """The position of the first token that has a loss."""
+        """Position of the first token that has a loss."""
         return max(self.start, 1)
 
-    def of_targets(self, values: Sequence[float]) -> Sequence[float]:
-        """What of *values*, one for every token after the first, belongs to targets."""
+    def target_values(self, values: Sequence[float]) -> Sequence[float]:
+        """Return those of *values* (one per token after the first) that belong to targets."""
         return values[self.first_target - 1 :]
 
 
-def tokenised(
+def tokenize_rows(
     tokenizer: Any, rows: Sequence[Mapping[str, Any]], *, form: str, mask_prompt: bool, split: str = ""
-) -> list[Row]:
-    """Every row as mlx-lm tokenises it; with *mask_prompt*, only the last answer of a chat has a loss.
+) -> list[TokenRow]:
+    """Tokenize every row as mlx-lm does; with *mask_prompt*, only the last answer of a chat has a loss.
 
     Raises:
-        BadConfig: if the prompts of texts are to be masked; or naming every row of *split* that the model's chat
-            template refuses.
+        BadConfig: if *mask_prompt* is set for plain texts, or the chat template refuses rows of *split*; it names
+            every such row.
     """
     if form == TEXT and mask_prompt:
         raise BadConfig("mask_prompt", ["rows of text have no prompt; leave it out, or give rows with messages"])
 
-    def its_tokens(row: Mapping[str, Any]) -> Row:
+    def tokenize(row: Mapping[str, Any]) -> TokenRow:
         return _text(tokenizer, row["text"]) if form == TEXT else _chat(tokenizer, row["messages"], mask_prompt)
 
-    return list(read_each("the rows as the model reads them", f"{split} row".lstrip(), rows, its_tokens))
+    return list(read_each("the rows as the model reads them", f"{split} row".lstrip(), rows, tokenize))
 
 
-def plain(raw: Mapping[str, Any]) -> str:
-    """All that a row says, without its markup."""
+def raw_text(raw: Mapping[str, Any]) -> str:
+    """Return the text of a raw row without markup."""
     return str(raw["text"]) if "text" in raw else "\n".join(message["content"] for message in raw["messages"])
 
 
-def _text(tokenizer: Any, text: str) -> Row:
-    return Row(tokens=tuple(mlxlm.text_tokens(tokenizer, text)), start=0, text_bytes=len(text.encode()))
+def _text(tokenizer: Any, text: str) -> TokenRow:
+    return TokenRow(tokens=tuple(mlxlm.text_tokens(tokenizer, text)), start=0, text_bytes=len(text.encode()))
 
 
-def _chat(tokenizer: Any, messages: Sequence[Mapping[str, str]], mask_prompt: bool) -> Row:  # noqa: FBT001 - of a row
-    return Row(
+def _chat(tokenizer: Any, messages: Sequence[Mapping[str, str]], mask_prompt: bool) -> TokenRow:  # noqa: FBT001 - of a row
+    return TokenRow(
         tokens=tuple(mlxlm.conversation_tokens(tokenizer, messages)),
         start=len(mlxlm.prompt_tokens(tokenizer, messages[:-1])) if mask_prompt else 0,
         text_bytes=sum(len(message["content"].encode()) for message in messages),
@@ -73,13 +73,13 @@ def _chat(tokenizer: Any, messages: Sequence[Mapping[str, str]], mask_prompt: bo
 
 
 def prompt_length(tokenizer: Any, messages: Sequence[Mapping[str, str]], tokens: Sequence[int]) -> int | None:
-    """How many of a conversation's *tokens* come before its last answer; None if its prompt is not their beginning."""
+    """Return the number of *tokens* before the last answer; None if the prompt's tokens are not their prefix."""
     prompt = mlxlm.prompt_tokens(tokenizer, messages[:-1])
     return len(prompt) if list(tokens[: len(prompt)]) == prompt else None
 
 
-def statistics(rows: Sequence[Row], longest: int) -> dict[str, Any]:
-    """What a split is to the model: tokens of whole rows, and targets of what is left of them at *longest* tokens."""
+def statistics(rows: Sequence[TokenRow], longest: int) -> dict[str, Any]:
+    """Return statistics of a split: tokens of the full rows, and targets of rows cut after *longest* tokens."""
     lengths = [len(row.tokens) for row in rows]
     return {
         "rows": len(rows),

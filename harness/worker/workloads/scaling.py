@@ -1,4 +1,4 @@
-"""How speed changes with the depth of the context and with the number of prompts answered at once."""
+"""Scaling of speed with the depth of the context and with the number of prompts answered at once."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ _LIMITS = ("max_position_embeddings", "n_positions", "n_ctx")  # what configs ca
 
 
 def longest_context(config: Mapping[str, Any]) -> int | None:
-    """The most tokens a model takes, as its config says; None where it does not say."""
+    """Return the longest context that *config* states; None if it states none."""
     return next((int(config[name]) for name in _LIMITS if config.get(name)), None)
 
 
 def filler(loaded: mlxlm.Loaded, length: int) -> tuple[int, ...]:
-    """*length* tokens of text: the first long prompt, over and over."""
+    """Return *length* tokens of text: the first long prompt, repeated."""
     return tuple(itertools.islice(itertools.cycle(tokens_of(loaded, read_prompts("long")[0])), length))
 
 
 def context_scaling(context: Context, loaded: mlxlm.Loaded) -> tuple[dict[str, Readings], tuple[str, ...]]:
-    """The rates of reading on and of generating at each depth the model reaches, and a note on those it does not."""
+    """Measure prefill and decode rates at each context depth; return them and a note for each depth out of reach."""
     plan = context.profile.inference
     limit = longest_context(read_config(Path(context.ready.directory)))
     reached = [depth for depth in plan.context_depths if limit is None or depth + 2 * plan.context_tokens <= limit]
@@ -45,14 +45,14 @@ def context_scaling(context: Context, loaded: mlxlm.Loaded) -> tuple[dict[str, R
     names = ("context_prefill_tokens_per_s", "context_decode_tokens_per_s")
     values = tuple(zip(*rates, strict=True)) or ((), ())
     readings = {
-        name: Readings(values=its, labels=labels or None, reason=reason)
-        for name, its in zip(names, values, strict=True)
+        name: Readings(values=rates_by_depth, labels=labels or None, reason=reason)
+        for name, rates_by_depth in zip(names, values, strict=True)
     }
     return readings, notes
 
 
 def _rates_at(read: mlxlm.ReadContext, tokens: Sequence[int], depth: int, stopwatch: Stopwatch) -> tuple[float, float]:
-    """Tokens a second, reading *tokens* beyond *depth* and then generating as many; what is before is not timed."""
+    """Return the rates of reading the tokens after *depth* and of generating as many; the context is not timed."""
     read.hold(tokens[:depth])
     unread = tokens[depth:]
     stopwatch.wait()
@@ -61,7 +61,7 @@ def _rates_at(read: mlxlm.ReadContext, tokens: Sequence[int], depth: int, stopwa
 
 
 def batch_scaling(context: Context, loaded: mlxlm.Loaded) -> Readings:
-    """The rate of all answers together, by the number of prompts answered at once."""
+    """Measure the total decode rate by the number of prompts answered at once."""
     plan = context.profile.inference
     values = []
     try:
@@ -78,9 +78,9 @@ def batch_scaling(context: Context, loaded: mlxlm.Loaded) -> Readings:
 
 
 def batch_rate(steps: Sequence[Sequence[tuple[int, int]]], step_s: Sequence[float]) -> float:
-    """Tokens a second from the moment every answer has its first token to the end.
+    """Return tokens per second from the moment every answer has its first token to the end.
 
-    *steps* holds, for each moment of *step_s*, the answers that grew and their tokens.
+    *steps* holds, for each time of *step_s*, the answers that grew and their tokens.
     """
     firsts: dict[int, int] = {}
     for number, step in enumerate(steps):

@@ -1,6 +1,6 @@
-"""The steps of a training, and what is read off them: rates, wall time, growth of memory, series.
+"""Steps of a training and what follows from them: rates, wall time, memory growth, series.
 
-Pure: the steps were timed elsewhere.
+The steps were timed by `trainer_watcher`.
 """
 
 import math
@@ -11,17 +11,17 @@ from harness.analysis.stats.estimates import theil_sen
 from harness.results.records import Readings, Series
 from harness.units import format_percent, format_value
 
-_UNACCOUNTED = 0.1  # of the wall time; chosen: below that the parts tell where the time went
+_UNACCOUNTED = 0.1  # share of the wall time; chosen: below it the parts explain where the time went
 # Bytes a step; chosen. Live arrays do not vary but for the batch (4 bytes a token); the resident set does,
 # by what the allocators keep, and settles late: only the second half of the steady steps tells of it.
 _ACTIVE_LEAK, _FOOTPRINT_LEAK = 2**16, 2**19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What one iteration was made from. Tokens are input positions; *elapsed_s* ends with the evaluated update.
+class TrainingStep:
+    """Measurements of one iteration. Tokens are input positions; *elapsed_s* ends with the evaluated update.
 
-    Memory is read after the step. *footprint_bytes* is None where the system does not tell.
+    Memory is read after the step. *footprint_bytes* is None if the system does not state it.
     """
 
     elapsed_s: float
@@ -31,50 +31,50 @@ class Step:
     lengths: tuple[int, ...]  # real tokens of each row
     loss_tokens: int
     padded_tokens: int
-    text_bytes: int | None  # None where a row was cut: how much of its text is left is not known
+    text_bytes: int | None  # None if a row was cut: its remaining text is unknown
     active_bytes: int
     footprint_bytes: int | None
 
     @property
     def real_tokens(self) -> int:
-        """Input positions that hold a token of a row."""
+        """Input positions that hold a token of a row, not padding."""
         return sum(self.lengths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
-    """All iterations of a training. The first one, and *warmup_iters* in all, are not steady."""
+class TrainingSteps:
+    """All iterations of a training. The first *warmup_iters*, and at least the first one, are not steady."""
 
-    all: Sequence[Step]
+    all: Sequence[TrainingStep]
     warmup_iters: int
 
     @property
-    def first(self) -> Step:
-        """The one that holds compilation."""
+    def first(self) -> TrainingStep:
+        """First step, which includes compilation."""
         return self.all[0]
 
     @property
-    def warm_up(self) -> Sequence[Step]:
-        """What follows the first step and is not steady yet."""
+    def warm_up(self) -> Sequence[TrainingStep]:
+        """Steps after the first that are not steady yet."""
         return self.all[1 : self.warmup_iters]
 
     @property
-    def steady(self) -> Sequence[Step]:
-        """What rates are read off."""
+    def steady(self) -> Sequence[TrainingStep]:
+        """Steps that rates are computed from."""
         return self.all[max(1, self.warmup_iters) :]
 
     def elapsed_s(self) -> float:
-        """Time of the steady steps."""
+        """Return the seconds of all steady steps."""
         return math.fsum(step.elapsed_s for step in self.steady)
 
     def unsteady(self) -> Readings:
-        """What stands for a reading that needs more steady steps than there are."""
+        """Return an empty reading that says that there are too few steady steps."""
         reason = f"too few steady iterations: {len(self.all)} in all, and warm-up takes {max(1, self.warmup_iters)}"
         return Readings(values=(), reason=reason)
 
 
-def rates(steps: Steps) -> dict[str, Readings]:
-    """Rates over the steady steps, each with the tokens and the time of the same steps."""
+def rates(steps: TrainingSteps) -> dict[str, Readings]:
+    """Return the rates of the steady steps; amounts and time come from the same steps."""
     steady = steps.steady
     amounts = {
         "train_tokens_per_s": sum(step.real_tokens for step in steady),
@@ -83,35 +83,35 @@ def rates(steps: Steps) -> dict[str, Readings]:
         "train_steps_per_s": len(steady),
         "train_rows_per_s": sum(len(step.lengths) for step in steady),
     }
-    readings = {"first_step_s": _one(steps.first.elapsed_s)}
+    readings = {"first_step_s": _single(steps.first.elapsed_s)}
     if not steady:
         return readings | dict.fromkeys([*amounts, "train_bytes_per_s", "padding_share", "step_s"], steps.unsteady())
     elapsed_s = steps.elapsed_s()
-    readings |= {name: _one(amount / elapsed_s) for name, amount in amounts.items()}
+    readings |= {name: _single(amount / elapsed_s) for name, amount in amounts.items()}
     readings["train_bytes_per_s"] = _bytes_per_s(steady, elapsed_s)
-    readings["padding_share"] = _one(1 - amounts["train_tokens_per_s"] / amounts["train_padded_tokens_per_s"])
+    readings["padding_share"] = _single(1 - amounts["train_tokens_per_s"] / amounts["train_padded_tokens_per_s"])
     readings["step_s"] = Readings(values=tuple(step.elapsed_s for step in steady))
     return readings
 
 
-def _bytes_per_s(steady: Sequence[Step], elapsed_s: float) -> Readings:
+def _bytes_per_s(steady: Sequence[TrainingStep], elapsed_s: float) -> Readings:
     sizes = [step.text_bytes for step in steady if step.text_bytes is not None]
     if len(sizes) < len(steady):
         return Readings(values=(), reason="rows were cut, and how many bytes of them were left is not known")
-    return _one(sum(sizes) / elapsed_s)
+    return _single(sum(sizes) / elapsed_s)
 
 
-def utilisation(steps: Steps, flops: Callable[[Step], float], roof_flops_per_s: float) -> Readings:
-    """The FLOP of the steady steps over their time, as a share of what the machine can do."""
+def utilization(steps: TrainingSteps, flops: Callable[[TrainingStep], float], roof_flops_per_s: float) -> Readings:
+    """Return the FLOP rate of the steady steps relative to *roof_flops_per_s*."""
     if not steps.steady:
         return steps.unsteady()
-    return _one(math.fsum(map(flops, steps.steady)) / steps.elapsed_s() / roof_flops_per_s)
+    return _single(math.fsum(map(flops, steps.steady)) / steps.elapsed_s() / roof_flops_per_s)
 
 
 def wall_parts(
-    steps: Steps, *, validation_s: float, batches_s: float, saving_s: float, wall_s: float
+    steps: TrainingSteps, *, validation_s: float, batches_s: float, saving_s: float, wall_s: float
 ) -> dict[str, float]:
-    """What the wall time consists of, in seconds; "other" is what none of the rest accounts for."""
+    """Split the wall time into parts, in seconds; "other" is the remainder."""
     parts = {
         "first step": steps.first.elapsed_s,
         "warm-up": math.fsum(step.elapsed_s for step in steps.warm_up),
@@ -124,7 +124,7 @@ def wall_parts(
 
 
 def wall_note(parts: dict[str, float]) -> str | None:
-    """What is wrong with the parts of the wall time; None where they account for it."""
+    """Return a note if too much wall time is unaccounted for, else None."""
     wall_s = math.fsum(parts.values())
     share = parts["other"] / wall_s
     if abs(share) <= _UNACCOUNTED:
@@ -132,16 +132,16 @@ def wall_note(parts: dict[str, float]) -> str | None:
     return f"wall time: {format_percent(share)} of {format_value(wall_s, 's')} is in none of its parts"
 
 
-def memory_growth(steps: Steps) -> Readings:
-    """How much more memory is in use from one steady step to the next."""
+def memory_growth(steps: TrainingSteps) -> Readings:
+    """Return the growth of memory per steady step (Theil-Sen slope), by kind of memory."""
     in_use = {kind: theil_sen(values) for kind, values in _in_use(steps).items() if len(values) > 1}
     if not in_use:
         return steps.unsteady()
-    return Readings(values=tuple(its.point for its in in_use.values()), labels=tuple(in_use))
+    return Readings(values=tuple(slope.point for slope in in_use.values()), labels=tuple(in_use))
 
 
-def leaks(steps: Steps) -> list[str]:
-    """A note for every kind of memory that surely grows by more than it may."""
+def leaks(steps: TrainingSteps) -> list[str]:
+    """Return a note for every kind of memory whose growth surely exceeds its limit."""
     in_use = _in_use(steps)
     suspects = {"active": (in_use["active"], _ACTIVE_LEAK)}
     if footprint := in_use.get("footprint"):
@@ -154,14 +154,14 @@ def leaks(steps: Steps) -> list[str]:
     ]
 
 
-def _in_use(steps: Steps) -> dict[str, list[int]]:
-    """Memory after each steady step, by kind."""
+def _in_use(steps: TrainingSteps) -> dict[str, list[int]]:
+    """Return the memory in use after each steady step, by kind."""
     footprint = [step.footprint_bytes for step in steps.steady if step.footprint_bytes is not None]
     return {"active": [step.active_bytes for step in steps.steady]} | ({"footprint": footprint} if footprint else {})
 
 
-def step_series(steps: Steps) -> dict[str, Series]:
-    """Every quantity of a step, by iteration."""
+def step_series(steps: TrainingSteps) -> dict[str, Series]:
+    """Return every quantity of a step as a series over iterations."""
     quantities: dict[str, tuple[str, list[float | None]]] = {
         "train_loss": ("nat/token", [step.train_loss for step in steps.all]),
         "trainer_loss": ("nat/token", [step.trainer_loss for step in steps.all]),
@@ -185,5 +185,5 @@ def step_series(steps: Steps) -> dict[str, Series]:
     }
 
 
-def _one(value: float) -> Readings:
+def _single(value: float) -> Readings:
     return Readings(values=(value,))

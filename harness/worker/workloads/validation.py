@@ -1,6 +1,6 @@
-"""Scores all validation rows, off the step clock, and keeps the adapter that scored best.
+"""Validation of a training, outside the step timing; the adapter with the lowest loss is kept.
 
-Every row once, in the order of the file, whatever the batch; see docs/decisions/0003.
+Every row is scored once, in file order, whatever the batch size; see docs/decisions/0003.
 """
 
 import math
@@ -11,20 +11,21 @@ from pathlib import Path
 from harness.inputs.plans import TrainingPlan
 from harness.results.records import Readings, Series
 from harness.worker import mlxlm
-from harness.worker.workloads.context import Context, Diverged
-from harness.worker.workloads.rows import Row
+from harness.worker.failure_status import Diverged
+from harness.worker.workloads.context import Context
+from harness.worker.workloads.rows import TokenRow
 
 _BATCH = 4  # rows at a time; nothing but memory depends on it
 
 
 @dataclass(slots=True, kw_only=True)
 class Validation:
-    """The losses so far, by iterations done. Of the trainer's there are none if it would refuse the rows."""
+    """Validation losses so far, by iterations done; *trainer_losses* stays empty if the trainer refuses the rows."""
 
     context: Context
     loaded: mlxlm.Loaded
     adapter: mlxlm.AttachedAdapter
-    rows: Sequence[Row]
+    rows: Sequence[TokenRow]
     best_dir: Path
     iterations: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -39,9 +40,9 @@ class Validation:
         model, plan = self.loaded.model, self.context.profile.training
         model.eval()
         with self.context.memory.phase("validate"):
-            nll = mlxlm.padded_nll(model, [row.cut(plan.max_seq_length) for row in self.rows], _BATCH)
+            nll = mlxlm.padded_nll(model, [row.truncated(plan.max_seq_length) for row in self.rows], _BATCH)
         model.train()
-        loss, trainer_loss = mean_nll(_of_targets(self.rows, nll)), trainer_nll(self.rows, nll, plan)
+        loss, trainer_loss = mean_nll(_target_losses(self.rows, nll)), trainer_nll(self.rows, nll, plan)
         for name, value in (("validation loss", loss), ("trainer's validation loss", trainer_loss)):
             if value is not None and not math.isfinite(value):
                 raise Diverged(f"the {name} is {value} after {iteration} iterations")
@@ -51,8 +52,8 @@ class Validation:
 
     def keep_best(self) -> None:
         """Save the adapter if the last loss is lower than all before it."""
-        *before, last = self.losses
-        if not before or last < min(before):
+        *earlier, last = self.losses
+        if not earlier or last < min(earlier):
             self.save(self.best_dir)
 
     def save(self, directory: Path) -> None:
@@ -60,7 +61,7 @@ class Validation:
         mlxlm.save_adapter(self.loaded.model, self.adapter, directory)
 
     def readings(self) -> dict[str, Readings]:
-        """The first, the best and the last loss, and the trainer's last."""
+        """Return the first, the best and the last loss, and the trainer's last."""
         best = min(self.losses)
         values = {
             "val_loss_first": self.losses[0],
@@ -76,35 +77,36 @@ class Validation:
         }
 
     def series(self) -> dict[str, Series]:
-        """Both losses, by iterations done."""
+        """Return both losses as series over iterations."""
         losses = {"val_loss": self.losses, "trainer_val_loss": self.trainer_losses}
         iterations = tuple(map(float, self.iterations))
         return {
-            name: Series(unit="nat/token", x_unit="iteration", x=iterations, y=tuple(its))
-            for name, its in losses.items()
-            if its
+            name: Series(unit="nat/token", x_unit="iteration", x=iterations, y=tuple(values))
+            for name, values in losses.items()
+            if values
         }
 
 
 def mean_nll(rows: Sequence[Sequence[float]]) -> float:
-    """Token-weighted mean of negative log-likelihoods, in nats a token; not a number where there are none."""
+    """Return the token-weighted mean negative log-likelihood in nats per token; NaN without tokens."""
     tokens = sum(map(len, rows))
     return math.fsum(value for row in rows for value in row) / tokens if tokens else math.nan
 
 
-def _of_targets(rows: Sequence[Row], nll: Sequence[Sequence[float]]) -> list[Sequence[float]]:
-    """The values of the targets. The last value of each row is of padding."""
-    return [row.of_targets(its[:-1]) for row, its in zip(rows, nll, strict=True)]
+def _target_losses(rows: Sequence[TokenRow], nll: Sequence[Sequence[float]]) -> list[Sequence[float]]:
+    """Return the losses of the targets. The last value of each row belongs to padding."""
+    return [row.target_values(row_nll[:-1]) for row, row_nll in zip(rows, nll, strict=True)]
 
 
-def trainer_nll(rows: Sequence[Row], nll: Sequence[Sequence[float]], plan: TrainingPlan) -> float | None:
-    """The mean as mlx-lm's trainer takes it; None if there is no whole batch. The last value of a row is of padding.
+def trainer_nll(rows: Sequence[TokenRow], nll: Sequence[Sequence[float]], plan: TrainingPlan) -> float | None:
+    """Return the mean as mlx-lm's trainer computes it; None without a full batch.
 
-    Rows beyond the last whole batch are left out. A row that fills the longest length has no padding after it.
+    Rows after the last full batch are left out. The last value of a row belongs to padding; a row of the maximum
+    length has no padding after it.
     """
-    whole = len(rows) // plan.batch_size * plan.batch_size
+    full_batches = len(rows) // plan.batch_size * plan.batch_size
     counted = [
-        row.of_targets(its if len(its) < plan.max_seq_length else its[:-1])
-        for row, its in zip(rows[:whole], nll, strict=False)
+        row.target_values(row_nll if len(row_nll) < plan.max_seq_length else row_nll[:-1])
+        for row, row_nll in zip(rows[:full_batches], nll, strict=False)
     ]
     return mean_nll(counted) if counted else None

@@ -29,7 +29,7 @@ def saved(model, file):
 
 
 def trained(model, by=0.02):
-    model.update(tree_map(lambda its: its + by, model.trainable_parameters()))
+    model.update(tree_map(lambda value: value + by, model.trainable_parameters()))
     return model
 
 
@@ -55,7 +55,7 @@ def test_fully_trained_blocks_fit_their_own_file(fresh, tmp_path):
     model.layers[-2].unfreeze()
     problems = check_tensors(model, file)
     assert len(problems) == 9  # seven matrices and two norms
-    assert all("is missing" in its for its in problems)
+    assert all("is missing" in problem for problem in problems)
 
 
 def test_keys_that_match_nothing_attach_nothing(fresh, tmp_path):
@@ -71,8 +71,8 @@ def test_full_path_keys_put_an_adapter_where_none_was_asked_for(fresh, tmp_path)
     path = "model.layers.0.self_attn.q_proj"
     file = saved(adapted(fresh(), keys=[path]), tmp_path / "a.safetensors")
     problems = check_tensors(adapted(fresh(), keys=["self_attn.q_proj"], layers=1), file)
-    assert [its.split(" ")[0].rpartition(".")[0] for its in problems if "is unexpected" in its] == [path, path]
-    assert sum("is missing" in its for its in problems) == 2
+    assert [item.split(" ")[0].rpartition(".")[0] for item in problems if "is unexpected" in item] == [path, path]
+    assert sum("is missing" in problem for problem in problems) == 2
 
 
 def test_another_rank_is_named_with_both_shapes(fresh, tmp_path):
@@ -103,9 +103,9 @@ def test_an_effect_is_the_largest_difference_either_way():
 
 def test_logits_are_asked_for_without_dropout(fresh):
     model = trained(adapted(fresh()))
-    for its in model.modules():
-        if isinstance(its, nn.Dropout):
-            its._p_1 = 0.5
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module._p_1 = 0.5
     model.train()
     first = logits(model, TOKENS)
     assert first.shape[0] == len(TOKENS)
@@ -152,8 +152,8 @@ def test_dora_whose_lengths_alone_were_trained_is_attached(fresh):
     model = fresh()
     base = logits(model, TOKENS)
     adapted(model, dora=True)
-    its = model.layers[-1].self_attn.q_proj
-    its.m = its.m * 1.05
+    result = model.layers[-1].self_attn.q_proj
+    result.m = result.m * 1.05
     assert doubt_about_trained(base, model, TOKENS) is None
 
 

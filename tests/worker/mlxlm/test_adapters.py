@@ -45,52 +45,52 @@ def test_lora_trains_rank_times_both_sides_and_dora_a_row_more(load_nano, name, 
     """Hu et al. (2021), section 4.1: r (d_in + d_out); Liu et al. (2024), section 4: a magnitude for each row."""
     bare = load_nano(name).model
     for config, extra in ((replace(LORA, keys=preset), 0), (replace(DORA, keys=preset), 1)):
-        _, its = attached(load_nano, config, name)
-        sides = sides_of(bare, its.modules)
-        assert its.trainable_parameters == sum(4 * (rows + columns) + extra * rows for rows, columns in sides)
+        _, value = attached(load_nano, config, name)
+        sides = sides_of(bare, value.modules)
+        assert value.trainable_parameters == sum(4 * (rows + columns) + extra * rows for rows, columns in sides)
 
 
 def test_a_full_fine_tune_trains_all_of_the_last_blocks_and_nothing_else(load_nano):
-    loaded, its = attached(load_nano, FULL)
+    loaded, value = attached(load_nano, FULL)
     trainable = dict(tree_flatten(loaded.model.trainable_parameters()))
     blocks = [dict(tree_flatten(block.parameters())) for block in loaded.model.layers]
-    assert its.trainable_parameters == sum(array.size for block in blocks[-2:] for array in block.values())
+    assert value.trainable_parameters == sum(array.size for block in blocks[-2:] for array in block.values())
     assert {name.split(".")[2] for name in trainable} == {"2", "3"}
-    assert (its.layers, its.facts()["rank"], its.facts()["peft_alpha_equivalent"]) == (2, None, None)
-    assert {"self_attn.q_proj", "mlp.up_proj", "input_layernorm"} < set(its.keys)
+    assert (value.layers, value.facts()["rank"], value.facts()["peft_alpha_equivalent"]) == (2, None, None)
+    assert {"self_attn.q_proj", "mlp.up_proj", "input_layernorm"} < set(value.keys)
 
 
-@pytest.mark.parametrize("config", [LORA, DORA, FULL], ids=lambda its: its.kind)
+@pytest.mark.parametrize("config", [LORA, DORA, FULL], ids=lambda value: value.kind)
 def test_a_fresh_adapter_changes_nothing(load_nano, config):
     base = logits_of(load_nano("tinyllama").model)
     loaded, _ = attached(load_nano, config)
     np.testing.assert_allclose(logits_of(loaded.model), base, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("config", [LORA, DORA, FULL], ids=lambda its: its.kind)
+@pytest.mark.parametrize("config", [LORA, DORA, FULL], ids=lambda value: value.kind)
 def test_what_was_trained_is_saved_and_loaded_as_it_was_by_us_and_by_mlx_lm(nano, load_nano, config, tmp_path):
-    loaded, its = attached(load_nano, config)
+    loaded, item = attached(load_nano, config)
     model = loaded.model
     base = logits_of(model)
     model.update(tree_map(lambda array: array + 0.01, model.trainable_parameters()))
     model.eval()
     expected = logits_of(model)
     assert np.abs(expected - base).max() > 1e-3
-    mlxlm.save_adapter(model, its, tmp_path)
+    mlxlm.save_adapter(model, item, tmp_path)
     again = load_nano("tinyllama")
-    assert mlxlm.load_adapter(again.model, config, tmp_path) == its
+    assert mlxlm.load_adapter(again.model, config, tmp_path) == item
     np.testing.assert_allclose(logits_of(again.model), expected, rtol=1e-5, atol=1e-6)
     theirs = mlx_lm.load(nano("tinyllama").directory, adapter_path=str(tmp_path))[0]
     np.testing.assert_allclose(logits_of(theirs), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("config", [LORA, DORA], ids=lambda its: its.kind)
+@pytest.mark.parametrize("config", [LORA, DORA], ids=lambda value: value.kind)
 def test_a_quantised_base_has_the_same_adapter(load_nano, config):
     _, expected = attached(load_nano, config)
     loaded = load_nano("tinyllama")
     nn.quantize(loaded.model, group_size=32, bits=8)
-    its = mlxlm.attach_adapter(loaded.model, config, loaded.model_type)
-    assert its == expected
+    result = mlxlm.attach_adapter(loaded.model, config, loaded.model_type)
+    assert result == expected
     gradients = nn.value_and_grad(loaded.model, lambda tokens: loaded.model(tokens).sum())(mx.array([[5, 6]]))[1]
     assert {name.rpartition(".")[2] for name, _ in tree_flatten(gradients)} <= {"lora_a", "lora_b", "m"}
 
@@ -110,18 +110,18 @@ def resumed(config, directory):
 @pytest.fixture
 def earlier(load_nano, tmp_path):
     """A directory with an adapter full of 0.5."""
-    loaded, its = attached(load_nano, LORA)
+    loaded, value = attached(load_nano, LORA)
     loaded.model.update(tree_map(lambda array: mx.full(array.shape, 0.5), loaded.model.trainable_parameters()))
-    mlxlm.save_adapter(loaded.model, its, tmp_path / "earlier")
+    mlxlm.save_adapter(loaded.model, value, tmp_path / "earlier")
     return tmp_path / "earlier"
 
 
 def test_an_adapter_that_is_resumed_starts_where_it_ended(load_nano, earlier):
     config = resumed(LORA, earlier)
-    loaded, its = attached(load_nano, config)
+    loaded, value = attached(load_nano, config)
     trainable = dict(tree_flatten(loaded.model.trainable_parameters()))
     assert {float(array.min().item()) for array in trainable.values()} == {0.5}
-    assert its.facts()["resumed_from_sha256"] == config.resume_sha256
+    assert value.facts()["resumed_from_sha256"] == config.resume_sha256
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,6 @@ def test_another_adapter_than_the_config_describes_is_not_resumed(load_nano, ear
 
 
 def test_a_shipped_config_s_modules_are_named_in_full(load_nano):
-    _, its = attached(load_nano, read_adapter("qv-r8"), "gpt2")
-    assert its.facts()["modules"] == [f"model.h.{block}.attn.c_attn" for block in range(4)]
-    assert its.facts()["keys"] == ["attn.c_attn"]
+    _, value = attached(load_nano, read_adapter("qv-r8"), "gpt2")
+    assert value.facts()["modules"] == [f"model.h.{block}.attn.c_attn" for block in range(4)]
+    assert value.facts()["keys"] == ["attn.c_attn"]

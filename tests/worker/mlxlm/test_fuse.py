@@ -12,14 +12,14 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from harness.worker.mlxlm import swap
 from harness.worker.mlxlm.adapter_check import effect, logits
-from harness.worker.mlxlm.fuse import _dequantise, _fuse, agreement, fuse_agreements, fuse_variants, fused
+from harness.worker.mlxlm.fuse import _dequantize_module, _fuse, agreement, fuse_agreements, fuse_variants, fused
 from harness.worker.mlxlm.swap import OnDemand, bare
 from harness.worker.prediction_agreement import is_lossy
 
 TOKENS = list(range(3, 15))
 ROWS = [TOKENS, [7, 8], list(range(20, 5, -1))]  # of unequal length, so that they are padded
 # In whichever of its places this mlx-lm has it.
-DEQUANTISE = getattr(mlx_lm.utils, "dequantize_model", None) or mlx_lm.tuner.utils.dequantize
+DEQUANTIZE = getattr(mlx_lm.utils, "dequantize_model", None) or mlx_lm.tuner.utils.dequantize
 KEYS = ["self_attn.q_proj", "self_attn.v_proj", "mlp.down_proj"]
 
 
@@ -32,9 +32,9 @@ def tuned(load_nano, *, bits=None, dora=False, name="tinyllama", keys=KEYS, delt
     parameters = {"rank": 4, "scale": 20.0, "dropout": 0.0, "keys": keys}
     mx.random.seed(3)
     linear_to_lora_layers(model, 2, parameters, use_dora=dora)
-    for parameter, its in tree_flatten(model.trainable_parameters()):
+    for parameter, value in tree_flatten(model.trainable_parameters()):
         if parameter.endswith("lora_b"):
-            model.update(tree_unflatten([(parameter, delta * mx.random.normal(its.shape))]), strict=False)
+            model.update(tree_unflatten([(parameter, delta * mx.random.normal(value.shape))]), strict=False)
     mx.eval(model.parameters())
     model.eval()
     return model
@@ -44,17 +44,17 @@ def fused_by_mlx_lm(model, *, dequantize):
     """As mlx_lm.fuse does it."""
     layers = [(n, m.fuse(dequantize)) for n, m in model.named_modules() if hasattr(m, "fuse")]
     model.update_modules(tree_unflatten(layers))
-    return DEQUANTISE(model) if dequantize else model
+    return DEQUANTIZE(model) if dequantize else model
 
 
 def test_a_divergence_worked_by_hand():
     """Of p = (1/2, 1/2) and q = (1/4, 3/4): ln(2) / 2 + ln(2/3) / 2. Of a token both are sure of alike: 0."""
     p, q = mx.array([[0.0, 0.0], [5.0, 1.0]]), mx.log(mx.array([[0.25, 0.75], [0.5, 0.5]]))
     q[1] = mx.array([105.0, 101.0])  # the same odds: a constant on top of all logits changes nothing
-    its = agreement(p, q)
-    assert its.tokens == 2
-    assert its.kl_nat == pytest.approx(math.log(2) / 2 + math.log(2 / 3) / 2, rel=1e-5)
-    assert its.same_top == 1  # of the even first one the first is taken, and q takes the second
+    result = agreement(p, q)
+    assert result.tokens == 2
+    assert result.kl_nat == pytest.approx(math.log(2) / 2 + math.log(2 / 3) / 2, rel=1e-5)
+    assert result.same_top == 1  # of the even first one the first is taken, and q takes the second
 
 
 def test_a_divergence_is_that_of_numpy_in_double_precision():
@@ -62,14 +62,14 @@ def test_a_divergence_is_that_of_numpy_in_double_precision():
     p, q = draw.normal(0, 4, (2, 30, 500)).astype(np.float32)
     q[:20] = p[:20] + draw.normal(0, 0.1, (20, 500)).astype(np.float32)
 
-    def log_softmax(its):
-        its = its.astype(np.float64)
-        return its - np.log(np.exp(its).sum(axis=-1, keepdims=True))
+    def log_softmax(value):
+        value = value.astype(np.float64)
+        return value - np.log(np.exp(value).sum(axis=-1, keepdims=True))
 
     log_p, log_q = log_softmax(p), log_softmax(q)
-    its = agreement(mx.array(p), mx.array(q))
-    assert its.kl_nat == pytest.approx((np.exp(log_p) * (log_p - log_q)).sum(), rel=1e-5)
-    assert its.same_top == (p.argmax(-1) == q.argmax(-1)).sum()
+    result = agreement(mx.array(p), mx.array(q))
+    assert result.kl_nat == pytest.approx((np.exp(log_p) * (log_p - log_q)).sum(), rel=1e-5)
+    assert result.same_top == (p.argmax(-1) == q.argmax(-1)).sum()
 
 
 @pytest.mark.parametrize("dora", [False, True])
@@ -79,7 +79,7 @@ def test_a_merged_model_says_what_mlx_lm_s_own_says(load_nano, bits, variant, do
     before = logits(model, TOKENS)
     with fused(model, variant):
         merged = logits(model, TOKENS)
-        assert not any("lora_a" in its for its in model.modules())
+        assert not any("lora_a" in module for module in model.modules())
     assert effect(before, logits(model, TOKENS)) == 0.0  # and the model is as it was
     own = logits(fused_by_mlx_lm(model, dequantize=variant == "dequantised"), TOKENS)
     assert effect(own, merged) == 0.0
@@ -89,17 +89,17 @@ def test_a_merged_model_says_what_mlx_lm_s_own_says(load_nano, bits, variant, do
 def test_nothing_is_quantised_in_the_dequantised_model(load_nano):
     model = tuned(load_nano, bits=4)
     with fused(model, "dequantised"):
-        assert not any("scales" in its for its in model.modules())
+        assert not any("scales" in module for module in model.modules())
     with fused(model, "quantised"):
-        assert any("scales" in its for its in model.modules())
+        assert any("scales" in item for item in model.modules())
 
 
 def test_the_model_is_as_it_was_after_a_failure(load_nano):
     model = tuned(load_nano)
-    before = [id(its) for its in model.modules()]
+    before = [id(item) for item in model.modules()]
     with pytest.raises(KeyboardInterrupt), fused(model, "plain"):
         raise KeyboardInterrupt
-    assert [id(its) for its in model.modules()] == before
+    assert [id(module) for module in model.modules()] == before
 
 
 @pytest.mark.parametrize("dora", [False, True])
@@ -138,8 +138,8 @@ def test_the_variants_are_those_of_the_base(load_nano):
 def test_a_model_whose_adapted_matrices_are_float_is_fused_plainly(load_nano):
     """The head is quantised, and no adapter sits on it."""
     model = tuned(load_nano)
-    nn.quantize(model, group_size=32, bits=8, class_predicate=lambda name, its: name == "lm_head")
-    assert any("scales" in its for its in model.modules())
+    nn.quantize(model, group_size=32, bits=8, class_predicate=lambda name, value: name == "lm_head")
+    assert any("scales" in module for module in model.modules())
     assert fuse_variants(model) == ("plain",)
 
 
@@ -162,8 +162,8 @@ def test_every_predicted_token_counts_once_whatever_the_batch(load_nano, batch_s
     model, own = tuned(load_nano, bits=4), fused_by_mlx_lm(tuned(load_nano, bits=4), dequantize=False)
     expected = [agreement(logits(model, row[:-1]), logits(own, row[:-1])) for row in ROWS]
     assert merged["quantised"].tokens == base.tokens == 26
-    assert merged["quantised"].kl_nat == pytest.approx(sum(its.kl_nat for its in expected), rel=1e-3)
-    assert merged["quantised"].same_top == sum(its.same_top for its in expected)
+    assert merged["quantised"].kl_nat == pytest.approx(sum(item.kl_nat for item in expected), rel=1e-3)
+    assert merged["quantised"].same_top == sum(element.same_top for element in expected)
 
 
 def test_the_divergence_is_seen_from_the_adapter(load_nano):
@@ -191,10 +191,10 @@ def test_the_argument_is_spelled_as_the_layer_spells_it():
 
 def test_an_older_mlx_lm_dequantises_by_another_name(monkeypatch):
     linear = nn.QuantizedLinear(32, 8, bias=False, group_size=32, bits=4)
-    new = _dequantise(linear)
+    new = _dequantize_module(linear)
     monkeypatch.delattr(mlx_lm.utils, "dequantize_model", raising=False)
-    monkeypatch.setattr(mlx_lm.tuner.utils, "dequantize", DEQUANTISE, raising=False)
-    old = _dequantise(linear)
+    monkeypatch.setattr(mlx_lm.tuner.utils, "dequantize", DEQUANTIZE, raising=False)
+    old = _dequantize_module(linear)
     assert type(new) is type(old) is nn.Linear
     assert effect(new.weight, old.weight) == 0.0
 
@@ -206,6 +206,6 @@ def test_a_module_on_demand_is_made_for_every_use():
         made.append(SimpleNamespace(as_linear=lambda x: x + 1))
         return made[-1]
 
-    its = OnDemand(make)
-    assert (its.as_linear(2), its.as_linear(3)) == (3, 4)
+    result = OnDemand(make)
+    assert (result.as_linear(2), result.as_linear(3)) == (3, 4)
     assert len(made) == 2

@@ -25,7 +25,7 @@ def greedy(model, tokens, count):
 def model(load_nano):
     """Its weights are as large as those of a trained model, so that its answers depend on what it has read."""
     loaded = load_nano("smollm2").model
-    loaded.update(tree_map(lambda its: its * 8 if its.ndim > 1 else its, loaded.parameters()))
+    loaded.update(tree_map(lambda value: value * 8 if value.ndim > 1 else value, loaded.parameters()))
     mx.eval(loaded.parameters())
     return loaded
 

@@ -18,13 +18,13 @@ def plan(tiny_profile):
 
 def rates(plan, updates):
     """The learning rate of each update."""
-    its = optimizer(plan)
+    result = optimizer(plan)
     weights = {"w": mx.ones((2, 2))}
-    its.init(weights)
+    result.init(weights)
     found = []
     for _ in range(updates):
-        its.apply_gradients({"w": mx.ones((2, 2))}, weights)
-        found.append(its.learning_rate.item())  # what this update was made with
+        result.apply_gradients({"w": mx.ones((2, 2))}, weights)
+        found.append(result.learning_rate.item())  # what this update was made with
     return found
 
 
@@ -32,14 +32,14 @@ def rates(plan, updates):
     ("name", "kind"), [*zip(OPTIMIZERS, ("Adam", "AdamW", "Adafactor", "Muon", "SGD"), strict=True)]
 )
 def test_every_optimizer_of_a_config_is_mlx_s_of_that_name(plan, name, kind):
-    its = optimizer(replace(plan, optimizer=name))
-    assert type(its) is getattr(mlx.optimizers, kind)
-    assert its.learning_rate.item() == 1.0
+    result = optimizer(replace(plan, optimizer=name))
+    assert type(result) is getattr(mlx.optimizers, kind)
+    assert result.learning_rate.item() == 1.0
 
 
 def test_an_optimizer_gets_its_options(plan):
-    its = optimizer(replace(plan, optimizer="adamw", optimizer_options={"weight_decay": 0.5, "betas": [0.8, 0.9]}))
-    assert (its.weight_decay, its.betas) == (0.5, [0.8, 0.9])
+    result = optimizer(replace(plan, optimizer="adamw", optimizer_options={"weight_decay": 0.5, "betas": [0.8, 0.9]}))
+    assert (result.weight_decay, result.betas) == (0.5, [0.8, 0.9])
 
 
 def test_an_option_it_does_not_take_is_refused_with_those_it_takes(plan):
@@ -53,18 +53,18 @@ def test_without_a_schedule_the_rate_stays(plan):
 
 def test_a_line_falls_to_nothing_over_all_updates(plan):
     """Ten iterations, two for an update: five updates."""
-    its = replace(plan, grad_accumulation_steps=2, schedule=Schedule(name="linear_schedule"))
-    assert rates(its, 6) == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.0])
+    result = replace(plan, grad_accumulation_steps=2, schedule=Schedule(name="linear_schedule"))
+    assert rates(result, 6) == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.0])
 
 
 def test_a_cosine_is_half_way_down_after_half_of_the_updates(plan):
-    its = rates(replace(plan, schedule=Schedule(name="cosine_decay")), 11)
-    assert (its[0], its[5], its[10]) == pytest.approx((1.0, 0.5, 0.0), abs=1e-6)
+    result = rates(replace(plan, schedule=Schedule(name="cosine_decay")), 11)
+    assert (result[0], result[5], result[10]) == pytest.approx((1.0, 0.5, 0.0), abs=1e-6)
 
 
 def test_a_schedule_takes_what_the_config_says(plan):
-    its = replace(plan, schedule=Schedule(name="step_decay", arguments=(0.1, 2.0)))
-    assert rates(its, 5) == pytest.approx([1.0, 1.0, 0.1, 0.1, 0.01])
+    result = replace(plan, schedule=Schedule(name="step_decay", arguments=(0.1, 2.0)))
+    assert rates(result, 5) == pytest.approx([1.0, 1.0, 0.1, 0.1, 0.01])
 
 
 def test_a_warm_up_rises_in_a_line_to_the_rate_the_schedule_starts_from(plan):
@@ -106,9 +106,9 @@ def test_what_this_mlx_does_not_have_is_refused(plan, monkeypatch):
 )
 def test_an_optimizer_s_state_is_as_large_as_is_said(plan, name, options, kept):
     """A matrix of 64 by 64; adafactor keeps a row and a column of it."""
-    its = replace(plan, optimizer=name, optimizer_options=options)
-    assert moments(its) == kept
-    built = optimizer(its)
+    result = replace(plan, optimizer=name, optimizer_options=options)
+    assert moments(result) == kept
+    built = optimizer(result)
     weights = {"w": mx.ones((64, 64))}
     built.init(weights)
     built.apply_gradients({"w": mx.ones((64, 64))}, weights)

@@ -15,31 +15,31 @@ from harness.inputs.model_dir import read_config, write_json
 from harness.inputs.plans import Quantization
 from harness.worker import mlxlm, stand_ins
 from harness.worker.mlxlm import models
-from harness.worker.mlxlm.sizes import stored_bytes
+from harness.worker.mlxlm.parameter_counts import stored_bytes
 
 SHAPES = {"a.weight": (300, 200), "a.bias": (300,), "norm.weight": (200,), "b.weight": (200, 300)}
 
 
 def drawn(seed=0, shapes=SHAPES, **more):
-    return dict(mlxlm.draw(shapes, seed, **more))
+    return dict(mlxlm.draw_weights(shapes, seed, **more))
 
 
 def test_matrices_are_spread_around_nothing_norms_are_one_and_biases_nothing():
-    its = {name: np.array(array) for name, array in drawn().items()}
-    assert {name: array.shape for name, array in its.items()} == SHAPES
-    pooled = np.concatenate([its["a.weight"].ravel(), its["b.weight"].ravel()])
+    result = {name: np.array(array) for name, array in drawn().items()}
+    assert {name: array.shape for name, array in result.items()} == SHAPES
+    pooled = np.concatenate([result["a.weight"].ravel(), result["b.weight"].ravel()])
     assert abs(pooled.mean()) < 4 * 0.02 / math.sqrt(pooled.size)
     assert pooled.std() == pytest.approx(0.02, rel=0.01)
     assert np.abs(pooled).max() <= 0.02 * math.sqrt(3) * 1.0001  # the ends of a uniform distribution
-    assert set(its["norm.weight"]) == {1.0}
-    assert set(its["a.bias"]) == {0.0}
+    assert set(result["norm.weight"]) == {1.0}
+    assert set(result["a.bias"]) == {0.0}
 
 
 def test_a_parameter_depends_on_seed_and_name_and_on_nothing_else():
     first, other_order = drawn(), drawn(shapes=dict(reversed(SHAPES.items())))
     alone = drawn(shapes={"b.weight": (200, 300)})
-    for its in (other_order, alone):
-        np.testing.assert_array_equal(np.array(its["b.weight"]), np.array(first["b.weight"]))
+    for item in (other_order, alone):
+        np.testing.assert_array_equal(np.array(item["b.weight"]), np.array(first["b.weight"]))
     assert not np.array_equal(np.array(drawn(seed=1)["b.weight"]), np.array(first["b.weight"]))
     assert not np.array_equal(np.array(first["a.weight"]).ravel(), np.array(first["b.weight"]).ravel())
 
@@ -90,8 +90,8 @@ def test_a_loaded_parameter_is_the_one_that_was_drawn_for_its_name(directory):
 
 
 def test_drawn_weights_are_quantised_as_the_config_says(directory):
-    its = Quantization(bits=4, group_size=32)
-    model = mlxlm.load(directory(its), None).model
+    result = Quantization(bits=4, group_size=32)
+    model = mlxlm.load(directory(result), None).model
     whole = mlxlm.load(directory(), None).model
     packed = model.model.layers[0].mlp.up_proj
     assert (packed.bits, packed.group_size) == (4, 32)
@@ -122,12 +122,12 @@ def test_drawn_weights_are_never_in_memory_whole_before_they_are_quantised(direc
 
 
 @pytest.mark.parametrize(
-    ("its", "average"),
+    ("value", "average"),
     [(Quantization(bits=8), 8.5), (Quantization(bits=4, group_size=32, mode="mxfp4"), 4.25)],
 )
-def test_on_a_gpu_weights_are_drawn_in_half_precision(directory, monkeypatch, its, average):
+def test_on_a_gpu_weights_are_drawn_in_half_precision(directory, monkeypatch, value, average):
     """A scale and an offset of 16 bits for 64 weights, or a scale of 8 for 32; norms are a thousandth of all."""
-    path = directory(its)
+    path = directory(value)
     monkeypatch.setattr(models, "_on_cpu", lambda: False)
     loaded = mlxlm.load(path, None)
     assert loaded.dtype == "bfloat16"
@@ -151,9 +151,9 @@ def test_weights_of_another_architecture_are_refused_before_they_are_read(nano, 
 
 
 def test_a_quantised_copy_is_read_with_the_facts_it_was_written_with(nano, tmp_path):
-    its = Quantization(bits=8, group_size=32)
-    mlxlm.quantise(Path(nano("qwen").directory), tmp_path, its)
-    assert read_config(tmp_path)["quantization"] == asdict(its)
+    result = Quantization(bits=8, group_size=32)
+    mlxlm.write_quantized(Path(nano("qwen").directory), tmp_path, result)
+    assert read_config(tmp_path)["quantization"] == asdict(result)
     built = mlxlm.build(read_config(tmp_path))
     read = mlxlm.load_lazily(tmp_path)
     shapes = [{name: array.shape for name, array in tree_flatten(model.parameters())} for model in (built, read)]

@@ -69,7 +69,7 @@ class Trainer:
 
 def trained_by(monkeypatch, trainer, plan, tmp_path):
     monkeypatch.setattr("harness.worker.mlxlm.trainer.trainer", trainer)
-    mlxlm.train({}, mlxlm.Rows([], []), 5, plan, tmp_path / "adapter", SimpleNamespace())
+    mlxlm.train({}, mlxlm.TrainerRows([], []), 5, plan, tmp_path / "adapter", SimpleNamespace())
     return trainer
 
 
@@ -96,8 +96,8 @@ def test_a_trainer_that_cannot_accumulate_is_not_told_to(monkeypatch, plan, tmp_
 
 
 def test_a_trainer_that_accumulates_is_told_how_often(monkeypatch, plan, tmp_path):
-    its = replace(plan, grad_accumulation_steps=2)
-    trainer = trained_by(monkeypatch, Trainer(NewArgs, insists_on_validation=False), its, tmp_path)
+    result = replace(plan, grad_accumulation_steps=2)
+    trainer = trained_by(monkeypatch, Trainer(NewArgs, insists_on_validation=False), result, tmp_path)
     assert trainer.asked.grad_accumulation_steps == 2
 
 
@@ -114,9 +114,9 @@ def test_accumulated_gradients_are_refused_where_they_would_not_be(monkeypatch, 
 def test_what_the_trainer_cannot_do_is_refused_before_a_model_is_loaded(monkeypatch, tiny_profile):
     monkeypatch.setattr("harness.worker.mlxlm.trainer.trainer", Trainer(OldArgs, insists_on_validation=True))
     monkeypatch.setattr(Context, "load", lambda _: pytest.fail("a model is loaded"))
-    its = replace(tiny_profile.training, grad_accumulation_steps=2)
+    result = replace(tiny_profile.training, grad_accumulation_steps=2)
     context = Context(
-        job=SimpleNamespace(profile=replace(tiny_profile, training=its)),
+        job=SimpleNamespace(profile=replace(tiny_profile, training=result)),
         device="cpu: test",
         progress=lambda *_: None,
         stopwatch=SimpleNamespace(),
@@ -206,8 +206,8 @@ def counting(monkeypatch, **homes):
 @pytest.mark.parametrize("homes", [{"of_mlx": True, "of_metal": False}, {"of_mlx": False, "of_metal": True}])
 def test_memory_is_counted_where_mlx_keeps_its_counters(monkeypatch, homes):
     counting(monkeypatch, **homes)
-    its = mlxlm.allocator()
-    assert (its.active(), its.peak(), its.cache(), its.reset_peak()) == COUNTERS
+    result = mlxlm.allocator()
+    assert (result.active(), result.peak(), result.cache(), result.reset_peak()) == COUNTERS
 
 
 def test_an_mlx_that_does_not_count_is_refused(monkeypatch):
@@ -223,8 +223,8 @@ def test_an_mlx_that_does_not_count_is_refused(monkeypatch):
     [("gpu", True, {"type": "gpu", "memory_size": 5}), ("gpu", False, {"type": "gpu"}), ("cpu", True, {"type": "cpu"})],
 )
 def test_an_older_mlx_tells_of_metal_s_device_alone(monkeypatch, kind, metal, told):
-    its = SimpleNamespace(is_available=lambda: metal, device_info=lambda: {"memory_size": 5})
-    monkeypatch.setattr(probe, "mx", SimpleNamespace(metal=its))
+    result = SimpleNamespace(is_available=lambda: metal, device_info=lambda: {"memory_size": 5})
+    monkeypatch.setattr(probe, "mx", SimpleNamespace(metal=result))
     monkeypatch.setattr(probe, "_device_type", lambda: kind)
     assert probe.device() == told
     assert probe.device_memory_bytes() == told.get("memory_size")
@@ -233,22 +233,22 @@ def test_an_older_mlx_tells_of_metal_s_device_alone(monkeypatch, kind, metal, to
 class Tokenizer:
     """A tokenizer whose template, unless told otherwise, gives tokens: in a list, since transformers 5 in a dict."""
 
-    def __init__(self, tokenised):
-        self.tokenised = tokenised
+    def __init__(self, tokenized):
+        self.tokenized = tokenized
 
     def apply_chat_template(self, conversation, add_generation_prompt=False, tokenize=True, **_):
         text = "".join(turn["content"] for turn in conversation) + "?" * add_generation_prompt
-        return self.tokenised(text) if tokenize else text
+        return self.tokenized(text) if tokenize else text
 
     def encode(self, text, add_special_tokens=True):
         return [0] * add_special_tokens + [ord(letter) for letter in text]
 
 
-@pytest.mark.parametrize("tokenised", [lambda text: [1], lambda text: {"input_ids": [1], "attention_mask": [1]}])
-def test_a_conversation_s_tokens_are_those_of_its_text_whatever_a_template_returns(tokenised):
+@pytest.mark.parametrize("tokenized", [lambda text: [1], lambda text: {"input_ids": [1], "attention_mask": [1]}])
+def test_a_conversation_s_tokens_are_those_of_its_text_whatever_a_template_returns(tokenized):
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    assert mlxlm.conversation_tokens(Tokenizer(tokenised), turns) == [97, 98]
-    assert mlxlm.prompt_tokens(Tokenizer(tokenised), turns[:1]) == [97, 63]
+    assert mlxlm.conversation_tokens(Tokenizer(tokenized), turns) == [97, 98]
+    assert mlxlm.prompt_tokens(Tokenizer(tokenized), turns[:1]) == [97, 63]
 
 
 @pytest.mark.parametrize("adds_its_own", [True, False])
@@ -264,8 +264,10 @@ def test_the_tokens_that_end_a_text_are_the_same_with_every_mlx_lm(
         (tmp_path / "generation_config.json").write_text(json.dumps(generation_config))
 
     def load_tokenizer(directory, eos_token_ids):
-        its = {eos_token_ids} if isinstance(eos_token_ids, int) else set(eos_token_ids)
-        return SimpleNamespace(eos_token_id=1, eos_token_ids=its | ({1} if adds_its_own else set()), chat_template="x")
+        result = {eos_token_ids} if isinstance(eos_token_ids, int) else set(eos_token_ids)
+        return SimpleNamespace(
+            eos_token_id=1, eos_token_ids=result | ({1} if adds_its_own else set()), chat_template="x"
+        )
 
     model = SimpleNamespace(parameters=lambda: {"w": mx.zeros(1)}, eval=lambda: None, set_dtype=lambda _: None)
     monkeypatch.setattr(models, "load_tokenizer", load_tokenizer)
@@ -291,10 +293,10 @@ def test_an_adapter_says_all_that_mlx_lm_has_had_other_defaults_for(load_nano, m
     assert config == {"rank": 8, "scale": 20.0, "dropout": 0.0, "keys": ["attn.c_attn"]}
 
 
-def quantised_by(monkeypatch, quantize_model):
+def quantized_by(monkeypatch, quantize_model):
     monkeypatch.setattr(quantize, "quantize_model", quantize_model)
     model = SimpleNamespace(named_modules=list)
-    return quantize.quantised(model, {"quantization": {"bits": 4, "group_size": 32, "mode": "affine"}})
+    return quantize.quantize_as_configured(model, {"quantization": {"bits": 4, "group_size": 32, "mode": "affine"}})
 
 
 def test_quantising_says_bits_group_and_mode_and_gives_no_predicate(monkeypatch):
@@ -303,7 +305,7 @@ def test_quantising_says_bits_group_and_mode_and_gives_no_predicate(monkeypatch)
     def quantize_model(model, config, group_size, bits, *, mode):
         return Quantization(bits=bits, group_size=group_size, mode=mode), config
 
-    assert quantised_by(monkeypatch, quantize_model) == Quantization(bits=4, group_size=32, mode="affine")
+    assert quantized_by(monkeypatch, quantize_model) == Quantization(bits=4, group_size=32, mode="affine")
 
 
 def test_an_mlx_that_knows_no_modes_is_refused_and_nothing_is_quantised_otherwise(monkeypatch):
@@ -311,4 +313,4 @@ def test_an_mlx_that_knows_no_modes_is_refused_and_nothing_is_quantised_otherwis
         pytest.fail("something is quantised")
 
     with pytest.raises(BadConfig, match=r"this MLX cannot: .*unexpected keyword argument 'mode'"):
-        quantised_by(monkeypatch, quantize_model)
+        quantized_by(monkeypatch, quantize_model)

@@ -16,13 +16,13 @@ from harness.worker import mlxlm
 from harness.worker.probe import Roof
 from harness.worker.workloads import evaluation
 from harness.worker.workloads.context import Context
-from harness.worker.workloads.evaluation import Span, answer, answer_span, bits_per_byte, text_span
+from harness.worker.workloads.evaluation import ScoredSpan, answer, answer_span, bits_per_byte, text_span
 
 TALK = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Därum, 12."}]
 
 
 def span(start, end, its_bytes):
-    return Span(start=start, end=end, bytes=its_bytes)
+    return ScoredSpan(start=start, end=end, bytes=its_bytes)
 
 
 def spanned(tokenizer, talk):
@@ -52,18 +52,18 @@ def test_a_row_whose_answer_cannot_be_told_apart_is_named():
 @pytest.mark.parametrize("name", ["smollm2", "tinyllama", "qwen", "gpt2"])
 def test_the_answer_s_tokens_are_the_answer_and_nothing_around_it(load_nano, name):
     tokenizer = load_nano(name).tokenizer
-    tokens, its = spanned(tokenizer, TALK)
-    assert tokenizer.decode(tokens[its.start : its.end]).strip() == "Därum, 12."
-    assert its.bytes == 11
-    assert tokens[its.end] in tokenizer.eos_token_ids
+    tokens, value = spanned(tokenizer, TALK)
+    assert tokenizer.decode(tokens[value.start : value.end]).strip() == "Därum, 12."
+    assert value.bytes == 11
+    assert tokens[value.end] in tokenizer.eos_token_ids
 
 
 def test_only_the_last_answer_counts(load_nano):
     tokenizer = load_nano("qwen").tokenizer
     talk = [*TALK, {"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}]
-    tokens, its = spanned(tokenizer, talk)
-    assert tokenizer.decode(tokens[its.start : its.end]) == "So."
-    assert its.bytes == 3
+    tokens, value = spanned(tokenizer, talk)
+    assert tokenizer.decode(tokens[value.start : value.end]) == "So."
+    assert value.bytes == 3
 
 
 class Tokenizer:
@@ -76,7 +76,7 @@ class Tokenizer:
         self.opening = opening
 
     def apply_chat_template(self, messages, *, tokenize, add_generation_prompt):
-        text = "".join(its["content"] + "\0" for its in messages)
+        text = "".join(message["content"] + "\0" for message in messages)
         return text + (self.opening if add_generation_prompt else "")
 
     def encode(self, text, *, add_special_tokens):
@@ -107,12 +107,12 @@ def test_of_a_text_all_that_is_predicted_is_scored_and_nothing_around_it(load_na
     """Behind a begin of sequence that is all of it; without one, all but what the first token stands for."""
     tokenizer, text = load_nano(name).tokenizer, "Därum, twelve of them."
     tokens = mlxlm.text_tokens(tokenizer, text)
-    its = text_span(tokenizer, text, tokens)
+    result = text_span(tokenizer, text, tokens)
     assert tokens[-1] == tokenizer.eos_token_id
-    assert (its.start, its.end) == (1, len(tokens) - 1)
+    assert (result.start, result.end) == (1, len(tokens) - 1)
     assert tokenizer.decode(tokens[:1]) == opening
-    assert tokenizer.decode(tokens[its.start : its.end]).strip() == (text[1:] if opening == "D" else text)
-    assert its.bytes == (22 if opening == "D" else 23)
+    assert tokenizer.decode(tokens[result.start : result.end]).strip() == (text[1:] if opening == "D" else text)
+    assert result.bytes == (22 if opening == "D" else 23)
 
 
 @pytest.mark.parametrize(("text", "skipped", "scored_bytes"), [("漢字 and more", 3, 12), ("漢", 3, 0), ("D", 1, 0)])
@@ -122,9 +122,9 @@ def test_a_first_token_that_is_part_of_a_character_is_left_out_with_the_rest_of_
     """The stand-in knows no Chinese: a token a byte, three a character. 6 + 9 bytes less the first 3."""
     tokenizer = load_nano("qwen").tokenizer
     tokens = mlxlm.text_tokens(tokenizer, text)
-    its = text_span(tokenizer, text, tokens)
-    assert (its.start, its.end, its.bytes) == (skipped, len(tokens) - 1, scored_bytes)
-    assert tokenizer.decode(tokens[its.start : its.end]) == text[1:]
+    result = text_span(tokenizer, text, tokens)
+    assert (result.start, result.end, result.bytes) == (skipped, len(tokens) - 1, scored_bytes)
+    assert tokenizer.decode(tokens[result.start : result.end]) == text[1:]
 
 
 def test_a_text_without_anything_to_predict_has_no_bits():
@@ -160,7 +160,7 @@ def context_for(nano, profile, stopwatch, **job):
     context = Context(
         job=Job(work="evaluation", ready=nano("tinyllama"), profile=profile, **job),
         device="cpu: test",
-        progress=lambda *its: progress.append(its),
+        progress=lambda *values: progress.append(values),
         stopwatch=stopwatch,
     )
     return context, progress
@@ -178,7 +178,7 @@ def test_the_bare_model_is_scored_on_every_test_row(nano, load_nano, tiny_profil
     loaded = load_nano("tinyllama")
     nats, targets, answer_nats, answer_bytes = 0.0, 0, 0.0, 0
     for said in read_dataset("aphorisms").splits["test"]:
-        question, reply = (its["content"] for its in said["messages"])
+        question, reply = (item["content"] for item in said["messages"])
         pieces = [f"<|user|>\n{question}</s>\n<|assistant|>\n", reply, "</s>\n"]
         opening, words, closing = (loaded.tokenizer.encode(piece, add_special_tokens=False) for piece in pieces)
         tokens = [*opening, *words, *closing]
@@ -224,7 +224,7 @@ def test_every_prompt_has_one_answer_and_the_readings_are_those_of_the_answers(
     real = evaluation.answer
     monkeypatch.setattr(evaluation, "answer", scripted)
     sample = evaluation.measure(context_for(nano, tiny_profile, stepping_stopwatch)[0])
-    assert len({its.prompt_id for its in sample.outputs}) == 5
+    assert len({item.prompt_id for item in sample.outputs}) == 5
     assert (one(sample, "eos_rate"), one(sample, "leak_rate")) == (0.4, 0.2)
     assert sample.readings["response_words"].values == (3.0, 0.0, 1.0, 2.0, 1.0)
 
@@ -267,8 +267,8 @@ def test_texts_are_scored_and_nothing_is_asked(nano, load_nano, tiny_profile, st
         tokens = [*loaded.tokenizer.encode(text), loaded.tokenizer.eos_token_id]
         logits = loaded.model(mx.array([tokens]))[0, :-1]
         chosen = mx.take_along_axis(logits, mx.array(tokens[1:])[:, None], axis=-1)[:, 0]
-        its = (mx.logsumexp(logits, axis=-1) - chosen).tolist()
-        losses, inside = losses + its, inside + its[:-1]
+        result = (mx.logsumexp(logits, axis=-1) - chosen).tolist()
+        losses, inside = losses + result, inside + result[:-1]
     assert one(sample, "test_loss") == pytest.approx(sum(losses) / len(losses), rel=1e-6)
     assert one(sample, "bits_per_byte") == pytest.approx(sum(inside) / math.log(2) / (17 + 31), rel=1e-6)
     for name in ("eos_rate", "leak_rate", "copied_share", "response_words"):

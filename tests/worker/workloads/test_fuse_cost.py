@@ -14,7 +14,7 @@ from harness.inputs.plans import Job
 from harness.worker import mlxlm
 from harness.worker.prediction_agreement import Agreement
 from harness.worker.workloads import evaluation, fuse_cost, training
-from harness.worker.workloads.adapter_check import watched
+from harness.worker.workloads.adapter_check import check_effect
 from harness.worker.workloads.context import Context
 
 QV = read_adapter("qv-r8")
@@ -24,7 +24,7 @@ def context_for(nano, profile, stopwatch, adapter=QV, **job):
     return Context(
         job=Job(work="evaluation", ready=nano("tinyllama"), profile=profile, adapter=adapter, **job),
         device="cpu: test",
-        progress=lambda *its: None,
+        progress=lambda *values: None,
         stopwatch=stopwatch,
     )
 
@@ -36,7 +36,7 @@ def adapter_dir(load_nano, tmp_path):
     def save(by, adapter=QV):
         loaded = load_nano("tinyllama")
         attached = mlxlm.attach_adapter(loaded.model, adapter, "llama")
-        loaded.model.update(tree_map(lambda its: its + by, loaded.model.trainable_parameters()))
+        loaded.model.update(tree_map(lambda value: value + by, loaded.model.trainable_parameters()))
         mlxlm.save_adapter(loaded.model, attached, tmp_path)
         return str(tmp_path)
 
@@ -95,7 +95,7 @@ def test_an_adapter_that_starts_elsewhere_than_at_nothing_makes_a_training_doubt
 ):
     def attach(model, *rest):
         attached = real(model, *rest)
-        model.update(tree_map(lambda its: its + shift, model.trainable_parameters()))
+        model.update(tree_map(lambda value: value + shift, model.trainable_parameters()))
         return attached
 
     real = mlxlm.attach_adapter
@@ -103,7 +103,7 @@ def test_an_adapter_that_starts_elsewhere_than_at_nothing_makes_a_training_doubt
     profile = replace(tiny_profile, training=replace(tiny_profile.training, iters=2))
     context = context_for(nano, profile, stepping_stopwatch)
     training.measure(context)
-    assert [its.partition(" by ")[0] for its in context.doubts] == doubts
+    assert [doubt.partition(" by ")[0] for doubt in context.doubts] == doubts
 
 
 @pytest.mark.parametrize(("by", "doubts"), [(0.02, []), (0.0, ["the adapter changes nothing"])])
@@ -113,7 +113,7 @@ def test_an_adapter_that_is_trained_on_must_change_something_from_the_start(
     profile = replace(tiny_profile, training=replace(tiny_profile.training, iters=2))
     context = context_for(nano, profile, stepping_stopwatch, replace(QV, resume=adapter_dir(by)))
     training.measure(context)
-    assert [its.partition(":")[0] for its in context.doubts] == doubts
+    assert [doubt.partition(":")[0] for doubt in context.doubts] == doubts
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora", "full"])
@@ -126,7 +126,7 @@ def test_every_kind_is_checked_when_it_is_loaded(nano, tiny_profile, stepping_st
         nano, tiny_profile, stepping_stopwatch, replace(adapter, resume="gone"), adapter_dir=directory
     )
     loaded, _ = context.load_with_adapter(check=True)
-    assert [its.partition(":")[0] for its in context.doubts] == doubts
+    assert [doubt.partition(":")[0] for doubt in context.doubts] == doubts
     assert mlxlm.fuse_variants(loaded.model) == (() if kind == "full" else ("plain",))
 
 
@@ -137,11 +137,11 @@ def test_the_check_leaves_the_seeded_draws_as_they_were(load_nano):
         loaded = load_nano("tinyllama")
         mlxlm.seed_everything(4)
         if check:
-            with watched(loaded, [], mlxlm.doubt_about_fresh):
+            with check_effect(loaded, [], mlxlm.doubt_about_fresh):
                 mlxlm.attach_adapter(loaded.model, QV, "llama")
         else:
             mlxlm.attach_adapter(loaded.model, QV, "llama")
-        drawn.append([*[its for _, its in tree_flatten(loaded.model.trainable_parameters())], mx.random.uniform()])
+        drawn.append([*[value for _, value in tree_flatten(loaded.model.trainable_parameters())], mx.random.uniform()])
     assert all(mx.array_equal(one, other) for one, other in zip(*drawn, strict=True))
 
 
@@ -169,7 +169,7 @@ def test_a_four_bit_base_is_fused_both_ways(nano, load_nano, tiny_profile, stepp
     loaded = load_nano("tinyllama")
     nn.quantize(loaded.model, group_size=32, bits=4)
     mlxlm.attach_adapter(loaded.model, QV, "llama")
-    loaded.model.update(tree_map(lambda its: its + 0.0003, loaded.model.trainable_parameters()))
+    loaded.model.update(tree_map(lambda value: value + 0.0003, loaded.model.trainable_parameters()))
     loaded.model.eval()
     readings, notes = fuse_cost.measure(context_for(nano, tiny_profile, stepping_stopwatch), loaded, [[5, 6, 7, 8, 9]])
     assert readings["fused_kl_nat_per_token"].labels == ("quantised", "dequantised")

@@ -50,7 +50,7 @@ def measured(nano, tiny_profile):
         now_ns=lambda: next(reading) * 10**9, cpu_ns=lambda: next(worked) * 3 * 10**9, wait=lambda: None
     )
     progress = []
-    context = context_for(nano, tiny_profile, stopwatch, progress=lambda *its: progress.append(its))
+    context = context_for(nano, tiny_profile, stopwatch, progress=lambda *values: progress.append(values))
     return inference.measure(context), progress, context
 
 
@@ -60,7 +60,7 @@ def test_every_scenario_is_measured_once_and_the_warm_up_is_not(measured):
     expected = {"ttft_s": 1.0, "decode_tokens_per_s": 1.0, "tpot_s": 1.0, "response_s": 5.0}
     for name, value in expected.items():
         assert sample.readings[name].values == (value,) * 5
-    prefill = tuple(float(its.prompt_tokens) for its in sample.outputs)  # in a second
+    prefill = tuple(float(output.prompt_tokens) for output in sample.outputs)  # in a second
     assert sample.readings["prefill_tokens_per_s"].values == prefill
     for name in (*expected, "prefill_tokens_per_s"):
         assert sample.readings[name].labels == ("short", "medium", "long", "code", "creative")
@@ -72,8 +72,10 @@ def test_every_answer_is_kept_whole_with_its_prompt(measured, load_nano):
     sample, *_ = measured
     tokenizer = load_nano("smollm2").tokenizer
     asked = [read_prompts(name)[0] for name in SCENARIOS]
-    assert [(its.prompt_id, its.prompt) for its in sample.outputs] == [(its.id, its.text) for its in asked]
-    assert {(its.output_tokens, its.finish_reason) for its in sample.outputs} == {(4, "length")}
+    assert [(item.prompt_id, item.prompt) for item in sample.outputs] == [
+        (element.id, element.text) for element in asked
+    ]
+    assert {(entry.output_tokens, entry.finish_reason) for entry in sample.outputs} == {(4, "length")}
     for output in sample.outputs:
         text = tokenizer.apply_chat_template(
             [{"role": "user", "content": output.prompt}], tokenize=False, add_generation_prompt=True
@@ -186,7 +188,7 @@ def test_mbu_is_measured_against_the_copy_rate_of_this_machine(
     context = context_for(nano, tiny_profile, stepping_stopwatch)
     sample = inference.measure(context)
     shape = mlxlm.shape_of(load_nano("smollm2").model)
-    expected = tuple(decode_bytes(shape, depth=its.prompt_tokens + 2) / 1e9 for its in sample.outputs)
+    expected = tuple(decode_bytes(shape, depth=output.prompt_tokens + 2) / 1e9 for output in sample.outputs)
     assert sample.readings["mbu"] == Readings(values=expected, labels=SCENARIOS)
     assert sample.readings["probe_copy_bytes_per_s"].values == (1e9,)
     assert context.doubts == []
@@ -207,7 +209,7 @@ def test_logits_that_are_no_numbers_are_doubted(measured, nano, tiny_profile, st
 
     def broken(*args):
         loaded = real(*args)
-        loaded.model.update(tree_map(lambda its: its * math.nan, loaded.model.parameters()))
+        loaded.model.update(tree_map(lambda value: value * math.nan, loaded.model.parameters()))
         return loaded
 
     monkeypatch.setattr(mlxlm, "load", broken)

@@ -7,7 +7,7 @@ from harness.errors import BadData
 from harness.inputs.config_files import known
 from harness.inputs.datasets import read_dataset
 from harness.worker.workloads import preflight_facts
-from harness.worker.workloads.rows import tokenised
+from harness.worker.workloads.rows import tokenize_rows
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def read(tokenizer, plan, **splits):
 
     def row(raw):
         form = "chat" if "messages" in raw else "text"
-        return tokenised(tokenizer, [raw], form=form, mask_prompt=plan.mask_prompt)[0]
+        return tokenize_rows(tokenizer, [raw], form=form, mask_prompt=plan.mask_prompt)[0]
 
     return {
         split: [(number, raw, row(raw)) for number, raw in enumerate(rows, start=1)] for split, rows in splits.items()
@@ -39,7 +39,7 @@ ZEPHYR = "<|user|>\nWrite a quote</s>\n<|assistant|>\nBe yourself.</s>"
 @pytest.mark.parametrize("dataset", ["aphorisms", "mlqa"])
 def test_the_shipped_rows_pass_in_every_family(load_nano, plan, name, dataset):
     tokenizer = load_nano(name).tokenizer
-    rows = {split: its[:25] for split, its in read_dataset(dataset).splits.items()}
+    rows = {split: value[:25] for split, value in read_dataset(dataset).splits.items()}
     notes = preflight_facts.check(tokenizer, read(tokenizer, plan, **rows), plan)
     ours = ["[no-template]"] if name == "gpt2" else []  # a base model
     ours += ["[bos]"] if name in {"gpt2", "tinyllama"} else []  # whose templates open no text
@@ -54,7 +54,7 @@ def test_markup_of_another_family_in_finished_text_stops_the_training(load_nano,
         preflight_facts.check(tokenizer, rows, plan)
     first, *findings, accept = str(refusal.value).splitlines()
     assert first == "the pre-flight stops this training"
-    assert [its.split(":")[0] for its in findings] == [
+    assert [finding.split(":")[0] for finding in findings] == [
         "  [foreign-markers] train row 2",
         "  [foreign-markers] valid row 1",
     ]
@@ -129,10 +129,10 @@ def test_a_template_that_knows_no_system_still_tells_its_markers():
     def apply(messages, tokenize):
         if messages[0]["role"] == "system":
             raise ValueError("System role not supported")
-        return "".join(f"<start_of_turn>{its['content']}" for its in messages)
+        return "".join(f"<start_of_turn>{message['content']}" for message in messages)
 
     tokenizer = SimpleNamespace(added_tokens_decoder={7: "<end_of_turn>"}, apply_chat_template=apply)
-    assert preflight_facts.own_markers(tokenizer) == {"<start_of_turn>", "<end_of_turn>"}
+    assert preflight_facts.tokenizer_markers(tokenizer) == {"<start_of_turn>", "<end_of_turn>"}
 
 
 def test_an_answer_without_any_end_of_text_stops_the_training(load_nano, plan):

@@ -48,7 +48,7 @@ def test_mbu_is_what_a_token_reads_at_its_rate_over_what_the_machine_can_copy(mo
     Behind a prompt of 30 tokens and half of 4 more that is 1000 + 32 x 48 = 2536 bytes, at 2 token/s 5072 byte/s.
     """
     monkeypatch.setattr(resource_usage, "CACHE_BYTES", 0)
-    stamps = {"tokens": (7, 8, 9, 7), "tokenised_s": 0.5, "token_s": (2.0, 2.5, 3.0, 3.5)}
+    stamps = {"tokens": (7, 8, 9, 7), "tokenized_s": 0.5, "token_s": (2.0, 2.5, 3.0, 3.5)}
     short = Response(scenario="short", prompt_tokens=30, **stamps)
     code = Response(scenario="code", prompt_tokens=3, **stamps)
     assert mbu([short, code], SHAPE, 10_000.0) == Readings(values=(0.5072, 0.248), labels=("short", "code"))
@@ -56,7 +56,7 @@ def test_mbu_is_what_a_token_reads_at_its_rate_over_what_the_machine_can_copy(mo
 
 @pytest.mark.parametrize(("weight_bytes", "measured"), [(64 * 1024 * 1024 - 1, 0), (64 * 1024 * 1024, 1)])
 def test_weights_below_64_mib_have_a_reason_in_place_of_mbu(weight_bytes, measured):
-    response = Response(scenario="short", prompt_tokens=30, tokens=(7, 8), tokenised_s=0.5, token_s=(2.0, 2.5))
+    response = Response(scenario="short", prompt_tokens=30, tokens=(7, 8), tokenized_s=0.5, token_s=(2.0, 2.5))
     share = mbu([response], replace(SHAPE, weight_bytes=weight_bytes), 1e9)
     assert len(share.values) == measured
     assert share.reason == (

@@ -4,7 +4,7 @@ from harness.inputs.prompts import Prompt
 from harness.worker import mlxlm
 from harness.worker.workloads.response import Response, rate_after_first, respond, response_readings, stamped
 
-RESPONSE = Response(scenario="short", prompt_tokens=30, tokens=(7, 8, 9), tokenised_s=0.5, token_s=(2.0, 3.0, 6.0))
+RESPONSE = Response(scenario="short", prompt_tokens=30, tokens=(7, 8, 9), tokenized_s=0.5, token_s=(2.0, 3.0, 6.0))
 
 
 def test_a_response_is_timed_from_its_stamps():
@@ -18,12 +18,12 @@ def test_a_response_is_timed_from_its_stamps():
 
 
 def test_each_response_has_a_reading_a_metric_and_one_an_interval_under_its_scenario():
-    other = Response(scenario="code", prompt_tokens=3, tokens=(7, 8), tokenised_s=1.0, token_s=(2.0, 2.5))
+    other = Response(scenario="code", prompt_tokens=3, tokens=(7, 8), tokenized_s=1.0, token_s=(2.0, 2.5))
     readings = response_readings([RESPONSE, other])
     intervals = readings.pop("itl_s")
     assert (intervals.values, intervals.labels) == ((1.0, 3.0, 0.5), ("short", "short", "code"))
-    assert {its.labels for its in readings.values()} == {("short", "code")}
-    assert {name: its.values for name, its in readings.items()} == {
+    assert {reading.labels for reading in readings.values()} == {("short", "code")}
+    assert {name: value.values for name, value in readings.items()} == {
         "ttft_s": (1.5, 1.0),
         "prefill_tokens_per_s": (20.0, 3.0),
         "decode_tokens_per_s": (0.5, 2.0),
@@ -59,5 +59,5 @@ def test_exactly_as_many_tokens_are_generated_as_asked_for_each_with_its_stamp(l
     prompt = mlxlm.prompt_tokens(loaded.tokenizer, [{"role": "user", "content": "Why?"}])
     assert response.prompt_tokens == len(prompt)
     assert response.tokens == tuple(mlxlm.generate(loaded.model, prompt, count))
-    assert response.tokenised_s == 1.0
+    assert response.tokenized_s == 1.0
     assert response.token_s == tuple(float(n + 2) for n in range(count))

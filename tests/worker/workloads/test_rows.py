@@ -3,7 +3,7 @@ from mlx_lm.tuner.datasets import ChatDataset, CompletionsDataset, TextDataset
 
 from harness.errors import BadConfig
 from harness.inputs.row_formats import Form
-from harness.worker.workloads.rows import Row, statistics, tokenised
+from harness.worker.workloads.rows import TokenRow, statistics, tokenize_rows
 
 FAMILIES = ["smollm2", "tinyllama", "qwen", "gpt2", "gemma-270m", "llama-1b"]
 TALK = [
@@ -33,7 +33,7 @@ def theirs(dataset, tokenizer, row, messages, *, mask_prompt):
 @pytest.mark.parametrize("mask_prompt", [False, True])
 def test_a_chat_is_to_the_token_what_mlx_lm_trains_on(load_nano, name, mask_prompt):
     tokenizer, row = load_nano(name).tokenizer, {"messages": TALK}
-    ours = tokenised(tokenizer, [row], form="chat", mask_prompt=mask_prompt)
+    ours = tokenize_rows(tokenizer, [row], form="chat", mask_prompt=mask_prompt)
     assert pairs(ours) == [theirs(ChatDataset([row], tokenizer), tokenizer, row, TALK, mask_prompt=mask_prompt)]
     assert ours[0].text_bytes == 4 + 7 + 4 + 3
 
@@ -43,7 +43,7 @@ def test_a_chat_is_to_the_token_what_mlx_lm_trains_on(load_nano, name, mask_prom
 def test_a_completion_is_to_the_token_what_mlx_lm_trains_on(load_nano, name, mask_prompt):
     tokenizer, row = load_nano(name).tokenizer, {"prompt": "Why?", "completion": "Därum."}
     dataset = CompletionsDataset([row], tokenizer, "prompt", "completion", mask_prompt=False)
-    ours = tokenised(tokenizer, [Form().read(row)], form="chat", mask_prompt=mask_prompt)
+    ours = tokenize_rows(tokenizer, [Form().read(row)], form="chat", mask_prompt=mask_prompt)
     assert pairs(ours) == [theirs(dataset, tokenizer, row, TALK[:2], mask_prompt=mask_prompt)]
 
 
@@ -52,7 +52,7 @@ def test_a_text_is_to_the_token_what_mlx_lm_trains_on(load_nano, name):
     tokenizer = load_nano(name).tokenizer
     rows = [{"text": "Därum, 12."}, {"text": f"closed{tokenizer.eos_token}"}]
     dataset = TextDataset(rows, tokenizer)
-    ours = tokenised(tokenizer, rows, form="text", mask_prompt=False)
+    ours = tokenize_rows(tokenizer, rows, form="text", mask_prompt=False)
     assert pairs(ours) == [(list(tokens), start) for tokens, start in map(dataset.process, rows)]
     assert ours[0].text_bytes == 11
     assert [row.tokens[1:].count(tokenizer.eos_token_id) for row in ours] == [1, 1]
@@ -60,12 +60,12 @@ def test_a_text_is_to_the_token_what_mlx_lm_trains_on(load_nano, name):
 
 def test_a_text_has_no_prompt_to_mask(load_nano):
     with pytest.raises(BadConfig, match="rows of text have no prompt; leave it out, or give rows with messages"):
-        tokenised(load_nano("gpt2").tokenizer, [{"text": "t"}], form="text", mask_prompt=True)
+        tokenize_rows(load_nano("gpt2").tokenizer, [{"text": "t"}], form="text", mask_prompt=True)
 
 
 def test_statistics_are_of_whole_rows_and_targets_of_what_is_left_of_them():
     """4, 6, 10 and 12 tokens, at most 10: 3 + 5 targets, of a masked prompt of 7 the last 3, of 11 none."""
-    rows = [Row(tokens=(7,) * n, start=start, text_bytes=n) for n, start in ((12, 11), (4, 0), (10, 7), (6, 0))]
+    rows = [TokenRow(tokens=(7,) * n, start=start, text_bytes=n) for n, start in ((12, 11), (4, 0), (10, 7), (6, 0))]
     assert statistics(rows, 10) == {
         "rows": 4,
         "tokens": 32,
@@ -87,7 +87,7 @@ def test_every_row_that_the_chat_template_refuses_is_named(load_nano):
     )
     system = {"messages": [{"role": "system", "content": "Be brief."}, *TALK]}
     with pytest.raises(BadConfig) as refusal:
-        tokenised(tokenizer, [system, {"messages": TALK}, system], form="chat", mask_prompt=False, split="valid")
+        tokenize_rows(tokenizer, [system, {"messages": TALK}, system], form="chat", mask_prompt=False, split="valid")
     first, *problems = str(refusal.value).splitlines()
     assert first == "the rows as the model reads them: 2 problems"
     assert [problem.partition(";")[0] for problem in problems] == [

@@ -59,11 +59,11 @@ def test_at_each_depth_as_many_tokens_are_read_and_then_generated(context_for, l
     readings, notes = context_scaling(context_for(context_depths=(0, 8, 16), context_tokens=4), loaded)
     assert held == [(text[:0],), (text[:8],), (text[:16],)]
     assert asked == [(text[:4], 4), (text[8:12], 4), (text[16:20], 4)]
-    assert {name: its.values for name, its in readings.items()} == {
+    assert {name: value.values for name, value in readings.items()} == {
         "context_prefill_tokens_per_s": (4.0, 4.0, 4.0),
         "context_decode_tokens_per_s": (1.0, 1.0, 1.0),
     }
-    assert {its.labels for its in readings.values()} == {("depth 0", "depth 8", "depth 16")}
+    assert {reading.labels for reading in readings.values()} == {("depth 0", "depth 8", "depth 16")}
     assert notes == ()
 
 
@@ -87,7 +87,7 @@ def test_a_depth_beyond_the_models_context_is_left_out_and_noted(context_for, lo
     """At depth 8, 4 tokens are read and 4 generated: 16 in all."""
     monkeypatch.setattr(scaling, "read_config", lambda _: {"n_positions": limit})
     readings, notes = context_scaling(context_for(context_depths=(0, 8), context_tokens=4), load_nano("smollm2"))
-    assert {its.labels for its in readings.values()} == {reached}
+    assert {reading.labels for reading in readings.values()} == {reached}
     left_out = f"context depth 8 is left out: with 2 x 4 tokens it is beyond the model's {limit}"
     assert notes == ((left_out,) if len(reached) == 1 else ())
 
@@ -95,7 +95,7 @@ def test_a_depth_beyond_the_models_context_is_left_out_and_noted(context_for, lo
 def test_a_model_that_tells_no_limit_reaches_every_depth(context_for, load_nano, monkeypatch):
     monkeypatch.setattr(scaling, "read_config", lambda _: {})
     readings, notes = context_scaling(context_for(context_depths=(0, 8), context_tokens=4), load_nano("smollm2"))
-    assert {its.labels for its in readings.values()} == {("depth 0", "depth 8")}
+    assert {reading.labels for reading in readings.values()} == {("depth 0", "depth 8")}
     assert notes == ()
 
 
@@ -103,7 +103,9 @@ def test_a_model_too_short_for_every_depth_has_a_reason(context_for, load_nano, 
     monkeypatch.setattr(scaling, "read_config", lambda _: {"n_positions": 7})
     readings, notes = context_scaling(context_for(context_depths=(0, 8), context_tokens=4), load_nano("smollm2"))
     assert len(notes) == 2
-    assert {(its.values, its.labels, its.reason) for its in readings.values()} == {((), None, "; ".join(notes))}
+    assert {(reading.values, reading.labels, reading.reason) for reading in readings.values()} == {
+        ((), None, "; ".join(notes))
+    }
 
 
 def test_each_size_of_batch_is_measured_with_prompts_of_one_length(context_for, load_nano, monkeypatch):

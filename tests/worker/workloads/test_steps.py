@@ -4,19 +4,19 @@ from dataclasses import replace
 import pytest
 
 from harness.worker.workloads.steps import (
-    Step,
-    Steps,
+    TrainingStep,
+    TrainingSteps,
     leaks,
     memory_growth,
     rates,
     step_series,
-    utilisation,
+    utilization,
     wall_note,
     wall_parts,
 )
 
 MIB = 2**20
-SLOW = Step(
+SLOW = TrainingStep(
     elapsed_s=90.0,
     train_loss=8.0,
     trainer_loss=9.0,
@@ -42,12 +42,12 @@ HEADLINE = {
 }
 
 
-def steps(*its, warmup_iters=1):
-    return Steps(all=its, warmup_iters=warmup_iters)
+def steps(*arguments, warmup_iters=1):
+    return TrainingSteps(all=arguments, warmup_iters=warmup_iters)
 
 
 def values(readings):
-    return {name: its.values for name, its in readings.items()}
+    return {name: value.values for name, value in readings.items()}
 
 
 def test_rates_are_over_all_steps_but_the_first():
@@ -64,18 +64,18 @@ def test_the_first_step_is_never_steady():
 
 
 @pytest.mark.parametrize(
-    ("its", "warmup_iters", "reason"),
+    ("value", "warmup_iters", "reason"),
     [
         ((SLOW,), 1, "too few steady iterations: 1 in all, and warm-up takes 1"),
         ((SLOW, SECOND, THIRD), 10, "too few steady iterations: 3 in all, and warm-up takes 10"),
     ],
 )
-def test_if_nothing_is_steady_no_rate_is_measured_and_it_is_said_why(its, warmup_iters, reason):
-    taken = steps(*its, warmup_iters=warmup_iters)
+def test_if_nothing_is_steady_no_rate_is_measured_and_it_is_said_why(value, warmup_iters, reason):
+    taken = steps(*value, warmup_iters=warmup_iters)
     readings = rates(taken)
     assert readings.pop("first_step_s").values == (90.0,)
     assert readings.keys() == HEADLINE.keys()
-    for reading in (*readings.values(), memory_growth(taken), utilisation(taken, lambda _: 1.0, 1.0)):
+    for reading in (*readings.values(), memory_growth(taken), utilization(taken, lambda _: 1.0, 1.0)):
         assert (reading.values, reading.reason) == ((), reason)
 
 
@@ -88,7 +88,7 @@ def test_one_steady_step_has_rates_and_no_slope():
 def test_utilisation_is_the_work_of_the_steady_steps_over_their_time_and_the_roof():
     """40 and 60 tokens of 3 FLOP each in 5 s are 60 FLOP/s, a quarter of 240; the first step does not count."""
     taken = steps(SLOW, SECOND, THIRD)
-    assert utilisation(taken, lambda step: 3.0 * step.real_tokens, 240.0).values == (0.25,)
+    assert utilization(taken, lambda step: 3.0 * step.real_tokens, 240.0).values == (0.25,)
 
 
 # --- wall time ---
@@ -195,7 +195,7 @@ def test_too_few_steps_accuse_nobody():
 
 def test_every_quantity_of_a_step_is_a_series_by_iteration():
     series = step_series(steps(SLOW, SECOND, THIRD))
-    assert {name: its.y for name, its in series.items()} == {
+    assert {name: element.y for name, element in series.items()} == {
         "train_loss": (8.0, 8.0, 8.0),
         "trainer_loss": (9.0, 9.0, 9.0),
         "learning_rate": (1.0, 1.0, 1.0),
@@ -208,5 +208,5 @@ def test_every_quantity_of_a_step_is_a_series_by_iteration():
         "active_bytes": (10.0 * MIB,) * 3,
         "footprint_bytes": (100.0 * MIB,) * 3,
     }
-    assert {(its.x, its.x_unit) for its in series.values()} == {((1.0, 2.0, 3.0), "iteration")}
-    assert all(math.isfinite(value) for its in series.values() for value in its.y)
+    assert {(series_.x, series_.x_unit) for series_ in series.values()} == {((1.0, 2.0, 3.0), "iteration")}
+    assert all(math.isfinite(value) for item in series.values() for value in item.y)

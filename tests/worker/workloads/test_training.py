@@ -19,10 +19,11 @@ from harness.inputs.plans import AdapterConfig, Job
 from harness.machine.clock import Stopwatch
 from harness.results import codec
 from harness.worker import mlxlm
+from harness.worker.failure_status import Diverged
 from harness.worker.probe import Roof
-from harness.worker.workloads import training
-from harness.worker.workloads.context import Context, Diverged
-from harness.worker.workloads.rows import Row, tokenised
+from harness.worker.workloads import training, training_setup
+from harness.worker.workloads.context import Context
+from harness.worker.workloads.rows import TokenRow, tokenize_rows
 from harness.worker.workloads.trainer_watcher import Watcher
 from harness.worker.workloads.validation import mean_nll
 from tests.support.features import accumulating
@@ -59,7 +60,7 @@ def measured(nano, tiny_profile, tmp_path_factory):
         tiny_profile,
         stopwatch,
         adapter_dir=directory,
-        progress=lambda *its: progress.append(its),
+        progress=lambda *values: progress.append(values),
     )
     return training.measure(context), directory, progress
 
@@ -140,7 +141,7 @@ def test_bytes_are_those_of_what_was_said(nano, tiny_profile, stepping_stopwatch
         splits=dict.fromkeys(splits, (row, row)),
         numbers=dict.fromkeys(splits, (1, 2)),
     )
-    monkeypatch.setattr(training, "read_dataset", lambda name, split_rows: dataset)
+    monkeypatch.setattr(training_setup, "read_dataset", lambda name, split_rows: dataset)
     sample = training.measure(context_for(nano, with_plan(tiny_profile, iters=2), stepping_stopwatch))
     assert one(sample, "train_bytes_per_s") == 12.0
 
@@ -150,9 +151,9 @@ def test_the_rows_are_told_as_the_model_sees_them(measured, load_nano):
     tokenizer, dataset = load_nano("gpt2").tokenizer, read_dataset("aphorisms")
     for split, count in (("train", 80), ("valid", 15)):
         tokens = [len(mlxlm.conversation_tokens(tokenizer, row["messages"])) for row in dataset.splits[split]]
-        its = sample.data[split]
-        assert (its["rows"], its["tokens"], its["longest_tokens"]) == (count, sum(tokens), max(tokens))
-        assert (its["truncated_rows"], its["targets"]) == (0, sum(tokens) - count)
+        result = sample.data[split]
+        assert (result["rows"], result["tokens"], result["longest_tokens"]) == (count, sum(tokens), max(tokens))
+        assert (result["truncated_rows"], result["targets"]) == (0, sum(tokens) - count)
     assert set(sample.data) == {"train", "valid"}
 
 
@@ -210,7 +211,7 @@ def test_both_training_losses_are_told_by_iteration(measured):
     assert (one(sample, "train_loss_first"), one(sample, "train_loss_final")) == (losses.y[0], losses.y[-1])
     trainer_s = (one(sample, "trainer_loss_first"), one(sample, "trainer_loss_final"))
     assert trainer_s == (trainer_losses.y[0], trainer_losses.y[-1])
-    assert all(0 < abs(true - its) < 0.1 for true, its in zip(losses.y, trainer_losses.y, strict=True))
+    assert all(0 < abs(true - value) < 0.1 for true, value in zip(losses.y, trainer_losses.y, strict=True))
     assert losses.y[0] == pytest.approx(math.log(1024), abs=0.2)  # it knows nothing yet
     assert sample.series["learning_rate"].y == pytest.approx((3e-3,) * 4)
     assert progress == [(n, 4, f"train loss {loss:.3f}") for n, loss in zip((1, 2, 3, 4), losses.y, strict=True)]
@@ -277,10 +278,10 @@ def leaking(monkeypatch, bytes_a_step):
     kept = []
     real = Watcher.step_ended
 
-    def step_ended(self, *its):
+    def step_ended(self, *arguments):
         kept.append(mx.zeros(bytes_a_step // 4))
         mx.eval(kept[-1])
-        real(self, *its)
+        real(self, *arguments)
 
     monkeypatch.setattr(Watcher, "step_ended", step_ended)
 
@@ -334,7 +335,7 @@ def test_an_adapter_takes_the_place_of_an_old_one_and_of_a_half_one(nano, tiny_p
 
 def test_both_adapters_are_kept_and_named_by_their_hashes(measured):
     sample, directory, _ = measured
-    assert [its.path for its in sample.artifacts] == [
+    assert [item.path for item in sample.artifacts] == [
         "final/adapter_config.json",
         "final/adapters.safetensors",
         "best/adapter_config.json",
@@ -442,24 +443,24 @@ def test_either_loss_that_is_no_number_ends_the_training(nano, tiny_profile, ste
     watcher = Watcher(
         context=context_for(nano, tiny_profile, stepping_stopwatch),
         plan=tiny_profile.training,
-        rows=[Row(tokens=(1, 2, 3), start=0, text_bytes=1)],
+        rows=[TokenRow(tokens=(1, 2, 3), start=0, text_bytes=1)],
         checkpoints=tmp_path / "checkpoints",
         validation=None,
     )
     watcher.batch_wanted()
     watcher.batch_starts([0], 32)
     with pytest.raises(Diverged, match=r"^the training loss is (nan|inf) at iteration 2 of 4$"):
-        watcher.step_ended(2, mlxlm.Losses(true=true, trainer=trainer_s), 1.0)
+        watcher.step_ended(2, mlxlm.StepLosses(true=true, trainer=trainer_s), 1.0)
 
 
 def test_a_step_holds_what_was_in_use_after_it(measured):
     sample, *_ = measured
     active, footprint = sample.series["active_bytes"].y, sample.series["footprint_bytes"].y
     assert min(active) > 4 * one(sample, "total_parameters")
-    assert all(its > 2**20 for its in footprint)
+    assert all(element > 2**20 for element in footprint)
     assert sample.series["rows"].y == (2.0,) * 4
     real = sample.series["real_tokens"].y
-    assert sample.series["loss_tokens"].y == tuple(its - 2 for its in real)
+    assert sample.series["loss_tokens"].y == tuple(item - 2 for item in real)
 
 
 def test_a_model_of_unknown_shape_is_trained_all_the_same(nano, tiny_profile, stepping_stopwatch, monkeypatch):
@@ -477,11 +478,11 @@ def test_a_masked_prompt_has_no_loss(measured, nano, tiny_profile, stepping_stop
     whole, *_ = measured
     assert sample.series["real_tokens"].y == whole.series["real_tokens"].y
     loaded = load_nano("gpt2")
-    rows = tokenised(loaded.tokenizer, read_dataset("aphorisms").splits["valid"], form="chat", mask_prompt=True)
+    rows = tokenize_rows(loaded.tokenizer, read_dataset("aphorisms").splits["valid"], form="chat", mask_prompt=True)
     assert all(5 < row.start < len(row.tokens) for row in rows)
     nll = [mlxlm.token_nll(loaded.model, [row.tokens], 1)[0][row.start - 1 :] for row in rows]
     assert one(sample, "val_loss_first") == pytest.approx(mean_nll(nll), rel=1e-5)
-    training_rows = tokenised(
+    training_rows = tokenize_rows(
         loaded.tokenizer, read_dataset("aphorisms").splits["train"], form="chat", mask_prompt=True
     )
     answers = {len(row.tokens): len(row.tokens) - row.start for row in training_rows}
@@ -493,7 +494,7 @@ FULL = AdapterConfig(name="full", kind="full", layers=2)
 DORA = AdapterConfig(name="dora", kind="dora", rank=4, scale=20.0, layers=2, keys="qv")
 
 
-@pytest.mark.parametrize("adapter", [FULL, DORA], ids=lambda its: its.kind)
+@pytest.mark.parametrize("adapter", [FULL, DORA], ids=lambda value: value.kind)
 def test_every_kind_of_fine_tuning_is_trained_and_kept(nano, tiny_profile, stepping_stopwatch, tmp_path, adapter):
     profile = with_plan(tiny_profile, learning_rate=1e-3)
     sample = training.measure(
@@ -522,7 +523,9 @@ def test_checkpoints_are_kept_as_often_as_the_plan_says(nano, tiny_profile, step
     sample = training.measure(context_for(nano, profile, stepping_stopwatch, adapter_dir=directory))
     names = ("adapter_config.json", "adapters.safetensors")
     places = ("best", "checkpoints/0000002", "checkpoints/0000004", "final")
-    assert sorted(its.path for its in sample.artifacts) == [f"{place}/{name}" for place in places for name in names]
+    assert sorted(artifact.path for artifact in sample.artifacts) == [
+        f"{place}/{name}" for place in places for name in names
+    ]
     last, final = (directory / place / "adapters.safetensors" for place in ("checkpoints/0000004", "final"))
     assert last.read_bytes() == final.read_bytes()
     assert last.read_bytes() != (directory / "checkpoints/0000002/adapters.safetensors").read_bytes()
@@ -530,13 +533,13 @@ def test_checkpoints_are_kept_as_often_as_the_plan_says(nano, tiny_profile, step
 
 CHECKPOINTED = """
 import sys
-from harness.worker.blas import load_fast_blas
+from harness.worker.blas_shim import load_fast_blas
 load_fast_blas()
 from harness.results import codec
 from harness.machine.clock import Stopwatch
 from harness.inputs.plans import AdapterConfig, Job
 from harness.worker.probe import Roof
-from harness.worker.workloads import training
+from harness.worker.workloads import training, training_setup
 from harness.worker.workloads.context import Context
 job = codec.decode(sys.stdin.buffer.read(), Job)
 roof = Roof(gemm_flops_per_s=1e9, copy_bytes_per_s=1e9, method="made up")

@@ -9,8 +9,9 @@ from mlx_lm.tuner import trainer
 from harness.inputs.config_files import read_adapter
 from harness.inputs.plans import Job
 from harness.worker import mlxlm
-from harness.worker.workloads.context import Context, Diverged
-from harness.worker.workloads.rows import Row
+from harness.worker.failure_status import Diverged
+from harness.worker.workloads.context import Context
+from harness.worker.workloads.rows import TokenRow
 from harness.worker.workloads.validation import Validation, mean_nll, trainer_nll
 
 LENGTHS = (3, 40, 9, 70, 33, 2, 20)
@@ -18,7 +19,7 @@ ROWS = [[(7 * i * n) % 1000 + 1 for i in range(1, n + 1)] for n in LENGTHS]
 
 
 def as_rows(rows, start=0):
-    return [Row(tokens=tuple(row), start=start, text_bytes=1) for row in rows]
+    return [TokenRow(tokens=tuple(row), start=start, text_bytes=1) for row in rows]
 
 
 def test_the_mean_is_over_tokens_and_not_over_rows():
@@ -125,10 +126,10 @@ def test_rows_that_make_no_whole_batch_have_no_trainer_s_loss(make):
 
 def scripted(monkeypatch, losses):
     """Let each scoring find one row of one token with the next of *losses*, and a padding a nat dearer."""
-    its = iter(losses)
+    result = iter(losses)
 
     def padded_nll(model, rows, batch_size):
-        loss = next(its)
+        loss = next(result)
         return [[loss, loss + 1.0]] * 2
 
     monkeypatch.setattr(mlxlm, "padded_nll", padded_nll)
@@ -156,7 +157,7 @@ def test_both_losses_are_told_by_iteration_and_the_best_is_the_first_of_its_kind
     assert series["val_loss"].x == series["trainer_val_loss"].x == (0.0, 10.0, 20.0, 30.0)
     assert series["val_loss"].y == (3.0, 1.0, 1.0, 2.0)
     assert series["trainer_val_loss"].y == (3.5, 1.5, 1.5, 2.5)
-    assert {name: its.values for name, its in validation.readings().items()} == {
+    assert {name: value.values for name, value in validation.readings().items()} == {
         "val_loss_first": (3.0,),
         "val_loss_best": (1.0,),
         "val_loss_best_iteration": (10.0,),

@@ -1,11 +1,11 @@
-"""Puts a fast BLAS in front of the slow one that MLX's Linux wheel brings along.
+"""Shim that replaces the slow BLAS of MLX's Linux wheel with OpenBLAS.
 
 The wheel `mlx-cpu` links the reference BLAS, some fifty times slower than OpenBLAS. Symbols of a
-library loaded with RTLD_GLOBAL come first, so loading a real one *before* `mlx.core` is enough.
-`scipy-openblas32` is such a library, but its names carry the prefix `scipy_`: a few lines of C,
-compiled once into the user's cache, pass the three functions on that MLX calls.
+library loaded with RTLD_GLOBAL take precedence, so loading a fast BLAS *before* `mlx.core` is enough.
+`scipy-openblas32` provides one, but its names carry the prefix `scipy_`: a few lines of C, compiled
+once into the user's cache, forward the three functions that MLX calls.
 
-Only worker processes call this, first thing. It never fails: it says what it got.
+Worker processes call `load_fast_blas` before anything else. It never fails: it reports the BLAS it got.
 Source of the calling convention: https://www.netlib.org/blas/#_cblas
 """
 
@@ -38,15 +38,15 @@ _COMPILE_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blas:
-    """Which BLAS a process uses for MLX on the CPU."""
+    """BLAS that a process uses for MLX on the CPU."""
 
-    library: str  # what is loaded: "scipy-openblas32 0.3.34", "libopenblas.so.0", "stock", "system"
+    library: str  # name of the loaded library: "scipy-openblas32 0.3.34", "libopenblas.so.0", "stock", "system"
     fast: bool
-    problem: str | None  # why it is not the first choice, and what would help
+    problem: str | None  # why the first choice was not available, and the remedy
 
 
 def load_fast_blas() -> Blas:
-    """Load the fastest BLAS there is into this process. Call it before `mlx.core` is imported."""
+    """Load the fastest available BLAS into this process. Call this before `mlx.core` is imported."""
     if sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"}:
         return Blas(library="system", fast=True, problem=None)  # Accelerate on macOS: leave it alone
     if os.environ.get("TUNEBENCH_BLAS") == "stock":
@@ -71,7 +71,7 @@ def load_fast_blas() -> Blas:
 
 
 def _shim() -> tuple[Path, str]:
-    """Give the forwarding library, compiled on first use, and the name of what it forwards to."""
+    """Return the forwarding library, compiled on first use, and the name of the BLAS behind it."""
     import scipy_openblas32 as openblas  # noqa: PLC0415 - exists on Linux only
 
     folder = Path(openblas.get_lib_dir())

@@ -1,6 +1,6 @@
-"""Counts a model's parameters, and an adapter's. Allocates nothing.
+"""Parameter counts of models and adapters, without allocating weights: the work of the job `count`.
 
-The registry has the published sizes; other models are counted as they lie on this machine.
+The registry holds the published sizes; other models are counted from their files on this machine.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from harness.worker import mlxlm
 
 
 def count_all(models: Sequence[ModelConfig], adapter: AdapterConfig | None) -> dict[str, Any]:
-    """Count every model by its name; in place of one that cannot be counted so, its `problem`."""
+    """Count every model, by name; a model that cannot be counted gets its `problem` instead."""
     counted: dict[str, Any] = {}
     for model in models:
         try:
@@ -26,15 +26,15 @@ def count_all(models: Sequence[ModelConfig], adapter: AdapterConfig | None) -> d
 
 
 def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:
-    """Count all parameters, and with *adapter* the trainable ones and what they sit in.
+    """Count all parameters and, with *adapter*, the trainable ones and the modules that hold them.
 
     Source of the closed form r (d_in + d_out): Hu et al. (2021), arXiv:2106.09685, section 4.
     """
     directory = _directory(model)
     config = model.config if directory is None else read_config(directory)
     if not config:
-        where = "neither in the registry nor on this machine"
-        raise BadConfig(model.name, [f"its sizes are {where}; get it with: tunebench models fetch {model.name}"])
+        place = "neither in the registry nor on this machine"
+        raise BadConfig(model.name, [f"its sizes are {place}; get it with: tunebench models fetch {model.name}"])
     built = mlxlm.build(config) if directory is None else mlxlm.load_lazily(directory)
     facts: dict[str, Any] = {"model_type": config["model_type"], "total_parameters": mlxlm.total_parameters(built)}
     if adapter is not None:
@@ -48,7 +48,7 @@ def count(model: ModelConfig, adapter: AdapterConfig | None) -> dict[str, Any]:
 
 
 def _directory(model: ModelConfig) -> Path | None:
-    """Where a model that the registry does not have lies on this machine; None if it does not."""
+    """Return the local directory of a model that is not in the registry; None if there is none."""
     if model.directory is not None:
         return Path(model.directory)
     if model.config or model.repository is None:  # finding a snapshot hashes its weights

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness.worker.blas import Blas, load_fast_blas
+from harness.worker.blas_shim import Blas, load_fast_blas
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="macOS brings a fast BLAS of its own")
 compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="the library is compiled here")

@@ -27,8 +27,8 @@ from harness.inputs.plans import AdapterConfig, TrainingPlan
 from harness.worker import mlxlm
 from harness.worker.mlxlm.trainer import _trainer_loss, _true_loss
 from harness.worker.model_costs import ModelShape
-from harness.worker.workloads.parameters import count, count_all
-from harness.worker.workloads.rows import tokenised
+from harness.worker.workloads.count_parameters import count, count_all
+from harness.worker.workloads.rows import tokenize_rows
 from tests.support.features import accumulating
 
 MODELS = tuple(known("models"))
@@ -62,8 +62,8 @@ def rank_8(keys, layers):
 def test_the_parameters_are_the_published_ones(name):
     total, *trainable = PUBLISHED[name]
     counted = [count(read_model(name), rank_8(*column)) for column in COLUMNS]
-    assert {its["total_parameters"] for its in counted} == {total}
-    assert [its["trainable_parameters"] for its in counted] == trainable
+    assert {item["total_parameters"] for item in counted} == {total}
+    assert [element["trainable_parameters"] for element in counted] == trainable
 
 
 def closed_form(config, keys, layers):
@@ -252,23 +252,23 @@ def test_the_batch_size_does_not_change_a_row_s_likelihood(load_nano, batch_size
     model = load_nano("tinyllama").model
     rows = ragged_rows()
     losses = mlxlm.token_nll(model, rows, batch_size)
-    assert [len(its) for its in losses] == [len(row) - 1 for row in rows]
-    for its, row in zip(losses, rows, strict=True):
-        np.testing.assert_allclose(its, nll_by_numpy(model, row), rtol=1e-6)
+    assert [len(loss) for loss in losses] == [len(row) - 1 for row in rows]
+    for value, row in zip(losses, rows, strict=True):
+        np.testing.assert_allclose(value, nll_by_numpy(model, row), rtol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 def test_a_model_that_knows_nothing_scores_the_logarithm_of_its_vocabulary(batch_size):
     losses = mlxlm.token_nll(lambda tokens: mx.zeros((*tokens.shape, 7)), [[1, 2, 3], [4, 5], [6, 0, 1, 2]], batch_size)
-    assert [len(its) for its in losses] == [2, 1, 3]
+    assert [len(loss) for loss in losses] == [2, 1, 3]
     np.testing.assert_allclose(np.concatenate(losses), math.log(7), rtol=1e-6)
 
 
 def test_the_padding_after_a_row_is_scored_last(load_nano):
     model = load_nano("tinyllama").model
     rows = ragged_rows()
-    for its, row in zip(mlxlm.padded_nll(model, rows, 2), rows, strict=True):
-        np.testing.assert_allclose(its, nll_by_numpy(model, [*row, 0]), rtol=1e-6)
+    for value, row in zip(mlxlm.padded_nll(model, rows, 2), rows, strict=True):
+        np.testing.assert_allclose(value, nll_by_numpy(model, [*row, 0]), rtol=1e-6)
 
 
 def test_every_token_is_scored_by_the_ones_before_it():
@@ -439,7 +439,7 @@ def test_what_closes_an_answer_is_not_text(load_nano, name, closing):
 
 
 def test_a_split_tells_which_rows_were_read_since_it_was_last_asked():
-    rows = mlxlm.Rows([{"text": text} for text in ("a", "b", "c")], [((1, 2), 0), ((3,), 0), ((4, 5), 1)])
+    rows = mlxlm.TrainerRows([{"text": text} for text in ("a", "b", "c")], [((1, 2), 0), ((3,), 0), ((4, 5), 1)])
     assert rows.take() == []
     assert rows[2] == ([4, 5], 1)
     assert rows[0] == ([1, 2], 0)
@@ -512,8 +512,8 @@ def fresh(loaded, plan):
 
 
 def split(loaded, plan=PLAN):
-    rows = tokenised(loaded.tokenizer, TRAINING, form="chat", mask_prompt=plan.mask_prompt)
-    return mlxlm.Rows(TRAINING, [(row.tokens, row.start) for row in rows])
+    rows = tokenize_rows(loaded.tokenizer, TRAINING, form="chat", mask_prompt=plan.mask_prompt)
+    return mlxlm.TrainerRows(TRAINING, [(row.tokens, row.start) for row in rows])
 
 
 def watched(loaded, plan, tmp_path):
@@ -552,8 +552,8 @@ def test_training_is_to_the_bit_what_mlx_lm_does_with_its_own_loss_and_validatio
         training_callback=printed,
     )
     taken = [recording.taken[i : i + 2] for i in range(0, 18, 2)]
-    assert [its for its, _ in notes.batches] == taken
-    assert len({tuple(its) for its in taken}) == 3  # three batches an epoch, three epochs
+    assert [value for value, _ in notes.batches] == taken
+    assert len({tuple(rows_taken) for rows_taken in taken}) == 3  # three batches an epoch, three epochs
     assert [losses.trainer for _, losses, _ in notes.steps] == printed.losses
     ours = dict(tree_flatten(mine.model.trainable_parameters()))
     reference = dict(tree_flatten(theirs.model.trainable_parameters()))
@@ -620,11 +620,11 @@ COMPILED = """
 import sys
 from pathlib import Path
 sys.path[:0] = [".", "tests/worker/mlxlm"]
-from harness.worker.blas import load_fast_blas
+from harness.worker.blas_shim import load_fast_blas
 load_fast_blas()
 import mlx.core as mx
 from harness.worker import mlxlm
-import test_mlxlm as these
+import test_trainer as these
 loaded = these.fresh(mlxlm.load(Path(sys.argv[1]), None), these.PLAN)
 notes = these.watched(loaded, these.PLAN, Path(sys.argv[2]))
 print([(losses.true, losses.trainer) for _, losses, _ in notes.steps])
@@ -645,7 +645,7 @@ def test_a_compiled_step_tells_the_true_loss_as_well(nano, load_nano, tmp_path):
     assert done.returncode == 0, done.stderr
     notes = watched(fresh(load_nano("gpt2"), PLAN), PLAN, tmp_path)
     compiled = np.array(json.loads(done.stdout.splitlines()[-1].replace("(", "[").replace(")", "]")))
-    np.testing.assert_allclose(compiled, [(its.true, its.trainer) for _, its, _ in notes.steps], rtol=1e-4)
+    np.testing.assert_allclose(compiled, [(item.true, item.trainer) for _, item, _ in notes.steps], rtol=1e-4)
     assert (compiled[:, 0] != compiled[:, 1]).all()
 
 
