@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.errors import BadConfig
-from harness.inputs.plans import BASE, AdapterConfig, Case, ModelConfig, Profile, Quantization
+from harness.inputs.plans import BASE, AdapterConfig, Case, ModelConfig, Profile, Quantization, Suite
 
-# In the order they run: evaluation and inference use what training leaves.
-SUITES = ("training", "evaluation", "inference")
+SUITES = tuple(suite.value for suite in Suite)
 
 
 def matrix(
@@ -28,7 +27,7 @@ def matrix(
     Raises:
         BadConfig: if two models, or two adapters, would share a case id.
     """
-    cases = [case for model in models for case in _cases_of_model(suite, model, adapters, profile, quantization)]
+    cases = [case for model in models for case in _cases_of_model(Suite(suite), model, adapters, profile, quantization)]
     duplicates = sorted(case_id for case_id, count in Counter(case.id for case in cases).items() if count > 1)
     if duplicates:
         raise BadConfig("the matrix", [f"two cases are called {case_id}; rename one of them" for case_id in duplicates])
@@ -36,7 +35,7 @@ def matrix(
 
 
 def _cases_of_model(
-    suite: str,
+    suite: Suite,
     model: ModelConfig,
     adapters: Sequence[AdapterConfig],
     profile: Profile,
@@ -54,7 +53,7 @@ def _cases_of_model(
         for adapter in adapters
         if not adapter.models or model.name in adapter.models
     ]
-    if suite != "training":
+    if suite is not Suite.TRAINING:
         base = Case(suite=suite, model=model, adapter=None, training=profile.training_of(), quantization=quantization)
         yield from _distinct_bases([_base_of(case, base) for case in tuned] or [base])
     yield from tuned
@@ -75,7 +74,7 @@ def _distinct_bases(bases: Sequence[Case]) -> list[Case]:
 def _base_of(tuned: Case, usual: Case) -> Case:
     """Return the base case to compare *tuned* with; the variant names each setting that is not the *usual* one."""
     training, variant = usual.training, BASE
-    if tuned.suite == "evaluation":
+    if tuned.suite is Suite.EVALUATION:
         plan = tuned.training
         training = replace(training, dataset=plan.dataset, split_rows=plan.split_rows)
         if plan.dataset != usual.training.dataset:

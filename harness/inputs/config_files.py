@@ -15,6 +15,7 @@ from harness.inputs import config_rules
 from harness.inputs.plans import (
     ALL_LAYERS,
     AdapterConfig,
+    AdapterKind,
     Chat,
     InferencePlan,
     ModelConfig,
@@ -66,7 +67,7 @@ def read_adapter(name: str) -> AdapterConfig:
         keys = {"default": keys}
     return AdapterConfig(
         name=re.sub(r"[^a-z0-9._-]+", "--", path.stem.lower()),
-        kind=table["kind"],
+        kind=AdapterKind(table["kind"]),
         layers=None if table["layers"] == ALL_LAYERS else table["layers"],
         rank=table.get("rank"),
         scale=float(table["scale"]) if "scale" in table else None,
@@ -81,7 +82,7 @@ def read_adapter(name: str) -> AdapterConfig:
 
 
 def _adapter_problems(table: dict[str, Any]) -> list[str]:
-    full = table["kind"] == "full"
+    full = table["kind"] == AdapterKind.FULL
     without_alpha = {key: value for key, value in table.items() if key not in _ALPHA}
     optional = [*_OPTIONAL["adapter"], *(_LOW_RANK_KEYS if full else ())]
     alpha = next((key for key in _ALPHA if key in table), None)

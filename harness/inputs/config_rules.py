@@ -12,7 +12,7 @@ from typing import Any
 from harness.analysis import preflight
 from harness.analysis.report_policy import STATISTICS
 from harness.inputs.adapter_targets import PRESETS
-from harness.inputs.plans import ALL_LAYERS, KINDS
+from harness.inputs.plans import ALL_LAYERS, AdapterKind, Suite
 from harness.results.metrics import DEFINITIONS
 from harness.results.records import Better, Kind
 
@@ -21,7 +21,7 @@ OPTIMIZERS = ("adam", "adamw", "adafactor", "muon", "sgd")
 SCHEDULES = ("cosine_decay", "exponential_decay", "linear_schedule", "step_decay")
 _LARGE = 1e300  # chosen; larger numbers overflow a float when they are multiplied
 _MODES = ("affine", "mxfp4", "mxfp8", "nvfp4")
-_SUITES = ("training", "evaluation", "inference")
+_SUITES = tuple(suite.value for suite in Suite)
 
 
 def _count(value: object) -> bool:
@@ -101,7 +101,7 @@ _FLAG = (_flag, "true or false")
 _TABLE = (_table, "a table")
 
 ADAPTER: Rules = {
-    "kind": _one_of(KINDS),
+    "kind": _one_of([kind.value for kind in AdapterKind]),
     "rank": _COUNT,
     "scale": _ABOVE_0,
     "dropout": (lambda v: _number(v) and 0 <= v < 1, "a number from 0 to below 1"),

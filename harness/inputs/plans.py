@@ -5,13 +5,40 @@ Frozen values: `config_files` fills them from TOML, `cases` from options. Nothin
 
 import re
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from harness.results.records import Weights
 
 ALL_LAYERS = "all"
 BASE = "base"  # the name of a case without an adapter
-KINDS = ("lora", "dora", "full")  # of fine-tuning
+
+
+class Suite(StrEnum):
+    """The suites, in the order they run: evaluation and inference use the adapters that training leaves."""
+
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+    INFERENCE = "inference"
+
+
+class AdapterKind(StrEnum):
+    """Kinds of fine-tuning."""
+
+    LORA = "lora"
+    DORA = "dora"
+    FULL = "full"
+
+
+class Work(StrEnum):
+    """Jobs that a worker process can do: the three suites, and three that measure nothing."""
+
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+    INFERENCE = "inference"
+    PREPARE = "prepare"  # get a model's weights and put them into the cache
+    COUNT = "count"  # count parameters
+    ENVIRONMENT = "environment"  # describe the machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +115,7 @@ class AdapterConfig:
 
     name: str
     layers: int | None
-    kind: str = "lora"  # or dora, full
+    kind: AdapterKind = AdapterKind.LORA
     rank: int | None = None
     scale: float | None = None
     dropout: float = 0.0
@@ -186,7 +213,7 @@ class Profile:
 class Case:
     """One cell of the matrix: a suite on a model, with an adapter or without."""
 
-    suite: str
+    suite: Suite
     model: ModelConfig
     adapter: AdapterConfig | None
     training: TrainingPlan  # of the adapter; of a base model only the dataset counts
@@ -218,15 +245,15 @@ class ReadyModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """All a worker process needs to know. *work* says what is to be done; `workloads.jobs` does it."""
+    """Everything a worker process needs to know; `worker.jobs` does the *work*."""
 
-    work: str
+    work: Work
     model: ModelConfig | None = None
-    models: tuple[ModelConfig, ...] = ()  # whose parameters are to be counted
+    models: tuple[ModelConfig, ...] = ()  # to count the parameters of
     source: str = "auto"
     quantization: Quantization | None = None  # to prepare the model with
-    trials: tuple[tuple[AdapterConfig, TrainingPlan], ...] = ()  # what the prepared model is going to be trained with
+    trials: tuple[tuple[AdapterConfig, TrainingPlan], ...] = ()  # trainings that the prepared model must be able to do
     ready: ReadyModel | None = None
     adapter: AdapterConfig | None = None
-    adapter_dir: str | None = None  # where a trained adapter is (read) or goes (written)
+    adapter_dir: str | None = None  # a directory: training writes the adapter into it, the others read it
     profile: Profile | None = None
