@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.inputs.plans import Case
+from harness.inputs.plans import Case, Suite
 from harness.session.prepared_models import PreparedModels
 from harness.session.resume import read_identity, write_identity
 
@@ -16,7 +16,7 @@ def artifact_path(case: Case) -> str:
 
 def training_of(case: Case) -> Case:
     """Return the training case whose adapter *case* uses."""
-    return replace(case, suite="training")
+    return replace(case, suite=Suite.TRAINING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 
 from harness.inputs.datasets import prompts_of, read_dataset
-from harness.inputs.plans import Case, Profile, ReadyModel
+from harness.inputs.plans import Case, Profile, ReadyModel, Suite
 from harness.inputs.prompts import PLAIN_FAMILY, SCENARIOS, Prompt, read_chat_template, read_prompts
 from harness.results import codec
 from harness.results.records import Environment
@@ -23,17 +23,17 @@ def identify(case: Case, ready: ReadyModel, profile: Profile, environment: Envir
     Raises:
         HarnessError: if the dataset of the case, or a prompt set, does not exist or cannot be read.
     """
-    trains = case.suite != "inference" or case.adapter is not None
+    trains = case.suite is not Suite.INFERENCE or case.adapter is not None
     dataset = read_dataset(case.training.dataset, case.training.split_rows) if trains else None
     prompts: tuple[Prompt, ...] = ()
-    if case.suite == "evaluation" and dataset is not None:
+    if case.suite is Suite.EVALUATION and dataset is not None:
         prompts = prompts_of(dataset)
-    if case.suite == "inference":
+    if case.suite is Suite.INFERENCE:
         prompts = tuple(prompt for scenario in SCENARIOS for prompt in read_prompts(scenario))
     work = {
-        "training": None,
-        "evaluation": profile.max_answer_tokens,
-        "inference": profile.inference,
+        Suite.TRAINING: None,
+        Suite.EVALUATION: profile.max_answer_tokens,
+        Suite.INFERENCE: profile.inference,
     }[case.suite]
     return {
         "weights": ready.weights.sha256,

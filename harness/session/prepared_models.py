@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.inputs.datasets import pinned
-from harness.inputs.plans import Case, Job, Profile, Quantization, ReadyModel
+from harness.inputs.plans import Case, Job, Profile, Quantization, ReadyModel, Work
 from harness.results.records import Environment
 from harness.session.identity import Identity, identify
 
@@ -37,7 +37,7 @@ class PreparedModels:
         """
         return identify(case, self.model_of(case), self.profile, self.environment)
 
-    def job(self, case: Case, work: str, adapter_dir: Path | None) -> Job:
+    def job(self, case: Case, work: Work, adapter_dir: Path | None) -> Job:
         """Describe one worker's job: do *work* with the model and the adapter of *case*.
 
         The dataset is pinned to the commit that this session reads, so that all its workers see the same rows.

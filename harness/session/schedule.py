@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.inputs.plans import Case
+from harness.inputs.plans import Case, Suite
 from harness.results.turn_id import TurnId
 
 SEED = 42  # chosen; the resulting order is stored with the run
@@ -47,7 +47,7 @@ def in_rounds(cases: Sequence[Case], repeats: int, seed: int = SEED) -> list[Tur
         shuffled = list(cases)
         generator.shuffle(shuffled)
         if number == 1:
-            shuffled.sort(key=lambda case: case.suite != "training")
+            shuffled.sort(key=lambda case: case.suite is not Suite.TRAINING)
         turns += [Turn(case=case, number=number) for case in shuffled]
     return turns
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.inputs.datasets import check_plan, on_the_hub
-from harness.inputs.plans import Case, ReadyModel
+from harness.inputs.plans import Case, ReadyModel, Suite, Work
 from harness.inputs.protocol import Failure, Message, Progress
 from harness.machine.clock import monotonic_s, pause_s, utc_now
 from harness.results import store
@@ -229,7 +229,7 @@ class Session:
         self.pause(self.settings.cooldown_s)
         with self._failure_noted(turn, entry):
             adapter_dir = self._adapter_dir(turn, entry)
-            job = ready.models.job(turn.case, turn.case.suite, adapter_dir)
+            job = ready.models.job(turn.case, Work(turn.case.suite), adapter_dir)
             self.head.take_turn(turn.id)
             started_at, start_s = utc_now(), monotonic_s()
             log_name = f"{turn.case.id}-{turn.number}"
@@ -237,7 +237,7 @@ class Session:
             if message.sample is None:
                 failure = Failure(status=Status.CRASHED, reason="the worker gave no result")
                 raise CaseFailed(message.failure or failure)
-            if turn.case.suite == "training" and adapter_dir is not None:
+            if turn.case.suite is Suite.TRAINING and adapter_dir is not None:
                 ready.adapters.mark_trained(turn.case)
             sample = replace(message.sample, started_at=started_at, wall_s=round(monotonic_s() - start_s, 3))
         if sample is not None:
@@ -270,7 +270,7 @@ class Session:
         case, adapters = turn.case, self._ready.adapters
         if case.adapter is None:
             return None
-        if case.suite == "training":
+        if case.suite is Suite.TRAINING:
             return None if entry.samples else adapters.directory_of(case)  # the first process leaves its adapter
         training = training_of(case)
         if failure := self.ledger.failure_of(training):
@@ -288,7 +288,7 @@ class Session:
         """
         ready, case = self._ready, turn.case
         self._say(f"training the adapter of {case.id} first, unmeasured")
-        job = ready.models.job(case, "training", ready.adapters.directory_of(case))
+        job = ready.models.job(case, Work.TRAINING, ready.adapters.directory_of(case))
         log_name = f"{case.id}-adapter"
         message = ready.workers.measure(job, log_name, lambda progress: self.on_progress(turn, progress))
         if message.failure is not None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from harness.errors import BadConfig, UnknownName
 from harness.inputs.config_files import read_adapter, read_model, read_profile
 from harness.inputs.datasets import check_plan, on_the_hub
-from harness.inputs.plans import AdapterConfig, ModelConfig, Profile, Quantization
+from harness.inputs.plans import AdapterConfig, AdapterKind, ModelConfig, Profile, Quantization
 from harness.results.records import RunInfo
 from harness.results.run_names import check_name
 
@@ -202,7 +202,7 @@ def _check_fit(adapters: Sequence[AdapterConfig], profile: Profile, quantize: st
             problems.append(
                 f"{adapter.name} has a base of {bits} bit, --quantize says {quantize}; leave one of them out"
             )
-        if adapter.kind == "full" and quantize not in {None, "none"}:
+        if adapter.kind is AdapterKind.FULL and quantize not in {None, "none"}:
             problems.append(
                 f"{adapter.name} trains the matrices themselves; quantised ones have no gradient: no --quantize"
             )

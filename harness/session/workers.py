@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadWeights
-from harness.inputs.plans import AdapterConfig, Job, ModelConfig, Quantization, ReadyModel, TrainingPlan
+from harness.inputs.plans import AdapterConfig, Job, ModelConfig, Quantization, ReadyModel, TrainingPlan, Work
 from harness.inputs.protocol import Message, Progress
 from harness.results.records import Environment
 
@@ -35,7 +35,7 @@ class Workers:
         Raises:
             BadWeights: if no worker gets that far, for instance because MLX cannot be imported.
         """
-        environment = self._request(Job(work="environment"), _FACTS_TIMEOUT_S).environment
+        environment = self._request(Job(work=Work.ENVIRONMENT), _FACTS_TIMEOUT_S).environment
         assert environment is not None, "the worker answers an environment job with one"
         if self.memory_limit_bytes is None:
             sizes = [environment.os.get(name) for name in ("memory_bytes", "memory_limit_bytes")]
@@ -55,7 +55,7 @@ class Workers:
         Raises:
             BadWeights: if the weights cannot be had, or a training does not fit.
         """
-        job = Job(work="prepare", model=model, source=source, quantization=quantization, trials=tuple(trials))
+        job = Job(work=Work.PREPARE, model=model, source=source, quantization=quantization, trials=tuple(trials))
         ready = self._request(job, _PREPARE_TIMEOUT_S).ready
         assert ready is not None, "the worker answers a prepare job with a model"
         return ready
@@ -68,7 +68,7 @@ class Workers:
         Raises:
             BadWeights: if no worker gets that far.
         """
-        job = Job(work="count", models=tuple(models), adapter=adapter)
+        job = Job(work=Work.COUNT, models=tuple(models), adapter=adapter)
         return self._request(job, _FACTS_TIMEOUT_S).facts or {}
 
     def measure(self, job: Job, log_name: str, on_progress: Callable[[Progress], None]) -> Message:

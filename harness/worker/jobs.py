@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.inputs.protocol import Message
 from harness.machine import environment
 from harness.machine.clock import Stopwatch
@@ -15,10 +15,10 @@ from harness.worker.blas_shim import Blas
 from harness.worker.workloads import adapter_fit, count_parameters, evaluation, inference, training
 from harness.worker.workloads.context import Context
 
-_WORKLOADS: dict[str, Callable[[Context], Sample]] = {
-    "training": training.measure,
-    "evaluation": evaluation.measure,
-    "inference": inference.measure,
+_WORKLOADS: dict[Work, Callable[[Context], Sample]] = {
+    Work.TRAINING: training.measure,
+    Work.EVALUATION: evaluation.measure,
+    Work.INFERENCE: inference.measure,
 }
 
 
@@ -31,11 +31,11 @@ def run_job(job: Job, blas: Blas, progress: Callable[[int, int, str], None]) -> 
         sample = _WORKLOADS[job.work](context)
         context.doubts += context.memory.doubts(physical_bytes(), probe.device_memory_bytes())
         return Message(sample=replace(sample, invalid="; ".join(context.doubts) or None))
-    if job.work == "count":
+    if job.work is Work.COUNT:
         return Message(facts=count_parameters.count_all(job.models, job.adapter))
-    if job.work == "environment":
+    if job.work is Work.ENVIRONMENT:
         return Message(environment=_environment(blas))
-    assert job.work == "prepare", f"nobody does {job.work!r}"
+    assert job.work is Work.PREPARE, f"nobody does {job.work!r}"
     assert job.model is not None, "this job is about a model"
     ready = weights.prepare(job.model, job.source, job.quantization)
     adapter_fit.check(ready, job.trials)

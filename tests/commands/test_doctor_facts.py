@@ -3,7 +3,7 @@ import pytest
 from harness.commands import doctor_facts
 from harness.errors import HarnessError
 from harness.inputs import hub
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.inputs.protocol import Failure, Message
 from harness.machine import energy, environment, os_queries
 from harness.results.records import Status
@@ -78,7 +78,7 @@ def test_a_session_examines_the_machine_in_a_worker(monkeypatch):
 
     monkeypatch.setattr(worker_process, "run", run)
     assert worker_requests.examine() == sample_environment()
-    assert jobs == [Job(work="environment")]
+    assert jobs == [Job(work=Work.ENVIRONMENT)]
 
 
 def test_a_worker_that_fails_refuses_with_its_reason(monkeypatch):

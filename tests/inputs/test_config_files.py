@@ -9,6 +9,7 @@ from harness.inputs import config_files
 from harness.inputs.config_files import known, read_adapter, read_model, read_profile
 from harness.inputs.plans import (
     AdapterConfig,
+    AdapterKind,
     InferencePlan,
     ModelConfig,
     PypiWeights,
@@ -424,7 +425,7 @@ def test_alpha_is_converted_for_who_gave_it(tmp_path):
 
 def test_a_full_fine_tune_has_no_shape_and_no_quantised_base(tmp_path):
     assert read_adapter(text_file(tmp_path, 'kind = "full"\nlayers = 2\n')) == AdapterConfig(
-        name="mine", kind="full", layers=2
+        name="mine", kind=AdapterKind.FULL, layers=2
     )
     path = text_file(tmp_path, 'kind = "full"\nlayers = 2\nrank = 8\nkeys = "qv"\nquantize = 4\n')
     assert refusal(path) == [

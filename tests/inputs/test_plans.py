@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.inputs.plans import AdapterConfig, Case, ModelConfig, TrainingPlan
+from harness.inputs.plans import AdapterConfig, Case, ModelConfig, Suite, TrainingPlan
 
 anything = st.text(min_size=1)
 PLAN = TrainingPlan(
@@ -27,7 +27,7 @@ def adapter(**keys):
 
 def case(model, its_adapter=None):
     variant = {"variant": its_adapter.name} if its_adapter else {}
-    return Case(suite="evaluation", model=model, adapter=its_adapter, training=PLAN, **variant)
+    return Case(suite=Suite.EVALUATION, model=model, adapter=its_adapter, training=PLAN, **variant)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from harness.inputs.plans import (
     PypiWeights,
     ReadyModel,
     TrainingPlan,
+    Work,
 )
 from harness.inputs.protocol import Failure, Message, Progress
 from harness.results import codec
@@ -87,7 +88,7 @@ def test_a_job_is_one_line_and_comes_back_as_it_was():
         seed=5,
     )
     job = Job(
-        work="training",
+        work=Work.TRAINING,
         model=MODEL,
         source="hub",
         ready=READY,

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from harness.inputs.config_files import read_model, read_profile
-from harness.inputs.plans import Job, ReadyModel
+from harness.inputs.plans import Job, ReadyModel, Work
 from harness.results.merge import merge_readings, merge_samples, merge_series
 from harness.results.records import Readings, Series, Status
 from tests.support.fakes import WEIGHTS, sample
@@ -51,7 +51,7 @@ def test_a_metric_that_one_process_lacks_altogether_does_not_shift_the_others():
 
 
 def test_a_record_holds_what_all_processes_measured_and_what_the_first_one_said():
-    job = Job(work="inference", ready=READY, adapter=None, adapter_dir=None, profile=read_profile("smoke"))
+    job = Job(work=Work.INFERENCE, ready=READY, adapter=None, adapter_dir=None, profile=read_profile("smoke"))
     first = replace(sample(job), started_at="2026-01-02T03:04:05Z", wall_s=1.25, notes=("one", "both"))
     second = replace(sample(job), started_at="2026-01-02T03:04:07Z", wall_s=2.5, notes=("both",), outputs=(), data=None)
     record = merge_samples("inference/gpt2/base", [first, second], started_at="now")

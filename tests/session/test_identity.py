@@ -5,7 +5,7 @@ import pytest
 from harness.errors import UnknownName
 from harness.inputs.cases import SUITES
 from harness.inputs.config_files import read_adapter, read_model, read_profile
-from harness.inputs.plans import Case, Quantization, ReadyModel
+from harness.inputs.plans import Case, Quantization, ReadyModel, Suite
 from harness.session.identity import changed, identify
 from tests.support.samples import environment, weights
 
@@ -18,7 +18,7 @@ ENVIRONMENT = environment(code="c" * 64)
 def case(suite="training", adapter="qv-r8", *, quantization=None, **training):
     config = adapter and read_adapter(adapter)
     plan = replace(PROFILE.training, **training)
-    return Case(suite=suite, model=MODEL, adapter=config, training=plan, quantization=quantization)
+    return Case(suite=Suite(suite), model=MODEL, adapter=config, training=plan, quantization=quantization)
 
 
 def identity(measured=None, *, ready=READY, profile=PROFILE, machine=ENVIRONMENT):

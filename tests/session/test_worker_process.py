@@ -8,14 +8,14 @@ import psutil
 import pytest
 
 from harness.inputs.config_files import read_adapter
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.inputs.protocol import Message, Progress
 from harness.results import codec
 from harness.results.records import Status
 from harness.session import worker_process
 
 ROOT = Path(worker_process.__file__).parents[2]
-JOB = Job(work="environment")
+JOB = Job(work=Work.ENVIRONMENT)
 RESULT = 'tell(b\'{"facts": {"total_parameters": 7}}\\n\')'
 
 
@@ -54,10 +54,10 @@ def test_the_result_comes_back_and_the_log_of_a_success_is_dropped(worker_that, 
 
 def test_a_worker_is_this_package_s_and_gets_its_job_on_a_line(worker_that, log):
     worker_that("print(sys.argv[1:3], sys.stdin.readline(), os.getsid(0) == os.getpid())\nsys.exit(1)")
-    run(log, job=Job(work="prepare", source="hub"))
+    run(log, job=Job(work=Work.PREPARE, source="hub"))
     argv, job, own_session = log.read_text().splitlines()[0].partition("] ")[0], log.read_text(), log.read_text()
     assert argv == "['-m', 'harness.worker'"
-    assert codec.decode(job[job.index("{") : job.rindex("}") + 1].encode(), Job) == Job(work="prepare", source="hub")
+    assert codec.decode(job[job.index("{") : job.rindex("}") + 1].encode(), Job) == Job(work=Work.PREPARE, source="hub")
     assert own_session.endswith("True\n")
 
 
@@ -272,7 +272,7 @@ def test_a_worker_that_never_reads_its_job_is_killed_when_its_time_is_up(worker_
         now_s += 30.0
 
     worker_that('tell(b\'{"progress": {"done": 1, "total": 2, "text": ""}}\\n\')\nos.read(os.pipe()[0], 1)')
-    job = Job(work="training", adapter_dir="x" * 1_000_000)
+    job = Job(work=Work.TRAINING, adapter_dir="x" * 1_000_000)
     failure = run(log, job=job, timeout_s=30.0, on_progress=time_passes).failure
     assert (failure.status, failure.reason) == (Status.TIMEOUT, "no result within 30 s; the worker was killed")
 
@@ -367,7 +367,7 @@ def test_a_worker_that_does_not_end_after_its_result_is_killed_and_its_result_co
 
 def test_a_real_worker_that_is_killed_at_work_is_a_crash(nano, tiny_profile, log):
     """As the system does it when memory runs out: after the first step, from outside."""
-    job = Job(work="training", ready=nano("gpt2"), adapter=read_adapter("qv-r8"), profile=tiny_profile)
+    job = Job(work=Work.TRAINING, ready=nano("gpt2"), adapter=read_adapter("qv-r8"), profile=tiny_profile)
     killed = []
 
     def kill(progress):
@@ -395,7 +395,7 @@ def test_nothing_stays_open_after_a_success_or_a_crash(worker_that, log):
 def test_a_worker_that_dies_before_it_has_read_a_long_job_is_a_crash_too(worker_that, log):
     """A job too long for a pipe: writing it waits for a reader that never comes."""
     worker_that("sys.exit(5)")
-    failure = run(log, job=Job(work="training", adapter_dir="x" * 1_000_000)).failure
+    failure = run(log, job=Job(work=Work.TRAINING, adapter_dir="x" * 1_000_000)).failure
     assert failure.status is Status.CRASHED
     assert failure.reason == "the worker ended with exit code 5 and no result"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.results.records import Key, Sample, Weights
 from harness.worker import jobs, probe
 
@@ -32,7 +32,7 @@ def measured(monkeypatch):
 
         monkeypatch.setattr(probe, "self_check", lambda: check)
         monkeypatch.setitem(jobs._WORKLOADS, "training", measure)
-        return jobs.run_job(Job(work="training"), None, lambda *_: None).sample
+        return jobs.run_job(Job(work=Work.TRAINING), None, lambda *_: None).sample
 
     return run
 
@@ -84,7 +84,7 @@ def test_every_doubt_is_told(measured):
 def test_the_environment_holds_the_self_check_and_a_roofline(monkeypatch, blas):
     monkeypatch.setattr(probe, "self_check", lambda: RIGHT)
     monkeypatch.setattr(probe, "roofline", lambda stopwatch: {"gemm_flops_per_s": 1.0})
-    environment = jobs.run_job(Job(work="environment"), blas, lambda *_: None).environment
+    environment = jobs.run_job(Job(work=Work.ENVIRONMENT), blas, lambda *_: None).environment
     assert environment.self_check == RIGHT
     assert environment.roofline == {"gemm_flops_per_s": 1.0}
     assert environment.device["name"] == jobs.device_name()

@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import BadWeights
 from harness.inputs.config_files import read_adapter, read_model
-from harness.inputs.plans import Job, ModelConfig
+from harness.inputs.plans import Job, ModelConfig, Work
 from harness.inputs.protocol import Message
 from harness.results import codec
 from harness.results.records import Status
@@ -29,7 +29,7 @@ def told(monkeypatch, tmp_path):
     monkeypatch.setattr(main, "_OOM_SCORE_FILE", tmp_path / "no such system" / "oom_score_adj")
 
     def run(do):
-        job = codec.encode(Job(work="environment")) + b"\n"
+        job = codec.encode(Job(work=Work.ENVIRONMENT)) + b"\n"
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(job)))
         monkeypatch.setattr(jobs, "run_job", do)
         line = tmp_path / "line"
@@ -49,7 +49,7 @@ closed_by_the_end = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWar
 @closed_by_the_end
 def test_progress_comes_before_the_result_and_each_is_a_line(told):
     def do(job, blas, progress):
-        assert job == Job(work="environment")
+        assert job == Job(work=Work.ENVIRONMENT)
         assert isinstance(blas, Blas)
         progress(1, 2, "half\nway")
         return Message(facts={"total_parameters": 7})
@@ -105,7 +105,7 @@ def in_a_process(job, tmp_path):
 
 def test_counting_gives_the_facts(tmp_path):
     odd = replace(read_model("gpt2"), name="odd", config={})
-    job = Job(work="count", models=(read_model("qwen"), odd), adapter=read_adapter("all-r8"))
+    job = Job(work=Work.COUNT, models=(read_model("qwen"), odd), adapter=read_adapter("all-r8"))
     message, log = in_a_process(job, tmp_path)
     assert message.facts["qwen"]["total_parameters"] == 1_543_714_304
     assert message.facts["qwen"]["trainable_parameters"] == 5_275_648
@@ -116,13 +116,13 @@ def test_counting_gives_the_facts(tmp_path):
 def test_a_stand_in_is_the_same_whichever_process_builds_it(nano, tmp_path, monkeypatch):
     here = nano("gpt2").weights
     monkeypatch.setenv("TUNEBENCH_CACHE", str(tmp_path / "cache"))
-    message, _ = in_a_process(Job(work="prepare", model=read_model("gpt2"), source="embedded"), tmp_path)
+    message, _ = in_a_process(Job(work=Work.PREPARE, model=read_model("gpt2"), source="embedded"), tmp_path)
     assert message.ready.weights == here
     assert Path(message.ready.directory).is_relative_to(tmp_path / "cache")
 
 
 def test_a_refusal_comes_back_as_its_message(tmp_path):
-    job = Job(work="prepare", model=ModelConfig(name="hf:a/b", repository="a/b"), source="embedded")
+    job = Job(work=Work.PREPARE, model=ModelConfig(name="hf:a/b", repository="a/b"), source="embedded")
     message, log = in_a_process(job, tmp_path)
     assert message.failure.status is Status.FAILED
     assert message.failure.reason.startswith("hf:a/b: there are no embedded weights for it")
@@ -130,7 +130,7 @@ def test_a_refusal_comes_back_as_its_message(tmp_path):
 
 
 def test_what_nobody_expected_leaves_its_traceback_in_the_log(nano, tmp_path):
-    message, log = in_a_process(Job(work="training", ready=nano("gpt2")), tmp_path)
+    message, log = in_a_process(Job(work=Work.TRAINING, ready=nano("gpt2")), tmp_path)
     assert message.failure.status is Status.FAILED
     assert message.failure.reason == "AssertionError: the job lacks a profile"
     assert "Traceback (most recent call last)" in log
@@ -140,7 +140,7 @@ def test_what_nobody_expected_leaves_its_traceback_in_the_log(nano, tmp_path):
 def test_a_worker_ends_when_its_standard_input_closes(nano, tiny_profile):
     """It is in the midst of a long job: the first step is done, and a million are to come."""
     profile = replace(tiny_profile, training=replace(tiny_profile.training, iters=10**6))
-    job = Job(work="training", ready=nano("gpt2"), adapter=read_adapter("qv-r8"), profile=profile)
+    job = Job(work=Work.TRAINING, ready=nano("gpt2"), adapter=read_adapter("qv-r8"), profile=profile)
     reader, writer = os.pipe()
     with (
         subprocess.Popen(

@@ -14,7 +14,7 @@ from harness.errors import BadConfig
 from harness.inputs.adapter_targets import resolve
 from harness.inputs.config_files import ADAPTER_WEIGHTS
 from harness.inputs.model_dir import write_json
-from harness.inputs.plans import AdapterConfig
+from harness.inputs.plans import AdapterConfig, AdapterKind
 from harness.worker.mlxlm.adapter_check import check_tensors
 from harness.worker.mlxlm.parameter_counts import EXPERTS, is_packed, sides
 
@@ -59,11 +59,11 @@ def attach_adapter(model: Any, config: AdapterConfig, model_type: str) -> Attach
     """
     layers = _adapted_layers(model, config)
     model.freeze()
-    if config.kind == "full":
+    if config.kind is AdapterKind.FULL:
         _unfreeze(model, layers, config)
     else:
         keys = resolve(config, model_type, _matrices(model, layers))
-        linear_to_lora_layers(model, layers, _lora_parameters(config, keys), use_dora=config.kind == "dora")
+        linear_to_lora_layers(model, layers, _lora_parameters(config, keys), use_dora=config.kind is AdapterKind.DORA)
     if config.resume is not None:
         _resume(model, config, Path(config.resume))
     return _read_attached(model, config)
@@ -72,7 +72,7 @@ def attach_adapter(model: Any, config: AdapterConfig, model_type: str) -> Attach
 def load_adapter(model: Any, config: AdapterConfig, directory: Path) -> AttachedAdapter:
     """Attach the adapter that `save_adapter` wrote to *directory*, and evaluate the model."""
     model.freeze()
-    if config.kind == "full":
+    if config.kind is AdapterKind.FULL:
         _unfreeze(model, _adapted_layers(model, config), config)
     load_adapters(model, str(directory))
     mx.eval(model.parameters())
@@ -85,7 +85,7 @@ def save_adapter(model: Any, adapter: AttachedAdapter, directory: Path) -> list[
     directory.mkdir(parents=True, exist_ok=True)
     weights, config = directory / ADAPTER_WEIGHTS, directory / "adapter_config.json"
     mx.save_safetensors(str(weights), dict(tree_flatten(model.trainable_parameters())))
-    full = adapter.config.kind == "full"
+    full = adapter.config.kind is AdapterKind.FULL
     facts = {
         "fine_tune_type": adapter.config.kind,
         "num_layers": adapter.layers,
@@ -140,7 +140,7 @@ def _read_attached(model: Any, config: AdapterConfig) -> AttachedAdapter:
     blocks = len(model.layers)
     requested = config.layers or blocks
     trained = dict(tree_flatten(model.trainable_parameters()))
-    ends = (".lora_a",) if config.kind != "full" else (".weight", ".bias")
+    ends = (".lora_a",) if config.kind is not AdapterKind.FULL else (".weight", ".bias")
     modules = sorted({name.removesuffix(end) for name in trained for end in ends if name.endswith(end)})
     return AttachedAdapter(
         config=config,

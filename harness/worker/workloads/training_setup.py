@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.inputs.datasets import Dataset, check_size, read_dataset
-from harness.inputs.plans import TrainingPlan
+from harness.inputs.plans import AdapterKind, TrainingPlan
 from harness.results.records import Readings
 from harness.worker import mlxlm, model_costs
 from harness.worker.workloads import preflight_facts, steps
@@ -34,7 +34,7 @@ class TrainingSetup:
     @property
     def in_place(self) -> bool:
         """True if the model's own matrices are trained, not an adapter beside them."""
-        return self.adapter.config.kind == "full"
+        return self.adapter.config.kind is AdapterKind.FULL
 
     def data(self) -> dict[str, Any]:
         """Return token statistics of each split."""

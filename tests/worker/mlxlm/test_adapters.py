@@ -10,12 +10,12 @@ from mlx.utils import tree_flatten, tree_map
 
 from harness.errors import BadConfig
 from harness.inputs.config_files import read_adapter
-from harness.inputs.plans import AdapterConfig
+from harness.inputs.plans import AdapterConfig, AdapterKind
 from harness.worker import mlxlm
 
 LORA = AdapterConfig(name="mine", rank=4, scale=20.0, layers=2, keys="qv")
-DORA = replace(LORA, kind="dora")
-FULL = AdapterConfig(name="mine", kind="full", layers=2)
+DORA = replace(LORA, kind=AdapterKind.DORA)
+FULL = AdapterConfig(name="mine", kind=AdapterKind.FULL, layers=2)
 
 
 def sizes(model, names):

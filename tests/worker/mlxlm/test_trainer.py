@@ -23,7 +23,7 @@ from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
 from harness.errors import BadConfig
 from harness.inputs import hub
 from harness.inputs.config_files import known, read_adapter, read_model
-from harness.inputs.plans import AdapterConfig, TrainingPlan
+from harness.inputs.plans import AdapterConfig, AdapterKind, TrainingPlan
 from harness.worker import mlxlm
 from harness.worker.mlxlm.trainer import _trainer_loss, _true_loss
 from harness.worker.model_costs import ModelShape
@@ -109,7 +109,7 @@ def test_the_trainable_parameters_are_those_of_published_runs(model, adapter, pu
 
 @pytest.mark.parametrize(("model", "published"), [("tinyllama", 4_874_240), ("qwen", 5_644_288)])
 def test_dora_trains_a_magnitude_for_each_row_as_well(model, published):
-    dora = replace(rank_8("all", 16), kind="dora")
+    dora = replace(rank_8("all", 16), kind=AdapterKind.DORA)
     assert count(read_model(model), dora)["trainable_parameters"] == published
 
 

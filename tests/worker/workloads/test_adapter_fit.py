@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import BadWeights, HarnessError
 from harness.inputs.model_dir import read_config, write_json
-from harness.inputs.plans import AdapterConfig
+from harness.inputs.plans import AdapterConfig, AdapterKind
 from harness.worker.workloads import adapter_fit
 
 GOOD = AdapterConfig(name="good", rank=8, scale=20.0, layers=16, keys="qv")
@@ -16,7 +16,7 @@ GOOD = AdapterConfig(name="good", rank=8, scale=20.0, layers=16, keys="qv")
 def test_what_fits_is_let_through_without_reading_the_weights(nano, tiny_profile):
     before = mx.get_active_memory()
     adapter_fit.check(
-        nano("gpt2"), [(GOOD, tiny_profile.training), (replace(GOOD, kind="dora"), tiny_profile.training)]
+        nano("gpt2"), [(GOOD, tiny_profile.training), (replace(GOOD, kind=AdapterKind.DORA), tiny_profile.training)]
     )
     assert mx.get_active_memory() - before < 100_000
 

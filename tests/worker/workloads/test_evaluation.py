@@ -10,7 +10,7 @@ from tokenizers import AddedToken
 from harness.errors import BadConfig
 from harness.inputs.config_files import read_adapter
 from harness.inputs.datasets import read_dataset
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.inputs.prompts import Prompt
 from harness.worker import mlxlm
 from harness.worker.probe import Roof
@@ -158,7 +158,7 @@ def test_an_answer_that_does_not_end_is_cut_at_the_limit(load_nano, monkeypatch)
 def context_for(nano, profile, stopwatch, **job):
     progress = []
     context = Context(
-        job=Job(work="evaluation", ready=nano("tinyllama"), profile=profile, **job),
+        job=Job(work=Work.EVALUATION, ready=nano("tinyllama"), profile=profile, **job),
         device="cpu: test",
         progress=lambda *values: progress.append(values),
         stopwatch=stopwatch,

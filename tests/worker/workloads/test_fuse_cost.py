@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten, tree_map
 
 from harness.errors import BadConfig
 from harness.inputs.config_files import read_adapter
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.worker import mlxlm
 from harness.worker.prediction_agreement import Agreement
 from harness.worker.workloads import evaluation, fuse_cost, training
@@ -22,7 +22,7 @@ QV = read_adapter("qv-r8")
 
 def context_for(nano, profile, stopwatch, adapter=QV, **job):
     return Context(
-        job=Job(work="evaluation", ready=nano("tinyllama"), profile=profile, adapter=adapter, **job),
+        job=Job(work=Work.EVALUATION, ready=nano("tinyllama"), profile=profile, adapter=adapter, **job),
         device="cpu: test",
         progress=lambda *values: None,
         stopwatch=stopwatch,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mlx.utils import tree_map
 
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.inputs.prompts import SCENARIOS, read_prompts
 from harness.machine.clock import Stopwatch
 from harness.machine.energy import Unreadable
@@ -33,7 +33,7 @@ class Meter:
 
 def context_for(nano, profile, stopwatch, progress=lambda *_: None, **ready):
     return Context(
-        job=Job(work="inference", ready=replace(nano("smollm2"), **ready), profile=profile),
+        job=Job(work=Work.INFERENCE, ready=replace(nano("smollm2"), **ready), profile=profile),
         device="cpu: test",
         progress=progress,
         stopwatch=stopwatch,

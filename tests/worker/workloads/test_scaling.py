@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.inputs.prompts import read_prompts
 from harness.worker import mlxlm
 from harness.worker.workloads import scaling
@@ -16,7 +16,7 @@ def context_for(nano, tiny_profile, stepping_stopwatch):
 
     def build(**plan):
         profile = replace(tiny_profile, inference=replace(tiny_profile.inference, **plan))
-        job = Job(work="inference", ready=nano("smollm2"), profile=profile)
+        job = Job(work=Work.INFERENCE, ready=nano("smollm2"), profile=profile)
         return Context(job=job, device="cpu: test", progress=lambda *_: None, stopwatch=stepping_stopwatch)
 
     return build

@@ -15,7 +15,7 @@ from harness.errors import BadConfig
 from harness.inputs.config_files import read_adapter
 from harness.inputs.datasets import Dataset, read_dataset
 from harness.inputs.model_dir import tokenizer_sha256
-from harness.inputs.plans import AdapterConfig, Job
+from harness.inputs.plans import AdapterConfig, AdapterKind, Job, Work
 from harness.machine.clock import Stopwatch
 from harness.results import codec
 from harness.worker import mlxlm
@@ -35,7 +35,7 @@ def context_for(
     nano, profile, stopwatch, *, name="gpt2", adapter_dir=None, progress=lambda *_: None, roof=ROOF, adapter=None
 ):
     job = Job(
-        work="training",
+        work=Work.TRAINING,
         ready=nano(name),
         adapter=adapter or read_adapter("qv-r8"),
         adapter_dir=adapter_dir and str(adapter_dir),
@@ -490,8 +490,8 @@ def test_a_masked_prompt_has_no_loss(measured, nano, tiny_profile, stepping_stop
     assert max(sample.series["loss_tokens"].y) <= 2 * max(answers.values())
 
 
-FULL = AdapterConfig(name="full", kind="full", layers=2)
-DORA = AdapterConfig(name="dora", kind="dora", rank=4, scale=20.0, layers=2, keys="qv")
+FULL = AdapterConfig(name="full", kind=AdapterKind.FULL, layers=2)
+DORA = AdapterConfig(name="dora", kind=AdapterKind.DORA, rank=4, scale=20.0, layers=2, keys="qv")
 
 
 @pytest.mark.parametrize("adapter", [FULL, DORA], ids=lambda value: value.kind)
@@ -537,7 +537,7 @@ from harness.worker.blas_shim import load_fast_blas
 load_fast_blas()
 from harness.results import codec
 from harness.machine.clock import Stopwatch
-from harness.inputs.plans import AdapterConfig, Job
+from harness.inputs.plans import AdapterConfig, AdapterKind, Job, Work
 from harness.worker.probe import Roof
 from harness.worker.workloads import training, training_setup
 from harness.worker.workloads.context import Context

@@ -7,7 +7,7 @@ from mlx.utils import tree_map
 from mlx_lm.tuner import trainer
 
 from harness.inputs.config_files import read_adapter
-from harness.inputs.plans import Job
+from harness.inputs.plans import Job, Work
 from harness.worker import mlxlm
 from harness.worker.failure_status import Diverged
 from harness.worker.workloads.context import Context
@@ -35,7 +35,7 @@ def make(load_nano, nano, tiny_profile, stepping_stopwatch, tmp_path):
         loaded = load_nano("gpt2")
         adapter = mlxlm.attach_adapter(loaded.model, read_adapter("qv-r8"), "gpt2")
         profile = replace(tiny_profile, training=replace(tiny_profile.training, **changes))
-        job = Job(work="training", ready=nano("gpt2"), profile=profile)
+        job = Job(work=Work.TRAINING, ready=nano("gpt2"), profile=profile)
         context = Context(job=job, device="cpu: test", progress=lambda *_: None, stopwatch=stepping_stopwatch)
         return Validation(
             context=context, loaded=loaded, adapter=adapter, rows=as_rows(rows, start), best_dir=tmp_path / "best"
