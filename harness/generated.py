@@ -33,8 +33,8 @@ def metrics_page() -> str:
         "|:--|:--|:--|:--|:--|:--|",
     ]
     lines += [
-        f"| `{its.name}` | {its.unit} | {its.better.value} | {its.kind.value} | {its.definition} | {its.source} |"
-        for its in DEFINITIONS.values()
+        f"| `{metric.name}` | {metric.unit} | {metric.better.value} | {metric.kind.value} | {metric.definition} | {metric.source} |"
+        for metric in DEFINITIONS.values()
     ]
     return "\n".join(lines) + "\n"
 

@@ -22,14 +22,14 @@ def over_labels(metric: Metric | None, labels: Iterable[str | None]) -> Metric |
     Source: Fleming and Wallace (1986), How not to lie with statistics, CACM 29(3), 218-221.
     """
     parts = metric.parts() if metric else {}
-    wanted = list(labels)
-    if metric is None or not all(label in parts for label in wanted):
+    label_list = list(labels)
+    if metric is None or not all(label in parts for label in label_list):
         return None
-    processes = zip(*(process_values(parts[label]) for label in wanted), strict=True)
+    processes = zip(*(process_values(parts[label]) for label in label_list), strict=True)
     values = list(processes)
     if min(map(min, values)) <= 0:
         return None
-    return replace(metric, samples=tuple((geometric_mean(its),) for its in values), labels=None)
+    return replace(metric, samples=tuple((geometric_mean(medians),) for medians in values), labels=None)
 
 
 def over_all_labels(metric: Metric) -> Metric | None:

@@ -11,6 +11,7 @@ from statistics import median
 from harness.analysis.judge import MIN_PROCESSES
 from harness.analysis.report_policy import Limit
 from harness.analysis.stats.estimates import median_interval, quantile
+from harness.results.case_id import CaseId
 from harness.results.metrics import NO_WORK
 from harness.results.records import Kind, Metric, Record, Status
 
@@ -27,7 +28,12 @@ class Entry:
     """A model, with or without an adapter, and its records of one run."""
 
     name: str  # MODEL/ADAPTER
-    records: Mapping[str, Record]  # by suite
+    records: Mapping[str, Record]  # by suite; one or more
+
+    @property
+    def case_id(self) -> CaseId:
+        """Id of one of the cases: all have the same model and variant."""
+        return next(iter(self.records.values())).case_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ def entries(records: Iterable[Record]) -> tuple[Entry, ...]:
     """Join the records of one run by model and adapter, in the order they first appear."""
     joined: dict[str, dict[str, Record]] = {}
     for record in records:
-        joined.setdefault(record.case.partition("/")[2], {})[record.suite] = record
+        joined.setdefault(record.case_id.configuration, {})[record.suite] = record
     return tuple(Entry(name=name, records=by_suite) for name, by_suite in joined.items())
 
 

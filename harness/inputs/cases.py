@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.errors import BadConfig
-from harness.inputs.plans import BASE, AdapterConfig, Case, ModelConfig, Profile, Quantization, Suite
+from harness.inputs.plans import AdapterConfig, Case, ModelConfig, Profile, Quantization, Suite
+from harness.results.case_id import BASE
 
 SUITES = tuple(suite.value for suite in Suite)
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from harness.results.case_id import BASE, CaseId
 from harness.results.records import Weights
 
 ALL_LAYERS = "all"
-BASE = "base"  # the name of a case without an adapter
 
 
 class Suite(StrEnum):
@@ -228,7 +228,7 @@ class Case:
     @property
     def id(self) -> str:
         """Return the case id of result files, e.g. training/tinyllama/qv-r16; no part contains a slash."""
-        return f"{self.suite}/{self.model.slug}/{self.variant}"
+        return str(CaseId(self.suite, self.model.slug, self.variant))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,17 +35,17 @@ class Column:
     @property
     def model(self) -> str:
         """Model of the case."""
-        return self.record.case.split("/")[1]
+        return self.record.case_id.model
 
     @property
     def is_base(self) -> bool:
         """True if the model was measured without an adapter."""
-        return self.variant == "base" or self.variant.startswith("base-")
+        return self.record.case_id.is_base
 
     @property
     def variant(self) -> str:
         """Adapter of the case, or "base" (or a variant of it such as "base-4bit") without one."""
-        return self.record.case.split("/")[2]
+        return self.record.case_id.variant
 
 
 def columns_of(bundles: Sequence[Bundle], suite: str) -> list[Column]:
@@ -61,7 +61,7 @@ def columns_of(bundles: Sequence[Bundle], suite: str) -> list[Column]:
             if record.suite == suite:
                 ended = f", {record.status.value}" if record.metrics and record.status is not Status.OK else ""
                 which = f" ({bundle.run.id})" if len(bundles) > 1 else ""
-                name = record.case.partition("/")[2] + which + ended
+                name = record.case_id.configuration + which + ended
                 times_used[name] += 1
                 unique = f"{name} ({times_used[name]})" if times_used[name] > 1 else name
                 published = bundle.run.published is not None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.results import metrics
+from harness.results.case_id import CaseId
 from harness.results.records import Metric, Readings, Record, Sample, Series, Status
 
 _DIFFERENT = "the processes read different things"
@@ -19,7 +20,7 @@ def merge_samples(case: str, samples: Sequence[Sample], *, started_at: str) -> R
     first = samples[0] if samples else None
     return Record(
         case=case,
-        suite=case.partition("/")[0],
+        suite=CaseId.parse(case).suite,
         status=Status.OK,
         reason=None,
         started_at=next((sample.started_at for sample in samples if sample.started_at), started_at),

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from harness.errors import BadRecord
+from harness.results.case_id import CaseId
 
 
 class Status(Enum):
@@ -222,14 +223,22 @@ class Record:
     data: dict[str, Any] | None = None  # of the first process
 
     @property
+    def case_id(self) -> CaseId:
+        """Id of the case, by its parts."""
+        return CaseId.parse(self.case)
+
+    @property
     def processes(self) -> int:
         """Number of processes that measured the case."""
         return max((len(metric.samples) for metric in self.metrics.values() if metric.samples), default=0)
 
     def __post_init__(self) -> None:
         _check_finite("wall_s", () if self.wall_s is None else (self.wall_s,))
-        suite, _, rest = self.case.partition("/")
-        if suite != self.suite or rest.count("/") != 1 or not all(rest.split("/")):
+        try:
+            matches = self.case_id.suite == self.suite
+        except ValueError:
+            matches = False
+        if not matches:
             raise BadRecord(f"the case {self.case!r} is not {self.suite}/MODEL/ADAPTER")
         if (self.status is Status.OK) == bool(self.reason):
             raise BadRecord(f"{self.case}: a record has a reason if, and only if, it is not ok")

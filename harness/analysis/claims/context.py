@@ -35,7 +35,7 @@ class ClaimSubject:
     @property
     def model(self) -> str:
         """Name of the model."""
-        return self.name.partition("/")[0]
+        return self.records[0].case_id.model
 
     @property
     def key(self) -> Key:
@@ -156,6 +156,6 @@ def claim_context(claim: Claim, bundle: Bundle) -> ClaimContext:
         raise BadRecord(f"{claim.where}: no record of {', '.join(missing)}; there are {', '.join(by_case) or 'none'}")
     grouped: dict[str, list[Record]] = {}
     for case in claim.cases:
-        grouped.setdefault(case.partition("/")[2], []).append(by_case[case])
+        grouped.setdefault(by_case[case].case_id.configuration, []).append(by_case[case])
     subjects = (ClaimSubject(name=name, records=tuple(records), where=claim.where) for name, records in grouped.items())
     return ClaimContext(claim=claim, subjects=tuple(subjects), bundle=bundle)

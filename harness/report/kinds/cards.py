@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.analysis.limits import Entry, entries
 from harness.analysis.report_policy import CardText
-from harness.inputs.plans import BASE
 from harness.report.page import Listing, Report, Section
 from harness.report.sections import assemble_report
 from harness.report.sections.card import Card
@@ -77,12 +76,11 @@ def _with_result(field: Sequence[Entry]) -> list[Entry]:
 
 
 def _model(entry: Entry) -> str:
-    return entry.name.partition("/")[0]
+    return entry.case_id.model
 
 
 def _is_base(entry: Entry) -> bool:
-    variant = entry.name.partition("/")[2]
-    return variant == BASE or variant.startswith(f"{BASE}-")
+    return entry.case_id.is_base
 
 
 def _by_data(bundles: Sequence[Bundle]) -> dict[tuple[str, str], list[Record]]:

@@ -57,7 +57,7 @@ def assemble(
     limited = tuple(_limited(section) for section in sections if not section.empty)
     return Report(
         kind=kind,
-        title=", ".join(dict.fromkeys(record.case.split("/")[1] for record in records)) or "no models",
+        title=", ".join(dict.fromkeys(record.case_id.model for record in records)) or "no models",
         headline=(_ended_in_words(runs, ok, len(records)), *(line for line in headline if line)),
         how_to_read=HOW_TO_READ,
         banners=banners(runs.bundles, records),

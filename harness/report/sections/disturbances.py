@@ -12,6 +12,7 @@ from harness.analysis.finding import Finding, Level
 from harness.analysis.stats.estimates import coefficient_of_variation
 from harness.inputs.cases import SUITES
 from harness.report.page import Section
+from harness.results.case_id import CaseId
 from harness.results.records import Bundle, Record
 from harness.units import format_percent
 
@@ -27,7 +28,7 @@ def timings_to_distrust(bundles: Sequence[Bundle], suites: Sequence[str] = SUITE
         finding
         for bundle in bundles
         for finding in (*_slow_probes(bundle), *_unsteady_decoding(bundle.records))
-        if finding.subject.partition("/")[0] in suites
+        if CaseId.parse(finding.subject).suite in suites
     )
     return Section(
         name="distrust",

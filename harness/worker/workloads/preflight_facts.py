@@ -37,7 +37,7 @@ def check(
     ]
     findings = examine(facts, replace(_circumstances(tokenizer, splits, plan), positions=positions))
     if stops := stopping(findings, plan.accept):
-        raise BadData(list(map(str, stops)), list(dict.fromkeys(its.rule for its in stops)))
+        raise BadData(list(map(str, stops)), list(dict.fromkeys(stop.rule for stop in stops)))
     return tuple(
         f"accepted: {finding}" if finding.severity is PreflightSeverity.STOP else str(finding) for finding in findings
     )
