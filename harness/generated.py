@@ -33,8 +33,8 @@ def metrics_page() -> str:
         "|:--|:--|:--|:--|:--|:--|",
     ]
     lines += [
-        f"| `{metric.name}` | {metric.unit} | {metric.better.value} | {metric.kind.value} | {metric.definition} | {metric.source} |"
-        for metric in DEFINITIONS.values()
+        f"| `{row.name}` | {row.unit} | {row.better.value} | {row.kind.value} | {row.definition} | {row.source} |"
+        for row in DEFINITIONS.values()
     ]
     return "\n".join(lines) + "\n"
 

@@ -139,6 +139,6 @@ def test_two_environments_that_are_one_are_measured_in_turns_and_stored_as_a_pai
     assert done.returncode == 3, done.stdout + done.stderr  # of two pairs nothing can be said
     a, b = (store.read_run(path) for path in sorted(tmp_path.iterdir()))
     assert (a.run.paired_with, b.run.paired_with) == (b.run.id, a.run.id)
-    samples = [its.records[0].metrics["decode_tokens_per_s"].samples for its in (a, b)]
-    assert [len(its) for its in samples] == [2, 2]
-    assert len({process for its in samples for process in its}) == 4  # each was measured by itself
+    samples = [side_bundle.records[0].metrics["decode_tokens_per_s"].samples for side_bundle in (a, b)]
+    assert [len(processes) for processes in samples] == [2, 2]
+    assert len({process for processes in samples for process in processes}) == 4  # each was measured by itself

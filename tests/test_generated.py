@@ -58,21 +58,21 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("its", RUNS.values(), ids=RUNS)
-def test_every_stored_file_is_valid(its, tmp_path):
-    (directory,) = stored(tmp_path, its)
+@pytest.mark.parametrize("run_bundle", RUNS.values(), ids=RUNS)
+def test_every_stored_file_is_valid(run_bundle, tmp_path):
+    (directory,) = stored(tmp_path, run_bundle)
     files = sorted(directory.iterdir())
-    assert len(files) == 1 + len(its.records)
+    assert len(files) == 1 + len(run_bundle.records)
     for file in files:
         content = json.loads(file.read_text(encoding="utf-8"))
         ANYTHING.validate(content)
         only("RunFile" if file.name == "run.json" else "RecordFile").validate(content)
 
 
-@pytest.mark.parametrize("its", RUNS.values(), ids=RUNS)
-def test_every_bundle_is_valid(its):
-    ANYTHING.validate(as_json(its))
-    only("Bundle").validate(as_json(its))
+@pytest.mark.parametrize("run_bundle", RUNS.values(), ids=RUNS)
+def test_every_bundle_is_valid(run_bundle):
+    ANYTHING.validate(as_json(run_bundle))
+    only("Bundle").validate(as_json(run_bundle))
 
 
 def broken(content, path, value):

@@ -19,11 +19,11 @@ def trained(name, values):
 
 
 def costs(*records):
-    return {its.what: its for its in relative_costs(entries(records))}
+    return {cost.what: cost for cost in relative_costs(entries(records))}
 
 
 def shares(cost):
-    return {its.entry: its for its in cost.shares}
+    return {share.entry: share for share in cost.shares}
 
 
 def test_seconds_of_a_thousand_tokens_follow_from_the_time_of_an_answer():
@@ -38,21 +38,21 @@ def test_seconds_of_a_thousand_tokens_follow_from_the_time_of_an_answer():
 
 
 def test_scenarios_count_by_their_geometric_mean():
-    its = measured("response_s", *[(1.0, 4.0)] * 5, labels=("short", "long"))
-    cost = costs(answering("a/base", ONE, tokens=1000, response_s=its))["seconds per 1,000 output tokens"]
+    metric = measured("response_s", *[(1.0, 4.0)] * 5, labels=("short", "long"))
+    cost = costs(answering("a/base", ONE, tokens=1000, response_s=metric))["seconds per 1,000 output tokens"]
     assert cost.shares[0].value == pytest.approx(2.0)
 
 
 def test_tokens_of_different_tokenizers_have_no_ratio():
     cost = costs(answering("a/base", ONE), answering("b/base", TWO, tokenizer="u"))["seconds per 1,000 output tokens"]
-    assert [(its.least, its.ratio, its.reason) for its in cost.shares] == [(False, None, "differing: tokenizer")] * 2
+    assert [(row.least, row.ratio, row.reason) for row in cost.shares] == [(False, None, "differing: tokenizer")] * 2
 
 
 def test_cases_that_compare_are_held_against_the_least_among_them():
     records = (answering("a/base", TWO), answering("b/base", ONE, tokenizer="u"), answering("a/r8", ONE))
     found = shares(costs(*records)["seconds per 1,000 output tokens"])
     assert list(found) == ["a/base", "b/base", "a/r8"]
-    assert [its.least for its in found.values()] == [False, False, True]
+    assert [value.least for value in found.values()] == [False, False, True]
     assert found["a/base"].ratio.point == pytest.approx(2.0)
 
 
@@ -74,7 +74,7 @@ def test_energy_is_counted_for_each_metered_part_where_there_is_a_meter():
         answering("a/base", ONE, energy_j_per_token=metered), answering("b/base", ONE, energy_j_per_token=unmetered)
     )
     assert found["joules per 1,000 output tokens package"].shares[0].value == 500.0
-    assert [its.entry for its in found["joules per 1,000 output tokens dram"].shares] == ["a/base"]
+    assert [value.entry for value in found["joules per 1,000 output tokens dram"].shares] == ["a/base"]
     whole = measured("energy_j_per_token", *[0.5] * 5)
     assert costs(answering("a/base", ONE, energy_j_per_token=whole))["joules per 1,000 output tokens"].unit == "J"
 

@@ -8,11 +8,11 @@ from tests.support.samples import bundle, environment, failed, key, measured, re
 SPEED = "decode_tokens_per_s"
 
 
-def run(number, *values, its=None, metric=SPEED, case="inference/tiny/base", **changes):
+def run(number, *values, case_key=None, metric=SPEED, case="inference/tiny/base", **changes):
     """A run of one case, the *number* telling when it was."""
     metrics = {metric: measured(metric, *values)}
     head = {"id": f"r{number}", "started_at": f"2026-01-{number:02d}T00:00:00Z"}
-    return bundle(record(case, metrics=metrics, key=its or key()), **{**head, **changes})
+    return bundle(record(case, metrics=metrics, key=case_key or key()), **{**head, **changes})
 
 
 def one(bundles, metric=SPEED):
@@ -42,8 +42,8 @@ def test_points_stand_in_the_order_of_their_start():
 
 
 def test_scenarios_are_series_of_their_own():
-    its = measured(SPEED, (1.0, 2.0), labels=("short", "long"))
-    lines = timelines([bundle(record(metrics={SPEED: its}))], SPEED)
+    metric = measured(SPEED, (1.0, 2.0), labels=("short", "long"))
+    lines = timelines([bundle(record(metrics={SPEED: metric}))], SPEED)
     assert [(line.label, line.points[0].value, line.name) for line in lines] == [
         ("long", 2.0, "inference/tiny/base long"),
         ("short", 1.0, "inference/tiny/base short"),
@@ -53,11 +53,11 @@ def test_scenarios_are_series_of_their_own():
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
-        ({"its": key(settings={"output_tokens": 9})}, ["settings.output_tokens 8", "settings.output_tokens 9"]),
-        ({"its": key(dtype="bfloat16")}, ["dtype float32", "dtype bfloat16"]),
-        ({"its": key(weights=weights(sha256="c" * 64))}, ["weights.sha256 aaaaaaaa", "weights.sha256 cccccccc"]),
-        ({"its": key(tokenizer="other")}, [f"tokenizer {'b' * 40}", "tokenizer other"]),
-        ({"its": key(adapter={"rank": 8})}, ["adapter None", "adapter {'rank': 8}"]),
+        ({"case_key": key(settings={"output_tokens": 9})}, ["settings.output_tokens 8", "settings.output_tokens 9"]),
+        ({"case_key": key(dtype="bfloat16")}, ["dtype float32", "dtype bfloat16"]),
+        ({"case_key": key(weights=weights(sha256="c" * 64))}, ["weights.sha256 aaaaaaaa", "weights.sha256 cccccccc"]),
+        ({"case_key": key(tokenizer="other")}, [f"tokenizer {'b' * 40}", "tokenizer other"]),
+        ({"case_key": key(adapter={"rank": 8})}, ["adapter None", "adapter {'rank': 8}"]),
         (
             {"environment": environment(os={**environment().os, "cores": 8})},
             ["machine.cores 2", "machine.cores 8"],
@@ -73,7 +73,7 @@ def test_runs_that_do_not_compare_are_series_named_by_what_differs(changes, name
 
 @pytest.mark.parametrize(("metric", "series"), [("response_s", 2), ("load_s", 1)])
 def test_what_is_of_so_many_tokens_needs_one_tokenizer(metric, series):
-    other = run(2, 1.0, metric=metric, its=key(tokenizer="other"))
+    other = run(2, 1.0, metric=metric, case_key=key(tokenizer="other"))
     assert len(timelines([run(1, 1.0, metric=metric), other], metric)) == series
 
 
@@ -120,11 +120,12 @@ def test_a_metric_of_which_more_is_not_better_changes_neither_way():
 
 
 def test_stand_ins_have_a_history_of_speed_and_only_points_of_loss():
-    its = key(weights=weights(source="nano"))
-    speeds = one([run(day, 100.0 if day <= 10 else 50.0, its=its) for day in range(1, 21)])
+    stand_in_key = key(weights=weights(source="nano"))
+    speeds = one([run(day, 100.0 if day <= 10 else 50.0, case_key=stand_in_key) for day in range(1, 21)])
     assert len(speeds.shifts) == 1
     losses = one(
-        [run(day, 1.0 if day <= 10 else 2.0, its=its, metric="test_loss") for day in range(1, 21)], "test_loss"
+        [run(day, 1.0 if day <= 10 else 2.0, case_key=stand_in_key, metric="test_loss") for day in range(1, 21)],
+        "test_loss",
     )
     assert len(losses.points) == 20
     assert losses.shifts == ()

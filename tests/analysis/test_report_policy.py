@@ -57,7 +57,7 @@ def test_the_shipped_policy_can_be_read_and_is_named_by_the_hash_of_its_file():
     policy = read_policy(None)
     path = bundled("fixtures") / "policies" / "default.toml"
     assert policy.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert [its.name for its in policy.use_cases] == [
+    assert [use_case.name for use_case in policy.use_cases] == [
         "real-time-chat",
         "batch-processing",
         "memory-limited",
@@ -67,7 +67,7 @@ def test_the_shipped_policy_can_be_read_and_is_named_by_the_hash_of_its_file():
 
 
 def test_the_shipped_policy_ranks_quality_and_training_by_what_compares_across_tokenizers():
-    ranked = {its.name: DEFINITIONS[its.rank.metric] for its in read_policy(None).use_cases}
+    ranked = {use_case.name: DEFINITIONS[use_case.rank.metric] for use_case in read_policy(None).use_cases}
     assert "token" not in ranked["quality-first"].unit
     assert "token" not in ranked["fine-tune-often"].unit
 

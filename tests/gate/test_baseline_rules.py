@@ -17,8 +17,8 @@ TODAY = "2026-01-03"
 def steady(rate, **run):
     """A run of one case with a speed in seven processes that differ by some thousandths."""
     speeds = [rate * (1 + step / 1000) for step in range(7)]
-    its = record(metrics={"decode_tokens_per_s": measured("decode_tokens_per_s", *speeds)})
-    return bundle(its, **run)
+    stored = record(metrics={"decode_tokens_per_s": measured("decode_tokens_per_s", *speeds)})
+    return bundle(stored, **run)
 
 
 def test_a_finished_run_of_cases_that_are_ok_may_become_a_baseline():
@@ -47,31 +47,31 @@ def test_published_figures_are_no_baseline():
 
 
 def test_a_slower_run_is_called_a_regression_with_the_rows_that_say_so():
-    its = against(steady(100.0), steady(80.0, id="r2"), read_gate_policy(), TODAY)
-    assert its.verdict is GateVerdict.REGRESSION
-    assert its.worse == ("inference/tiny/base decode_tokens_per_s: 20.0 % fewer token/s [19.8, 20.2]",)
-    assert its.worst == its.worse[0]
+    standing = against(steady(100.0), steady(80.0, id="r2"), read_gate_policy(), TODAY)
+    assert standing.verdict is GateVerdict.REGRESSION
+    assert standing.worse == ("inference/tiny/base decode_tokens_per_s: 20.0 % fewer token/s [19.8, 20.2]",)
+    assert standing.worst == standing.worse[0]
 
 
 def test_a_faster_run_has_no_regressions():
-    its = against(steady(100.0), steady(200.0, id="r2"), read_gate_policy(), TODAY)
-    assert (its.verdict, its.worse) == (GateVerdict.IMPROVED, ())
+    standing = against(steady(100.0), steady(200.0, id="r2"), read_gate_policy(), TODAY)
+    assert (standing.verdict, standing.worse) == (GateVerdict.IMPROVED, ())
 
 
 def noisy(rate, **run):
     """A run of one case whose seven processes differ by a third."""
     speeds = [rate * (1 + step / 10) for step in (-2, -1, 0, 0, 0, 1, 2)]
-    its = record(metrics={"decode_tokens_per_s": measured("decode_tokens_per_s", *speeds)})
-    return bundle(its, **run)
+    stored = record(metrics={"decode_tokens_per_s": measured("decode_tokens_per_s", *speeds)})
+    return bundle(stored, **run)
 
 
 @pytest.mark.parametrize(("rate", "looks_worse"), [(80.0, True), (98.0, False), (104.0, False)])
 def test_what_noise_hides_looks_worse_only_beyond_the_tolerance(rate, looks_worse):
-    its = against(noisy(100.0), noisy(rate, id="r2"), read_gate_policy(), TODAY)
-    assert its.verdict is GateVerdict.INCONCLUSIVE
-    assert bool(its.worse) is looks_worse
-    assert its.worse in ((), (its.worst,))
-    assert its.worst.startswith("inference/tiny/base decode_tokens_per_s: ")
+    standing = against(noisy(100.0), noisy(rate, id="r2"), read_gate_policy(), TODAY)
+    assert standing.verdict is GateVerdict.INCONCLUSIVE
+    assert bool(standing.worse) is looks_worse
+    assert standing.worse in ((), (standing.worst,))
+    assert standing.worst.startswith("inference/tiny/base decode_tokens_per_s: ")
 
 
 def test_too_few_processes_for_an_interval_are_held_against_each_other_by_their_medians():
@@ -86,14 +86,14 @@ def test_too_few_processes_for_an_interval_are_held_against_each_other_by_their_
 
 
 def test_what_does_not_compare_looks_neither_way():
-    its = against(steady(100.0), slow_elsewhere(), read_gate_policy(), TODAY)
-    assert (its.verdict, its.worse, its.worst) == (GateVerdict.NOT_COMPARABLE, (), None)
+    standing = against(steady(100.0), slow_elsewhere(), read_gate_policy(), TODAY)
+    assert (standing.verdict, standing.worse, standing.worst) == (GateVerdict.NOT_COMPARABLE, (), None)
 
 
 def slow_elsewhere():
-    its = steady(10.0, id="r2")
-    (one,) = its.records
-    return replace(its, records=(replace(one, key=key(dtype="bfloat16")),))
+    run_bundle = steady(10.0, id="r2")
+    (one,) = run_bundle.records
+    return replace(run_bundle, records=(replace(one, key=key(dtype="bfloat16")),))
 
 
 def answer(monkeypatch, *rows):
@@ -119,16 +119,19 @@ def test_a_pass_is_taken_whatever_a_row_looks_like(monkeypatch):
 
 
 def test_a_case_that_is_missing_does_not_hide_another_that_looks_worse(monkeypatch):
-    its = answer(monkeypatch, unmeasured(), OPEN, replace(OPEN, metric="tpot_s", ratio=interval(1.0, 1.5, 2.0)))
-    assert its.verdict is GateVerdict.MISSING
-    assert its.worse == (f"{CASE} tpot_s: 50.0 % longer [0.0, 100.0]", f"{CASE} ttft_s: 25.0 % longer [12.5, 50.0]")
-    assert its.worst == its.worse[0]
+    outcome = answer(monkeypatch, unmeasured(), OPEN, replace(OPEN, metric="tpot_s", ratio=interval(1.0, 1.5, 2.0)))
+    assert outcome.verdict is GateVerdict.MISSING
+    assert outcome.worse == (
+        f"{CASE} tpot_s: 50.0 % longer [0.0, 100.0]",
+        f"{CASE} ttft_s: 25.0 % longer [12.5, 50.0]",
+    )
+    assert outcome.worst == outcome.worse[0]
 
 
 def test_what_the_policy_ignores_is_no_regression(monkeypatch):
-    its = GateRow(case="c", metric="m", verdict=GateVerdict.REGRESSION, reason="slower", role=Role.IGNORED)
+    gate_row = GateRow(case="c", metric="m", verdict=GateVerdict.REGRESSION, reason="slower", role=Role.IGNORED)
     ignoring = GateResult(
-        baseline="a", candidate="b", design=Design.PAIRED, rows=(its, replace(its, role=Role.WATCHED))
+        baseline="a", candidate="b", design=Design.PAIRED, rows=(gate_row, replace(gate_row, role=Role.WATCHED))
     )
     monkeypatch.setattr(baseline_rules, "gate", lambda *_, **__: ignoring)
     assert against(bundle(), bundle(), read_gate_policy(), TODAY).worse == ("c m: slower",)
@@ -144,11 +147,11 @@ def test_what_a_gate_reads_stays_and_the_rest_goes():
     full = full_record(identity={"code": "x"}, data={"train": 3})
     speed = replace(losses((1, 5.0)), unit="token/s")
     full = replace(full, series=full.series | {"speed": speed})
-    its = slim(bundle(full, warnings=("hot",)))
-    (one,) = its.records
+    run_bundle = slim(bundle(full, warnings=("hot",)))
+    (one,) = run_bundle.records
     assert (one.artifacts, one.notes, one.data) == ((), (), None)
     assert set(one.series) == {"train_loss", "val_loss"}
     assert (one.key, one.identity, one.metrics, one.outputs) == (full.key, full.identity, full.metrics, full.outputs)
     assert (one.case, one.status, one.started_at) == (full.case, full.status, full.started_at)
-    assert its.run == bundle(full, warnings=("hot",)).run
-    assert its.environment is not None
+    assert run_bundle.run == bundle(full, warnings=("hot",)).run
+    assert run_bundle.environment is not None

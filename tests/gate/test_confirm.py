@@ -19,7 +19,7 @@ def result(*rows, candidate="b"):
 
 
 def test_only_what_noise_may_have_made_is_suspected():
-    its = result(
+    gate_result = result(
         row("inference/m/a"),
         row("inference/m/b", GateVerdict.PASS),
         row("inference/m/c", kind=Kind.EXACT, ratio=None),
@@ -28,23 +28,23 @@ def test_only_what_noise_may_have_made_is_suspected():
         row("inference/m/a", metric="itl_s"),
         row("inference/m/f", kind=Kind.MEMORY),
     )
-    assert suspected(its) == ("inference/m/a", "inference/m/f")
+    assert suspected(gate_result) == ("inference/m/a", "inference/m/f")
 
 
 def test_what_recurs_counts_and_says_both():
-    its = confirmed(result(row()), result(row(ratio=AGAIN), candidate="b-again"))
-    assert its.verdict is GateVerdict.REGRESSION
-    assert full_reason(its.rows[0]) == "ratio 1.050 [1.040, 1.060]; measured again: ratio 1.080 [1.070, 1.090]"
-    assert "b-again" in its.warnings[-1]
+    answer = confirmed(result(row()), result(row(ratio=AGAIN), candidate="b-again"))
+    assert answer.verdict is GateVerdict.REGRESSION
+    assert full_reason(answer.rows[0]) == "ratio 1.050 [1.040, 1.060]; measured again: ratio 1.080 [1.070, 1.090]"
+    assert "b-again" in answer.warnings[-1]
 
 
 def test_what_does_not_recur_is_what_it_was_the_second_time():
     for verdict in (GateVerdict.PASS, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED):
-        its = confirmed(
+        answer = confirmed(
             result(row(), row("inference/m/b")), result(row(verdict=verdict, ratio=AGAIN), row("inference/m/b"))
         )
-        assert [found.verdict for found in its.rows] == [verdict, GateVerdict.REGRESSION]
-        assert full_reason(its.rows[0]) == (
+        assert [found.verdict for found in answer.rows] == [verdict, GateVerdict.REGRESSION]
+        assert full_reason(answer.rows[0]) == (
             "suspected (ratio 1.050 [1.040, 1.060]), and it did not recur: ratio 1.080 [1.070, 1.090]"
         )
 

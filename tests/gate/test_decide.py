@@ -80,13 +80,13 @@ def test_an_empty_baseline_never_passes():
 
 
 def test_a_failed_candidate_never_passes():
-    its = record(train_tokens_per_s=FAST)
-    assert verdict([its], [replace(its, status=Status.CRASHED, reason="SIGKILL")]) is GateVerdict.INVALID
+    stored = record(train_tokens_per_s=FAST)
+    assert verdict([stored], [replace(stored, status=Status.CRASHED, reason="SIGKILL")]) is GateVerdict.INVALID
 
 
 def test_a_failed_baseline_never_passes():
-    its = record(train_tokens_per_s=FAST)
-    assert verdict([replace(its, status=Status.OOM, reason="no memory")], [its]) is GateVerdict.INVALID
+    stored = record(train_tokens_per_s=FAST)
+    assert verdict([replace(stored, status=Status.OOM, reason="no memory")], [stored]) is GateVerdict.INVALID
 
 
 def test_another_device_is_not_comparable_and_is_named():
@@ -107,14 +107,14 @@ def test_an_exact_quantity_that_changed_is_a_regression_though_neither_way_is_be
 def test_pairs_are_used_where_the_runs_were_interleaved():
     """Each pair differs by 10 % while the machine drifts by a factor of three: only pairing can see it."""
     drift = [1.0, 1.3, 1.7, 2.1, 2.6, 3.0]
-    before = record(train_tokens_per_s=tuple((100.0 * its,) for its in drift))
-    after = record(train_tokens_per_s=tuple((90.0 * its,) for its in drift))
+    before = record(train_tokens_per_s=tuple((100.0 * value,) for value in drift))
+    after = record(train_tokens_per_s=tuple((90.0 * value,) for value in drift))
     assert verdict([before], [after]) is GateVerdict.INCONCLUSIVE
     assert verdict([before], [after], paired_with="b") is GateVerdict.REGRESSION
 
 
 @pytest.mark.parametrize(
-    ("its", "code"),
+    ("rows_given", "code"),
     [
         (GateVerdict.PASS, 0),
         (GateVerdict.IMPROVED, 0),
@@ -125,8 +125,8 @@ def test_pairs_are_used_where_the_runs_were_interleaved():
         (GateVerdict.INVALID, 3),
     ],
 )
-def test_exit_codes_are_those_of_the_contract(its, code):
-    assert exit_code(its) == code
+def test_exit_codes_are_those_of_the_contract(rows_given, code):
+    assert exit_code(rows_given) == code
 
 
 def test_a_regression_outweighs_everything():
@@ -136,8 +136,8 @@ def test_a_regression_outweighs_everything():
 
 @given(st.lists(st.floats(min_value=1, max_value=1e6), min_size=5, max_size=8))
 def test_no_run_is_a_regression_of_itself(values):
-    its = record(train_tokens_per_s=tuple((value,) for value in values))
-    assert verdict([its], [its]) in {GateVerdict.PASS, GateVerdict.INCONCLUSIVE}
+    stored = record(train_tokens_per_s=tuple((value,) for value in values))
+    assert verdict([stored], [stored]) in {GateVerdict.PASS, GateVerdict.INCONCLUSIVE}
 
 
 # --- what has to be decided, and what may stay open ---
@@ -147,14 +147,14 @@ BYTES = ((5_000_000.0,),) * 6
 
 
 def rows(baseline, candidate, **changed):
-    its = gate(bundle(*baseline), bundle(*candidate, run_id="c", **changed))
-    return {row.title: row for row in its.rows}
+    answer = gate(bundle(*baseline), bundle(*candidate, run_id="c", **changed))
+    return {row.title: row for row in answer.rows}
 
 
 def test_a_watched_metric_may_stay_open():
-    its = record(train_tokens_per_s=FAST, train_steps_per_s=NOISY)
-    assert rows([its], [its])["train_steps_per_s"].verdict is GateVerdict.INCONCLUSIVE
-    assert verdict([its], [its]) is GateVerdict.PASS
+    stored = record(train_tokens_per_s=FAST, train_steps_per_s=NOISY)
+    assert rows([stored], [stored])["train_steps_per_s"].verdict is GateVerdict.INCONCLUSIVE
+    assert verdict([stored], [stored]) is GateVerdict.PASS
 
 
 def test_a_watched_metric_that_regressed_counts():
@@ -169,8 +169,8 @@ def test_a_watched_metric_that_regressed_counts():
 
 def test_something_of_time_has_to_be_decided_in_every_case():
     """No headline of time among them, so the watched one is required."""
-    its = record(total_parameters=((100.0,),), train_steps_per_s=NOISY)
-    assert verdict([its], [its]) is GateVerdict.INCONCLUSIVE
+    stored = record(total_parameters=((100.0,),), train_steps_per_s=NOISY)
+    assert verdict([stored], [stored]) is GateVerdict.INCONCLUSIVE
     quiet = record(total_parameters=((100.0,),), train_steps_per_s=FAST)
     assert verdict([quiet], [quiet]) is GateVerdict.PASS
 
@@ -249,11 +249,11 @@ def test_below_the_floor_no_two_processes_may_differ_by_more():
 
 @pytest.mark.parametrize("odd", [0.0, -1.0])
 def test_a_time_that_cannot_be_is_invalid(odd):
-    its = record(train_tokens_per_s=((odd,), *FAST[1:]))
+    stored = record(train_tokens_per_s=((odd,), *FAST[1:]))
     for sides in (
-        ([record(train_tokens_per_s=FAST)], [its]),
-        ([its], [record(train_tokens_per_s=FAST)]),
-        ([its], [its]),
+        ([record(train_tokens_per_s=FAST)], [stored]),
+        ([stored], [record(train_tokens_per_s=FAST)]),
+        ([stored], [stored]),
     ):
         assert verdict(*sides) is GateVerdict.INVALID
 
@@ -282,11 +282,11 @@ def of_machine(rate):
 
 def test_a_machine_that_changed_leaves_times_open():
     """The probe lost a tenth, so what the model lost may be the machine's."""
-    its = gate(bundle(of_machine(1.0)), bundle(of_machine(0.9), run_id="c"))
-    (row,) = [row for row in its.rows if row.metric == "train_tokens_per_s"]
+    answer = gate(bundle(of_machine(1.0)), bundle(of_machine(0.9), run_id="c"))
+    (row,) = [row for row in answer.rows if row.metric == "train_tokens_per_s"]
     assert row.verdict is GateVerdict.INCONCLUSIVE
     assert "the machine changed (matrix products: 10.00 % slower" in row.reason
-    assert any("matrix products" in warning for warning in its.warnings)
+    assert any("matrix products" in warning for warning in answer.warnings)
 
 
 def test_a_run_against_itself_is_noticed():
@@ -296,10 +296,10 @@ def test_a_run_against_itself_is_noticed():
 
 
 def test_of_pairs_the_machine_is_the_same():
-    its = gate(bundle(of_machine(1.0)), bundle(of_machine(0.9), run_id="c", paired_with="b"))
-    (row,) = [row for row in its.rows if row.metric == "train_tokens_per_s"]
+    answer = gate(bundle(of_machine(1.0)), bundle(of_machine(0.9), run_id="c", paired_with="b"))
+    (row,) = [row for row in answer.rows if row.metric == "train_tokens_per_s"]
     assert row.verdict is GateVerdict.PASS
-    assert its.design is Design.PAIRED
+    assert answer.design is Design.PAIRED
 
 
 def test_either_run_may_name_the_other_as_its_pair():
@@ -359,11 +359,11 @@ def test_of_pairs_and_of_watched_metrics_a_gross_change_needs_as_much_proof_as_a
     """Seven against seven, or seven pairs, one of six watched metrics halved."""
     steady = {name: pairs(0, 0.001, -0.001, 0.002, -0.002, 0.003, -0.003) for name in NAMES}
     slow = steady | {"train_rows_per_s": pairs(-0.5, -0.51, -0.49, -0.5, -0.52, -0.48, -0.5)}
-    before, after = (record(train_tokens_per_s=pairs(*[0.0] * 7), **its) for its in (steady, slow))
+    before, after = (record(train_tokens_per_s=pairs(*[0.0] * 7), **value) for value in (steady, slow))
     assert rows([before], [after], paired_with="b")["train_rows_per_s"].verdict is GateVerdict.INCONCLUSIVE
     few = [
-        replace(its, metrics={n: replace(m, samples=m.samples[:5]) for n, m in its.metrics.items()})
-        for its in (before, after)
+        replace(value, metrics={n: replace(m, samples=m.samples[:5]) for n, m in value.metrics.items()})
+        for value in (before, after)
     ]
     assert rows([few[0]], [few[1]])["train_rows_per_s"].verdict is GateVerdict.INCONCLUSIVE
 
@@ -373,12 +373,12 @@ def test_each_look_spends_its_share():
     before, after = pairs(*[0.0] * 10), pairs(*[-0.05, -0.02, -0.06, -0.02, 0.01, -0.05, -0.04, -0.01, -0.06, 0.01])
 
     def judged(looks):
-        its = gate(
+        answer = gate(
             bundle(record(train_tokens_per_s=before)),
             bundle(record(train_tokens_per_s=after), run_id="c", paired_with="b"),
             looks=looks,
         )
-        return its.verdict
+        return answer.verdict
 
     assert judged(1) is GateVerdict.REGRESSION
     assert judged(4) is GateVerdict.INCONCLUSIVE
@@ -413,8 +413,8 @@ def test_a_pass_is_no_accident(before, after, paired, name):
 @settings(deadline=None, max_examples=200)
 def test_swapping_the_sides_turns_a_regression_into_an_improvement(before, after, paired):
     def judged(one, other):
-        its = rows([record(step_s=one)], [record(step_s=other)], paired_with="b" if paired else None)
-        return its["step_s"].verdict
+        gate_rows = rows([record(step_s=one)], [record(step_s=other)], paired_with="b" if paired else None)
+        return gate_rows["step_s"].verdict
 
     forth, back = judged(before, after), judged(after, before)
     if forth is GateVerdict.REGRESSION:
@@ -424,10 +424,10 @@ def test_swapping_the_sides_turns_a_regression_into_an_improvement(before, after
 
 def test_a_stored_pair_says_itself_how_often_it_was_judged():
     before, after = pairs(*[0.0] * 10), pairs(*[-0.05, -0.02, -0.06, -0.02, 0.01, -0.05, -0.04, -0.01, -0.06, 0.01])
-    its = bundle(record(train_tokens_per_s=after), run_id="c", paired_with="b")
-    grown = replace(its, run=replace(its.run, options={"ab": {"looks": [10, 15, 20, 30]}}))
+    run_bundle = bundle(record(train_tokens_per_s=after), run_id="c", paired_with="b")
+    grown = replace(run_bundle, run=replace(run_bundle.run, options={"ab": {"looks": [10, 15, 20, 30]}}))
     baseline = bundle(record(train_tokens_per_s=before))
-    assert gate(baseline, its).verdict is GateVerdict.REGRESSION
+    assert gate(baseline, run_bundle).verdict is GateVerdict.REGRESSION
     assert gate(baseline, grown).verdict is GateVerdict.INCONCLUSIVE
 
 
@@ -440,10 +440,10 @@ def test_a_watched_metric_that_looks_gravely_worse_holds_the_gate_up():
     before = [record(case=name, train_tokens_per_s=FAST[:5], load_s=FAST[:5]) for name in names]
     slow = tuple((10 * value,) for (value,) in FAST[:5])
     after = [replace(before[0], metrics=before[0].metrics | {"load_s": metric("load_s", slow)}), *before[1:]]
-    its = gate(bundle(*before), bundle(*after, run_id="c"))
-    (row,) = [row for row in its.rows if row.metric == "load_s" and row.case == names[0]]
+    answer = gate(bundle(*before), bundle(*after, run_id="c"))
+    (row,) = [row for row in answer.rows if row.metric == "load_s" and row.case == names[0]]
     assert (row.verdict, row.role) == (GateVerdict.INCONCLUSIVE, Role.REQUIRED)
-    assert its.verdict is GateVerdict.INCONCLUSIVE
+    assert answer.verdict is GateVerdict.INCONCLUSIVE
 
 
 def test_a_watched_peak_of_two_processes_that_is_far_higher_holds_the_gate_up():
@@ -484,14 +484,14 @@ def test_a_metric_that_is_recorded_as_another_is_invalid(changed):
 )
 def test_what_cannot_be_is_invalid(name, before, after):
     sides = (record(**{name: ((value,) if value < 1e300 else (value, value),) * 6}) for value in (before, after))
-    assert rows(*([its] for its in sides))[name].verdict is GateVerdict.INVALID
+    assert rows(*([side] for side in sides))[name].verdict is GateVerdict.INVALID
 
 
 def test_every_reading_of_a_count_counts():
-    before, after = (record(total_parameters=(its,) * 2) for its in ((1.0, 2.0, 3.0), (2.0, 2.0, 900.0)))
+    before, after = (record(total_parameters=(value,) * 2) for value in ((1.0, 2.0, 3.0), (2.0, 2.0, 900.0)))
     assert rows([before], [after])["total_parameters"].verdict is GateVerdict.REGRESSION
 
 
 def test_a_run_is_no_pair_of_itself():
-    its = bundle(record(train_tokens_per_s=FAST), paired_with="b")
-    assert gate(its, its).design is Design.INDEPENDENT
+    run_bundle = bundle(record(train_tokens_per_s=FAST), paired_with="b")
+    assert gate(run_bundle, run_bundle).design is Design.INDEPENDENT

@@ -98,8 +98,11 @@ def test_a_failed_case_does_not_pass(gate, status):
 
 
 def test_a_changed_count_is_a_regression(gate):
-    its = record(seed=1)
-    grown = replace(its, metrics=its.metrics | {"total_parameters": metric("total_parameters", ((1001.0,),) * 10)})
+    stored = record(seed=1)
+    grown = replace(
+        stored,
+        metrics=stored.metrics | {"total_parameters": metric("total_parameters", ((1001.0,),) * 10)},
+    )
     assert gate(bundle(grown, record("inference/m/qv", seed=1))).returncode == 1
 
 

@@ -18,10 +18,10 @@ REGRESSION, IMPROVED, PASS = GateVerdict.REGRESSION, GateVerdict.IMPROVED, GateV
 INCONCLUSIVE, MISSING, INVALID = GateVerdict.INCONCLUSIVE, GateVerdict.MISSING, GateVerdict.INVALID
 
 
-def trained(*values, course=COURSE, name="val_loss_final", its=CPU, **changes):
+def trained(*values, course=COURSE, name="val_loss_final", case_key=CPU, **changes):
     """A case that every process ended with one of *values*."""
     series = {} if course is None else {"val_loss": losses(*course)}
-    return record("training/tiny/r8", key=its, metrics={name: measured(name, *values)}, series=series, **changes)
+    return record("training/tiny/r8", key=case_key, metrics={name: measured(name, *values)}, series=series, **changes)
 
 
 def at(value, *, by=1.0):
@@ -34,19 +34,19 @@ def verdict(a, b, name="val_loss_final", terms=TERMS):
 
 
 def test_the_same_course_passes_from_one_process_a_side():
-    its = judge_loss(trained(2.0), trained(2.0), "val_loss_final", TERMS)
-    assert (its.verdict, its.reason, its.detectable) == (PASS, "the same course", 1e-3)
+    decision = judge_loss(trained(2.0), trained(2.0), "val_loss_final", TERMS)
+    assert (decision.verdict, decision.reason, decision.detectable) == (PASS, "the same course", 1e-3)
 
 
 @pytest.mark.parametrize(("by", "expected"), [(1.0009, PASS), (1.0011, INCONCLUSIVE), (0.9989, INCONCLUSIVE)])
 def test_a_course_is_the_same_within_a_thousandth_at_every_iteration(by, expected):
-    its = judge_loss(trained(2.0), trained(2.0, course=at(2.0, by=by)), "val_loss_final", TERMS)
-    assert its.verdict is expected
+    decision = judge_loss(trained(2.0), trained(2.0, course=at(2.0, by=by)), "val_loss_final", TERMS)
+    assert decision.verdict is expected
     if expected is PASS:
-        assert its.reason == "the same course within 0.08992 %"
+        assert decision.reason == "the same course within 0.08992 %"
     else:
-        assert f"val_loss departs at iteration 10: 3.000 became {3 * by:.3f}" in its.reason
-        assert "within the tolerance, but libraries and machine are not known to differ" in its.reason
+        assert f"val_loss departs at iteration 10: 3.000 became {3 * by:.3f}" in decision.reason
+        assert "within the tolerance, but libraries and machine are not known to differ" in decision.reason
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_beyond_the_tolerance_it_is_decided_at_the_value(value, expected):
 
 def test_a_regression_says_what_else_differs():
     b = trained(3.0, course=at(3.0), identity={"versions": "v2", "device": "d2"})
-    its = judge_loss(trained(2.0, identity=VERSIONS), b, "val_loss_final", TERMS)
-    assert its.reason == (
+    decision = judge_loss(trained(2.0, identity=VERSIONS), b, "val_loss_final", TERMS)
+    assert decision.reason == (
         "2.000 became 3.000 at the same seed, beyond the tolerance; the libraries and the machine differ"
     )
 
@@ -98,13 +98,13 @@ def test_a_difference_below_the_floor_is_no_regression():
     ],
 )
 def test_a_gpu_has_to_show_that_it_gives_the_same_twice(old, new, expected, more):
-    a, b = (trained(*its, its=GPU, course=at(its[0])) for its in (old, new))
-    its = judge_loss(a, b, "val_loss_final", TERMS)
-    assert (its.verdict, its.more) == (expected, more)
+    a, b = (trained(*value, case_key=GPU, course=at(value[0])) for value in (old, new))
+    decision = judge_loss(a, b, "val_loss_final", TERMS)
+    assert (decision.verdict, decision.more) == (expected, more)
 
 
 def test_the_same_course_passes_on_a_gpu_from_one_process_a_side():
-    assert verdict(trained(2.0, its=GPU), trained(2.0, its=GPU)) is PASS
+    assert verdict(trained(2.0, case_key=GPU), trained(2.0, case_key=GPU)) is PASS
 
 
 def test_processes_that_differ_are_noise_and_left_to_the_timing_rule():
@@ -146,12 +146,12 @@ def test_the_value_has_to_be_the_same_and_not_only_the_course():
 )
 def test_a_gap_of_two_losses_is_measured_by_the_losses(old, new, expected):
     """A thousandth of the highest loss of the course, 4, is 0.004."""
-    a, b = (trained(its, name="overfit_gap") for its in (old, new))
+    a, b = (trained(value, name="overfit_gap") for value in (old, new))
     assert verdict(a, b, "overfit_gap", replace(TERMS, floor=0.01)) is expected
 
 
 def test_a_loss_of_which_neither_less_nor_more_is_better_is_the_same_or_open():
-    a, b = (trained(its, name="val_loss_first") for its in (4.0, 9.0))
+    a, b = (trained(value, name="val_loss_first") for value in (4.0, 9.0))
     assert verdict(a, a, "val_loss_first") is PASS
     assert verdict(a, b, "val_loss_first") is INCONCLUSIVE
 
@@ -181,7 +181,7 @@ def test_what_one_side_did_not_measure_is_missing():
     "other", [None, key(device="gpu: One"), key(device="cpu: One", dtype="float16"), replace(CPU, settings={"seed": 1})]
 )
 def test_cases_that_were_not_measured_alike_are_never_judged(other):
-    assert verdict(trained(2.0), trained(2.0, its=other)) is GateVerdict.NOT_COMPARABLE
+    assert verdict(trained(2.0), trained(2.0, case_key=other)) is GateVerdict.NOT_COMPARABLE
 
 
 values = st.floats(0, 10)
@@ -198,7 +198,7 @@ def test_swapped_sides_mirror_the_verdict(a, b):
 @given(sides, sides)
 def test_a_pass_without_other_numerics_is_the_same_value_and_course(a, b):
     if verdict(a, b) is PASS:
-        old, new = (its.metrics["val_loss_final"].samples[0][0] for its in (a, b))
+        old, new = (value.metrics["val_loss_final"].samples[0][0] for value in (a, b))
         assert abs(new - old) <= 1e-3 * max(old, new)
         assert len(a.series) == len(b.series)
         if a.series:

@@ -19,12 +19,12 @@ def policy(*rules, another_day=0.05):
     return GatePolicy(name="mine", another_day=another_day, rules=tuple(numbered))
 
 
-def rule(**its):
-    return GateRule(where="", **its)
+def rule(**fields):
+    return GateRule(where="", **fields)
 
 
-def ignoring(**its):
-    return rule(ignore="known", role=Role.IGNORED, **its)
+def ignoring(**fields):
+    return rule(ignore="known", role=Role.IGNORED, **fields)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_what_no_rule_names_is_as_its_kind(kind, tolerance, role):
 
 
 def test_for_each_field_the_last_rule_that_matches_decides():
-    its = policy(
+    gate_policy = policy(
         rule(metric="*_per_s", tolerance=0.1, floor=2.0),
         rule(metric="decode*", tolerance=0.2, role=Role.REQUIRED),
         rule(metric="ttft_s", tolerance=0.5, role=Role.WATCHED),
     )
-    assert requirement(its, subject(), TODAY) == Requirement(
+    assert requirement(gate_policy, subject(), TODAY) == Requirement(
         tolerance=0.2, floor=2.0, kind=Kind.TIMING, role=Role.REQUIRED
     )
 
@@ -77,8 +77,8 @@ def test_a_rule_with_a_label_is_not_about_metrics_without_one():
 
 
 def test_another_kind_brings_its_own_tolerance():
-    its = policy(rule(metric="adapter_bytes", kind=Kind.MEMORY))
-    demanded = requirement(its, subject("adapter_bytes", kind=Kind.EXACT), TODAY)
+    gate_policy = policy(rule(metric="adapter_bytes", kind=Kind.MEMORY))
+    demanded = requirement(gate_policy, subject("adapter_bytes", kind=Kind.EXACT), TODAY)
     assert (demanded.kind, demanded.tolerance, demanded.role) == (Kind.MEMORY, 0.01, Role.WATCHED)
 
 
@@ -114,15 +114,15 @@ def test_a_rule_applies_through_its_last_day(today, role):
 
 
 def test_a_rule_that_has_expired_is_told():
-    its = policy(rule(tolerance=0.1), ignoring(metric="decode*", expires="2026-11-22"))
-    assert policy_warnings(its, [subject()], TODAY) == (
+    gate_policy = policy(rule(tolerance=0.1), ignoring(metric="decode*", expires="2026-11-22"))
+    assert policy_warnings(gate_policy, [subject()], TODAY) == (
         "mine.toml, rule 2: expired on 2026-11-22, so metric = 'decode*' counts again; renew the rule or take it out",
     )
 
 
 def test_a_rule_that_has_expired_is_told_once():
-    its = policy(ignoring(metric="train_*", expires="2026-11-22"))
-    assert len(policy_warnings(its, [subject()], TODAY)) == 1
+    gate_policy = policy(ignoring(metric="train_*", expires="2026-11-22"))
+    assert len(policy_warnings(gate_policy, [subject()], TODAY)) == 1
 
 
 def test_a_rule_about_nothing_in_the_runs_is_told_and_one_that_ships_is_not():

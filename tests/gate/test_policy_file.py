@@ -15,14 +15,14 @@ TODAY = "2026-11-23"
 DOCS = Path(__file__).parents[2] / "docs" / "gate-policy.md"
 
 
-def demanded(its, metric, label=None):
+def demanded(gate_policy, metric, label=None):
     kind = next(known.kind for known in ALL if known.name == metric)
-    return requirement(its, Subject(case="training/tiny/r8", metric=metric, label=label, kind=kind), TODAY)
+    return requirement(gate_policy, Subject(case="training/tiny/r8", metric=metric, label=label, kind=kind), TODAY)
 
 
 def roles(name, kind):
-    its = read_gate_policy(name)
-    return {demanded(its, known.name).role for known in ALL if known.kind is kind and "probe" not in known.name}
+    gate_policy = read_gate_policy(name)
+    return {demanded(gate_policy, known.name).role for known in ALL if known.kind is kind and "probe" not in known.name}
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def problems(path):
 
 
 def test_the_headlines_are_required_and_everything_else_is_watched():
-    its = read_gate_policy()
-    required = {known.name for known in ALL if demanded(its, known.name).role is Role.REQUIRED}
+    gate_policy = read_gate_policy()
+    required = {known.name for known in ALL if demanded(gate_policy, known.name).role is Role.REQUIRED}
     assert required - {known.name for known in ALL if known.kind is Kind.EXACT} == {
         "train_tokens_per_s",
         "ttft_s",
@@ -58,7 +58,7 @@ def test_the_headlines_are_required_and_everything_else_is_watched():
         "bits_per_byte",
     }
     assert roles("default", Kind.EXACT) == {Role.REQUIRED}
-    assert {known.name for known in ALL if demanded(its, known.name).role is Role.IGNORED} == {
+    assert {known.name for known in ALL if demanded(gate_policy, known.name).role is Role.IGNORED} == {
         "probe_gemm_flops_per_s",
         "probe_copy_bytes_per_s",
     }
@@ -79,19 +79,19 @@ def test_the_headlines_are_required_and_everything_else_is_watched():
     ],
 )
 def test_the_default_tolerances(metric, tolerance, floor):
-    its = demanded(read_gate_policy(), metric)
-    assert (its.tolerance, its.floor) == (tolerance, floor)
+    requirement = demanded(read_gate_policy(), metric)
+    assert (requirement.tolerance, requirement.floor) == (tolerance, floor)
 
 
 def test_memory_of_the_probe_is_watched():
-    its = read_gate_policy()
-    assert demanded(its, "peak_active_bytes", "probe").role is Role.WATCHED
-    assert demanded(its, "peak_active_bytes", "train").role is Role.REQUIRED
+    gate_policy = read_gate_policy()
+    assert demanded(gate_policy, "peak_active_bytes", "probe").role is Role.WATCHED
+    assert demanded(gate_policy, "peak_active_bytes", "train").role is Role.REQUIRED
 
 
 def test_what_grows_by_itself_has_a_floor_of_its_own_by_label():
-    its = read_gate_policy()
-    floors = [demanded(its, "memory_growth_bytes_per_step", label).floor for label in ("active", "footprint")]
+    gate_policy = read_gate_policy()
+    floors = [demanded(gate_policy, "memory_growth_bytes_per_step", label).floor for label in ("active", "footprint")]
     assert floors == [2**12, 2**22]
 
 
@@ -116,7 +116,7 @@ def test_no_file_is_the_default_one_and_every_shipped_one_can_be_read():
 
 
 def test_a_file_of_ones_own_goes_over_the_default(written):
-    its = read_gate_policy(
+    gate_policy = read_gate_policy(
         written(
             """
             name = "ours"
@@ -137,18 +137,18 @@ def test_a_file_of_ones_own_goes_over_the_default(written):
             """
         )
     )
-    assert (its.name, its.another_day) == ("ours", 0.0)
-    ours = demanded(its, "ttft_s")
+    assert (gate_policy.name, gate_policy.another_day) == ("ours", 0.0)
+    ours = demanded(gate_policy, "ttft_s")
     assert (ours.tolerance, ours.floor, ours.kind, ours.role) == (0.08, 1.0, Kind.MEMORY, Role.WATCHED)
-    assert demanded(its, "load_s", "cold").ignored == "a slow disk; until 2027-01-31"
-    assert demanded(its, "load_s", "warm").ignored is None
-    assert demanded(its, "peak_footprint_bytes").tolerance == 0.05
-    assert [rule.where for rule in its.rules if not rule.shipped] == ["mine.toml, rule 1", "mine.toml, rule 2"]
+    assert demanded(gate_policy, "load_s", "cold").ignored == "a slow disk; until 2027-01-31"
+    assert demanded(gate_policy, "load_s", "warm").ignored is None
+    assert demanded(gate_policy, "peak_footprint_bytes").tolerance == 0.05
+    assert [rule.where for rule in gate_policy.rules if not rule.shipped] == ["mine.toml, rule 1", "mine.toml, rule 2"]
 
 
 def test_an_empty_file_changes_nothing_but_the_name(written):
-    its = read_gate_policy(written(""))
-    assert (its.name, its.rules, its.another_day) == ("mine", read_gate_policy().rules, 0.05)
+    gate_policy = read_gate_policy(written(""))
+    assert (gate_policy.name, gate_policy.rules, gate_policy.another_day) == ("mine", read_gate_policy().rules, 0.05)
 
 
 def test_everything_wrong_with_a_file_is_said_at_once(written):
@@ -223,8 +223,8 @@ def test_a_rule_that_contradicts_itself_is_refused(written, text, problem):
 
 
 def test_a_tolerance_may_stand_with_another_kind_of_an_exact_quantity(written):
-    its = read_gate_policy(written("[[rule]]\nmetric = 'adapter_bytes'\nkind = 'memory'\ntolerance = 0.1\n"))
-    assert demanded(its, "adapter_bytes").tolerance == 0.1
+    gate_policy = read_gate_policy(written("[[rule]]\nmetric = 'adapter_bytes'\nkind = 'memory'\ntolerance = 0.1\n"))
+    assert demanded(gate_policy, "adapter_bytes").tolerance == 0.1
 
 
 def test_two_rules_about_the_same_are_refused(written):
@@ -250,22 +250,22 @@ def test_a_file_that_is_none_or_no_toml_is_refused(written, tmp_path):
 
 def test_the_page_has_the_terms_of_every_metric():
     rows = [
-        tuple(its.strip(" `") for its in line.strip("|").split("|"))
+        tuple(value.strip(" `") for value in line.strip("|").split("|"))
         for line in DOCS.read_text(encoding="utf-8").split("## What holds without a file")[1].splitlines()
         if line.startswith("| `")
     ]
-    its = read_gate_policy()
+    gate_policy = read_gate_policy()
     for metric, label, tolerance, floor, role in rows:
-        found = demanded(its, metric, label or None)
+        found = demanded(gate_policy, metric, label or None)
         assert (found.tolerance, found.floor, found.role.value) == (float(tolerance), float(floor), role), metric
     assert [metric for metric, label, *_ in rows if not label] == [known.name for known in ALL]
 
 
 def test_the_example_of_the_page_is_a_policy(written):
     example = DOCS.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
-    its = read_gate_policy(written(example))
-    assert (its.name, its.another_day) == ("ours", 0.08)
-    assert demanded(its, "load_s", "cold").role is Role.IGNORED
+    gate_policy = read_gate_policy(written(example))
+    assert (gate_policy.name, gate_policy.another_day) == ("ours", 0.08)
+    assert demanded(gate_policy, "load_s", "cold").role is Role.IGNORED
 
 
 def test_every_key_is_on_the_page():

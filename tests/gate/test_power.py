@@ -53,8 +53,8 @@ def test_what_can_be_seen_is_found_nine_times_of_ten():
     found = 0
     for _ in range(400):
         ratios = (1 + seen) * random.lognormal(0, 0.02 * math.sqrt(2), 20)
-        its = change_of_pairs(ratios.tolist(), [1.0] * 20)
-        found += _judge_change(its, Better.LOWER, PAIRS, 20).verdict is Verdict.WORSE
+        estimated = change_of_pairs(ratios.tolist(), [1.0] * 20)
+        found += _judge_change(estimated, Better.LOWER, PAIRS, 20).verdict is Verdict.WORSE
     assert 0.85 <= found / 400 <= 0.96
 
 

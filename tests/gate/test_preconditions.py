@@ -70,13 +70,13 @@ def test_bits_that_follow_from_sizes_are_no_setting():
 
 
 def test_weights_of_unknown_content_compare_with_nothing():
-    its = key(weights=weights(sha256="unknown"))
-    assert between(TIME, its, its) == ["weights: 'unknown' -> 'unknown'"]
+    stand_in_key = key(weights=weights(sha256="unknown"))
+    assert between(TIME, stand_in_key, stand_in_key) == ["weights: 'unknown' -> 'unknown'"]
 
 
 def test_stand_ins_compare_with_their_like():
-    its = key(weights=weights(source="nano"))
-    assert between(ANSWERS, its, its) == between(TIME, its, its) == []
+    stand_in_key = key(weights=weights(source="nano"))
+    assert between(ANSWERS, stand_in_key, stand_in_key) == between(TIME, stand_in_key, stand_in_key) == []
 
 
 @pytest.mark.parametrize("metric", EVERY)
@@ -207,8 +207,8 @@ def test_what_may_explain_a_difference_is_told(changes, texts):
 
 
 def test_a_patch_of_python_and_the_load_are_not_told():
-    its = environment(os={**environment().os, "python": "3.12.9"}, power={"load_average_1min": 3.0})
-    assert told(bundle(), bundle(environment=its)) == ()
+    machine = environment(os={**environment().os, "python": "3.12.9"}, power={"load_average_1min": 3.0})
+    assert told(bundle(), bundle(environment=machine)) == ()
 
 
 def test_an_unknown_machine_is_told():

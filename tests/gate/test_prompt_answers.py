@@ -16,22 +16,22 @@ INCONCLUSIVE, MISSING = GateVerdict.INCONCLUSIVE, GateVerdict.MISSING
 LONG = "one two three four five six seven eight"
 
 
-def of(outputs, metrics, *, processes=2, its=None):
+def of(outputs, metrics, *, processes=2, case_key=None):
     readings = {name: measured(name, *[value] * processes) for name, value in metrics.items()}
-    return record("evaluation/tiny/base", key=its or key(), outputs=tuple(outputs), metrics=readings)
+    return record("evaluation/tiny/base", key=case_key or key(), outputs=tuple(outputs), metrics=readings)
 
 
 def answered(stopped, *, text="hi", **others):
     """A case whose answers end by themselves where *stopped* says so."""
     outputs = [
-        output(prompt_id=f"p{number}", text=f"{text} {its}", finish_reason="stop" if its else "length")
-        for number, its in enumerate(stopped)
+        output(prompt_id=f"p{number}", text=f"{text} {entry}", finish_reason="stop" if entry else "length")
+        for number, entry in enumerate(stopped)
     ]
     return of(outputs, {"eos_rate": sum(stopped) / len(stopped)}, **others)
 
 
 def leaking(leaks):
-    texts = ["<|im_end|>" if its else "fine" for its in leaks]
+    texts = ["<|im_end|>" if value else "fine" for value in leaks]
     outputs = [output(prompt_id=f"p{number}", text=text) for number, text in enumerate(texts)]
     return of(outputs, {"leak_rate": sum(leaks) / len(leaks)})
 
@@ -52,8 +52,8 @@ def turned(total, lost, won):
 
 
 def test_the_same_texts_pass_at_once():
-    its = judged(answered([1, 0, 1]), answered([1, 0, 1]))
-    assert (its.verdict, its.reason) == (PASS, "the same texts for all 3 prompts")
+    decision = judged(answered([1, 0, 1]), answered([1, 0, 1]))
+    assert (decision.verdict, decision.reason) == (PASS, "the same texts for all 3 prompts")
 
 
 def test_the_same_texts_with_another_end_are_not_the_same():
@@ -101,8 +101,8 @@ def test_changed_texts_whose_flags_stay_pass_from_so_many_prompts_on_as_it_says(
 
 
 def test_the_reason_has_the_counts_and_the_effect_in_points():
-    its = judged(*turned(100, 10, 1))
-    assert its.reason.startswith(
+    decision = judged(*turned(100, 10, 1))
+    assert decision.reason.startswith(
         "11 of 100 texts changed; 10 of 100 prompts got worse and 1 better: 9.0 points worse, "
     )
 
@@ -134,10 +134,10 @@ def test_answers_that_have_a_share_on_different_sides_make_no_pair():
 
 
 def test_changed_texts_of_stand_ins_are_never_judged():
-    its = key(weights=weights(source="nano"))
-    same = answered([1, 1], its=its)
+    stand_in_key = key(weights=weights(source="nano"))
+    same = answered([1, 1], case_key=stand_in_key)
     assert judged(same, same).verdict is PASS
-    found = judged(answered([1] * 20, its=its), answered([0] * 20, its=its))
+    found = judged(answered([1] * 20, case_key=stand_in_key), answered([0] * 20, case_key=stand_in_key))
     assert found.verdict is INCONCLUSIVE
     assert found.reason == "20 of 20 texts changed; of stand-in weights they say nothing of quality"
 
@@ -181,8 +181,8 @@ def test_what_is_not_read_off_single_answers_is_left_to_others(name):
 
 
 def test_prompts_on_one_side_alone_are_missing():
-    its = judged(answered([1] * 6), answered([1]))
-    assert (its.verdict, its.reason) == (MISSING, "answered on one side alone: p1, p2, p3 and 2 more")
+    decision = judged(answered([1] * 6), answered([1]))
+    assert (decision.verdict, decision.reason) == (MISSING, "answered on one side alone: p1, p2, p3 and 2 more")
     assert judged(answered([1]), answered([1, 1])).reason == "answered on one side alone: p1"
 
 
@@ -217,13 +217,13 @@ def test_answers_that_are_not_those_of_the_readings_never_pass():
 
 
 def test_an_end_that_is_not_known_is_not_judged():
-    its = of([output(finish_reason="unknown")], {"eos_rate": 0.0})
-    assert judged(its, its).verdict is INCONCLUSIVE
+    change = of([output(finish_reason="unknown")], {"eos_rate": 0.0})
+    assert judged(change, change).verdict is INCONCLUSIVE
 
 
 @pytest.mark.parametrize("other", [key(device="cpu: One"), key(settings={"output_tokens": 9})])
 def test_cases_that_were_not_measured_alike_are_never_judged(other):
-    assert judged(answered([1]), answered([1], its=other)).verdict is GateVerdict.NOT_COMPARABLE
+    assert judged(answered([1]), answered([1], case_key=other)).verdict is GateVerdict.NOT_COMPARABLE
     assert judged(answered([1]), replace(answered([1]), key=None)).verdict is GateVerdict.NOT_COMPARABLE
 
 
@@ -248,6 +248,6 @@ def test_shares_pass_only_if_no_more_got_worse_than_better_and_mirror(pairs):
         judged(copying(one), copying(other), "copied_share").verdict for one, other in ((old, new), (new, old))
     )
     if found is PASS and old != new:
-        assert sum(its > was for was, its in pairs) < sum(its < was for was, its in pairs)
+        assert sum(value > was for was, value in pairs) < sum(value < was for was, value in pairs)
     if found in MIRROR:
         assert back is MIRROR[found]

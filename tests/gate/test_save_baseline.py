@@ -24,12 +24,12 @@ def of(results_dir, name="default"):
 
 
 def test_a_saved_run_is_a_bundle_that_reads_back(tmp_path):
-    its = bundle(full_record(), id="r1")
-    line = save(its, "default", "first", tmp_path)
+    run_bundle = bundle(full_record(), id="r1")
+    line = save(run_bundle, "default", "first", tmp_path)
     path = find(tmp_path, "default")
     assert path == tmp_path / "baseline" / "default" / "0001.json"
-    assert store.read_run(path).run == its.run
-    assert store.read_run(path).records[0].metrics == its.records[0].metrics
+    assert store.read_run(path).run == run_bundle.run
+    assert store.read_run(path).records[0].metrics == run_bundle.records[0].metrics
     assert line == kept(of(tmp_path))[0]
     assert path.read_bytes().count(b"\n") == 1  # compact
 
@@ -99,14 +99,14 @@ def test_what_cannot_be_judged_and_looks_no_worse_is_taken_with_the_worst_change
 
 
 def test_the_run_that_is_the_baseline_already_is_refused_until_it_was_gone_on_with(tmp_path):
-    its = steady(100.0, id="r1")
-    save(its, "default", "first", tmp_path)
+    run_bundle = steady(100.0, id="r1")
+    save(run_bundle, "default", "first", tmp_path)
     before = files(tmp_path)
     with pytest.raises(NotABaseline, match="it is that already, number 1; nothing was written"):
-        save(its, "default", "again", tmp_path, accept=True)
+        save(run_bundle, "default", "again", tmp_path, accept=True)
     assert files(tmp_path) == before
     assert save(steady(100.0, id="r1", finished_at="2026-02-01T00:00:00Z"), "default", "more", tmp_path).number == 2
-    assert save(its, "other", "first", tmp_path).number == 1
+    assert save(run_bundle, "other", "first", tmp_path).number == 1
 
 
 def test_what_a_later_baseline_does_not_hold_is_in_its_line(tmp_path):

@@ -44,7 +44,7 @@ COLUMNS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"
 
 
 def times(passed):
-    values = {column: 10.0 + its for column, its in zip(COLUMNS, passed, strict=True)}
+    values = {column: 10.0 + value for column, value in zip(COLUMNS, passed, strict=True)}
     return SimpleNamespace(_asdict=lambda: values)
 
 
@@ -176,7 +176,9 @@ def test_linux_tells_its_governor_its_heat_and_how_often_it_slowed_down(monkeypa
 
 def test_cores_of_different_governors_are_all_told(monkeypatch):
     cpu = "sys/devices/system/cpu"
-    files = {f"{cpu}/cpu{n}/cpufreq/scaling_governor": its for n, its in enumerate(["powersave", "performance"] * 2)}
+    files = {
+        f"{cpu}/cpu{n}/cpufreq/scaling_governor": entry for n, entry in enumerate(["powersave", "performance"] * 2)
+    }
     FakeSystem(files=files).install(monkeypatch)
     assert load.load_and_power()["cpu_governor"] == "performance, powersave"
 

@@ -19,9 +19,9 @@ def noisy(levels, spread=0.01, seed=1):
 
 
 def places(values, tolerance=TOLERANCE):
-    its = shifts(values, tolerance)
-    assert its.why_not is None
-    return [one.at for one in its.found]
+    shifts_found = shifts(values, tolerance)
+    assert shifts_found.why_not is None
+    return [one.at for one in shifts_found.found]
 
 
 def test_a_level_that_changed_is_found_where_it_did():
@@ -81,9 +81,9 @@ def test_of_what_is_counted_exactly_any_change_is_one():
 
 
 def test_below_ten_points_nothing_is_looked_for_and_it_says_so():
-    its = shifts([100.0] * 5 + [200.0] * (FEWEST - 6), TOLERANCE)
-    assert its.found == ()
-    assert its.why_not == "9 of 10 points that a change point needs"
+    shifts_found = shifts([100.0] * 5 + [200.0] * (FEWEST - 6), TOLERANCE)
+    assert shifts_found.found == ()
+    assert shifts_found.why_not == "9 of 10 points that a change point needs"
     assert shifts([100.0] * 5 + [200.0] * (FEWEST - 5), TOLERANCE).why_not is None
 
 

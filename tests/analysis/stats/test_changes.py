@@ -25,13 +25,13 @@ def test_the_estimate_of_pairs_is_the_biweight_of_another_program():
 
 def test_the_error_of_pairs_is_that_of_lax():
     """From its definition with astropy's location; scipy has the quantile of Student's t."""
-    its = of(PAIRS)
-    assert its.error == pytest.approx(0.0052307289, rel=1e-5)
-    reach = stats.t.ppf(0.975, 0.7 * 9) * its.error
-    centre = math.log(its.ratio.point)
-    assert (math.log(its.ratio.low), math.log(its.ratio.high)) == pytest.approx((centre - reach, centre + reach))
-    assert its.rise == pytest.approx(max(2**-10, stats.t.sf(centre / its.error, 6.3)))
-    assert its.fall == pytest.approx(stats.t.cdf(centre / its.error, 6.3))
+    change = of(PAIRS)
+    assert change.error == pytest.approx(0.0052307289, rel=1e-5)
+    reach = stats.t.ppf(0.975, 0.7 * 9) * change.error
+    centre = math.log(change.ratio.point)
+    assert (math.log(change.ratio.low), math.log(change.ratio.high)) == pytest.approx((centre - reach, centre + reach))
+    assert change.rise == pytest.approx(max(2**-10, stats.t.sf(centre / change.error, 6.3)))
+    assert change.fall == pytest.approx(stats.t.cdf(centre / change.error, 6.3))
 
 
 def test_a_pair_that_met_a_burst_hides_no_change():
@@ -41,8 +41,8 @@ def test_a_pair_that_met_a_burst_hides_no_change():
 
 def test_pairs_are_compared_with_their_own_partners():
     candidate, baseline = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0], [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
-    its = change_of_pairs(candidate, baseline).ratio
-    assert (its.low, its.point, its.high) == pytest.approx((2.0, 2.0, 2.0))
+    change = change_of_pairs(candidate, baseline).ratio
+    assert (change.low, change.point, change.high) == pytest.approx((2.0, 2.0, 2.0))
 
 
 def test_six_pairs_are_the_fewest():
@@ -57,21 +57,21 @@ def test_equal_signs_prove_no_more_than_there_are_of_them():
 
 
 def test_pairs_without_any_change_are_none_either_way():
-    its = of([1.0] * 20)
-    assert (its.rise, its.fall, its.ratio.low, its.ratio.high) == (1, 1, 1, 1)
+    change = of([1.0] * 20)
+    assert (change.rise, change.fall, change.ratio.low, change.ratio.high) == (1, 1, 1, 1)
 
 
 def test_where_most_pairs_are_equal_the_others_still_count():
     """Eleven of twenty did not change, nine lost a tenth: nothing is excluded but a gain."""
-    its = of([1.0] * 11 + [1.1] * 9).ratio
-    assert its.low < 1.03 < its.high
+    change = of([1.0] * 11 + [1.1] * 9).ratio
+    assert change.low < 1.03 < change.high
 
 
 def test_each_look_has_its_share_of_the_chance_to_miss():
-    its = of(PAIRS, looks=4)
-    assert its.ratio.confidence == pytest.approx(0.9875)
-    reach = stats.t.ppf(1 - 0.025 / 4, 6.3) * its.error
-    assert math.log(its.ratio.high / its.ratio.point) == pytest.approx(reach)
+    change = of(PAIRS, looks=4)
+    assert change.ratio.confidence == pytest.approx(0.9875)
+    reach = stats.t.ppf(1 - 0.025 / 4, 6.3) * change.error
+    assert math.log(change.ratio.high / change.ratio.point) == pytest.approx(reach)
 
 
 @pytest.mark.parametrize(("size", "seed"), [(6, 1), (10, 2), (20, 3)])
@@ -79,15 +79,15 @@ def test_intervals_of_pairs_miss_the_truth_as_often_as_they_say(size, seed):
     """Of normal noise; three standard deviations of 2000 rounds are 1.5 points."""
     random = np.random.default_rng(seed)
     ratios = 1.1 * random.lognormal(0, 0.1, (2000, size))
-    missed = sum(not its.ratio.low <= 1.1 <= its.ratio.high for its in map(of, ratios.tolist()))
+    missed = sum(not value.ratio.low <= 1.1 <= value.ratio.high for value in map(of, ratios.tolist()))
     assert 0.03 <= missed / 2000 <= 0.065
 
 
 def test_of_independent_samples_the_chances_are_scipys():
     random = np.random.default_rng(4)
     candidate, baseline = random.lognormal(0.05, 0.05, 8).tolist(), random.lognormal(0, 0.05, 7).tolist()
-    its = change_of_independent(candidate, baseline)
-    for chance, direction in ((its.rise, "greater"), (its.fall, "less")):
+    change = change_of_independent(candidate, baseline)
+    for chance, direction in ((change.rise, "greater"), (change.fall, "less")):
         assert chance == pytest.approx(
             stats.mannwhitneyu(candidate, baseline, alternative=direction, method="exact").pvalue
         )
@@ -102,8 +102,8 @@ def test_what_the_machine_may_have_changed_is_no_change():
 
 
 def test_equal_readings_count_against_a_change():
-    its = change_of_independent([1.0] * 5, [1.0] * 5)
-    assert (its.rise, its.fall) == (1, 1)
+    change = change_of_independent([1.0] * 5, [1.0] * 5)
+    assert (change.rise, change.fall) == (1, 1)
 
 
 @given(pairs)
@@ -121,7 +121,7 @@ def test_swapping_the_sides_turns_a_change_round(readings):
 @settings(deadline=None)
 def test_the_order_of_pairs_does_not_matter(readings, random):
     mixed = random.sample(readings, len(readings))
-    one, other = (change_of_pairs([c for c, _ in its], [b for _, b in its]) for its in (readings, mixed))
+    one, other = (change_of_pairs([c for c, _ in value], [b for _, b in value]) for value in (readings, mixed))
     assert other.ratio.point == pytest.approx(one.ratio.point)
     assert other.error == pytest.approx(one.error, rel=1e-6, abs=1e-12)
 
@@ -129,10 +129,10 @@ def test_the_order_of_pairs_does_not_matter(readings, random):
 @given(pairs)
 @settings(deadline=None)
 def test_an_estimate_lies_between_its_bounds_and_chances_are_chances(readings):
-    its = change_of_pairs([c for c, _ in readings], [b for _, b in readings])
-    assert its.ratio.low <= its.ratio.point <= its.ratio.high
-    assert 0 < its.rise <= 1
-    assert 0 < its.fall <= 1
+    change = change_of_pairs([c for c, _ in readings], [b for _, b in readings])
+    assert change.ratio.low <= change.ratio.point <= change.ratio.high
+    assert 0 < change.rise <= 1
+    assert 0 < change.fall <= 1
 
 
 @pytest.mark.parametrize("bad", [[], [1.0] * 5 + [0.0], [1.0] * 5 + [-1.0]])
@@ -153,20 +153,20 @@ def test_a_process_without_a_partner_is_refused():
 
 def test_two_tight_clusters_are_no_change_of_the_larger():
     """Eleven pairs at +5 %, five at 0, four at -5 %: a sign test finds 6 % of chance in it, Wilcoxon's 4 %."""
-    its = of([1.05] * 11 + [1.0] * 5 + [0.95] * 4)
-    assert its.rise > 0.01
+    change = of([1.05] * 11 + [1.0] * 5 + [0.95] * 4)
+    assert change.rise > 0.01
 
 
 @pytest.mark.parametrize("slow", [9, 6, 5])
 def test_what_is_slower_in_many_pairs_is_not_disregarded(slow):
     """The others are equal; ten times slower, on one side alone."""
-    its = of([1.0] * (20 - slow) + [10.0] * slow)
-    assert its.ratio.high > 1.5
+    change = of([1.0] * (20 - slow) + [10.0] * slow)
+    assert change.ratio.high > 1.5
 
 
 def test_of_ten_pairs_three_may_meet_a_burst_if_not_all_one_way():
-    its = of([1.05, 1.051, 1.049, 1.052, 1.048, 1.05, 1.047, 0.8, 0.85, 1.3])
-    assert 1.04 < its.ratio.low < its.ratio.high < 1.06
+    change = of([1.05, 1.051, 1.049, 1.052, 1.048, 1.05, 1.047, 0.8, 0.85, 1.3])
+    assert 1.04 < change.ratio.low < change.ratio.high < 1.06
 
 
 @pytest.mark.parametrize("modes", [0.03, 0.05, 0.2])
@@ -174,13 +174,13 @@ def test_processes_that_land_in_one_of_two_layouts_are_no_change(modes):
     """Tight layouts, half of the processes in each: of 1,000 sets of twenty pairs fewer than 1 % are called one."""
     random = np.random.default_rng(6)
     logs = modes * (random.random((1000, 20, 2)) < 0.5) + random.normal(0, 0.002, (1000, 20, 2))
-    found = [of(np.exp(its[:, 0] - its[:, 1]).tolist()).rise <= 0.005 for its in logs]
+    found = [of(np.exp(value[:, 0] - value[:, 1]).tolist()).rise <= 0.005 for value in logs]
     assert sum(found) < 10
 
 
 @given(pairs=st.lists(st.sampled_from([1e-308, 1e-200, 1.0, 1e200, 1e308]), min_size=12, max_size=12))
 def test_numbers_at_the_ends_of_what_can_be_written_make_no_error(pairs):
     for estimate in (change_of_pairs, change_of_independent):
-        its = estimate(pairs[:6], pairs[6:])
-        assert math.isfinite(its.ratio.low)
-        assert math.isfinite(its.ratio.high)
+        change = estimate(pairs[:6], pairs[6:])
+        assert math.isfinite(change.ratio.low)
+        assert math.isfinite(change.ratio.high)

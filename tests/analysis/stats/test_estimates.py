@@ -258,8 +258,8 @@ def test_one_value_has_no_slope():
     ],
 )
 def test_the_interval_of_a_median_lies_between_the_order_statistics_of_the_tables(n, lowest, highest):
-    its = median_interval([float(value) for value in range(n, 0, -1)])
-    assert (its.low, its.point, its.high) == (lowest, (n + 1) / 2, highest)
+    interval = median_interval([float(value) for value in range(n, 0, -1)])
+    assert (interval.low, interval.point, interval.high) == (lowest, (n + 1) / 2, highest)
 
 
 def test_five_values_hold_their_median_with_what_they_allow_and_six_with_95_percent():
@@ -273,6 +273,6 @@ def test_fewer_than_five_values_allow_no_interval(n):
 
 def test_the_interval_of_a_median_misses_as_seldom_as_it_says():
     draw = random.Random(7)  # noqa: S311 - a simulation
-    its = [median_interval([draw.expovariate(1) for _ in range(10)]) for _ in range(2000)]
-    missed = sum(not one.low <= math.log(2) <= one.high for one in its)
+    interval = [median_interval([draw.expovariate(1) for _ in range(10)]) for _ in range(2000)]
+    missed = sum(not one.low <= math.log(2) <= one.high for one in interval)
     assert 0.01 < missed / 2000 < 0.035  # 2.15 % by the binomial

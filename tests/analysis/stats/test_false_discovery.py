@@ -6,7 +6,7 @@ from harness.analysis.stats.false_discovery import Chance, believed, is_gross
 
 
 def of(*chances, level=0.005, gross=()):
-    return {place: Chance(chance=its, level=level, gross=place in gross) for place, its in enumerate(chances)}
+    return {place: Chance(chance=entry, level=level, gross=place in gross) for place, entry in enumerate(chances)}
 
 
 def test_one_change_alone_is_believed_up_to_its_level():
@@ -27,8 +27,8 @@ def test_many_changes_support_each_other():
 
 
 def test_chances_are_weighed_by_their_own_levels():
-    its = {"few": Chance(chance=0.008, level=0.01), "many": Chance(chance=0.004, level=0.005)}
-    assert believed(its) == {"few", "many"}
+    chances = {"few": Chance(chance=0.008, level=0.01), "many": Chance(chance=0.004, level=0.005)}
+    assert believed(chances) == {"few", "many"}
 
 
 def test_a_gross_change_is_believed_among_any_number_within_its_level():
@@ -52,4 +52,4 @@ def test_gross_is_three_tolerances_beyond_what_the_machine_may_do(near, toleranc
 def test_a_rarer_change_is_believed_wherever_a_less_rare_one_is(chances):
     found = believed(of(*chances))
     limit = max((chances[place] for place in found), default=-1)
-    assert all(place in found for place, its in enumerate(chances) if its <= limit)
+    assert all(place in found for place, entry in enumerate(chances) if entry <= limit)

@@ -58,7 +58,7 @@ def test_no_text_is_a_command():
 
 
 def test_required_regressions_are_said_first_and_watched_ones_in_a_line_a_case():
-    watched = [row(WORSE, its, role=Role.WATCHED, ratio=interval(5, 6, 7)) for its in "ab"]
+    watched = [row(WORSE, value, role=Role.WATCHED, ratio=interval(5, 6, 7)) for value in "ab"]
     errors = [line for line in annotations(result(*watched, row(WORSE))) if line.startswith("::error")]
     assert errors[0].startswith("::error title=regression in inference/tiny/base::ttft_s: 25.0 %25 longer")
     assert errors[1:] == ["::error title=tunebench::inference/tiny/base: 2 watched metrics of it got worse too: a, b"]

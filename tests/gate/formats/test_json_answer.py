@@ -17,8 +17,8 @@ MAY_BE_NULL = {
 
 
 def test_the_file_says_everything_a_program_needs():
-    its = json.loads(as_json(every_kind()))
-    assert {name: its[name] for name in its if name not in {"rows", "tunebench"}} == {
+    answer = json.loads(as_json(every_kind()))
+    assert {name: answer[name] for name in answer if name not in {"rows", "tunebench"}} == {
         "schema": 1,
         "verdict": "regression",
         "exit_code": 1,
@@ -42,7 +42,7 @@ def test_the_file_says_everything_a_program_needs():
         },
         "ignored": 1,
     }
-    assert its["rows"][6] == {
+    assert answer["rows"][6] == {
         "case": "inference/tiny/base",
         "metric": "step_s",
         "label": "late",
@@ -67,8 +67,8 @@ def test_the_file_says_everything_a_program_needs():
 
 
 def test_a_rate_s_change_is_of_its_cost_with_the_bounds_in_order():
-    its = filed(result(row(better=Better.HIGHER, ratio=interval(0.5, 0.8, 1.0)))).rows[0]
-    assert (its.change_low, its.change, its.change_high) == (0.0, 0.25, 1.0)
+    json_row = filed(result(row(better=Better.HIGHER, ratio=interval(0.5, 0.8, 1.0)))).rows[0]
+    assert (json_row.change_low, json_row.change, json_row.change_high) == (0.0, 0.25, 1.0)
 
 
 def test_the_file_holds_every_field_of_a_row():
@@ -79,22 +79,22 @@ def test_the_file_holds_every_field_of_a_row():
 
 
 def test_only_what_may_be_unknown_is_ever_null():
-    its = json.loads(as_json(result(unmeasured(GateVerdict.INVALID, ""))))["rows"][0]
-    assert {name for name, value in its.items() if value is None} == MAY_BE_NULL
+    answer = json.loads(as_json(result(unmeasured(GateVerdict.INVALID, ""))))["rows"][0]
+    assert {name for name, value in answer.items() if value is None} == MAY_BE_NULL
 
 
 def test_what_is_written_reads_back_and_holds_to_its_schema():
-    its = result(*every_kind().rows, unmeasured(metric=EVIL.encode(errors="replace").decode()), warnings=("a", "b"))
-    text = as_json(its)
-    assert codec.decode(text, GateFile) == filed(its)
+    outcome = result(*every_kind().rows, unmeasured(metric=EVIL.encode(errors="replace").decode()), warnings=("a", "b"))
+    text = as_json(outcome)
+    assert codec.decode(text, GateFile) == filed(outcome)
     schema = codec.json_schema([GateFile])
     Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate(json.loads(text, parse_constant=lambda its: 1 / 0))
+    Draft202012Validator(schema).validate(json.loads(text, parse_constant=lambda constant: 1 / 0))
     assert json_answer.SCHEMA == 1
 
 
 def test_where_both_sides_come_from_is_in_the_file():
-    a, b = (Origin(run=its, started_at="2026-11-01", commit="abc1234", number=3) for its in ("run-a", "run-b"))
+    a, b = (Origin(run=value, started_at="2026-11-01", commit="abc1234", number=3) for value in ("run-a", "run-b"))
     text = as_json(result(origins=(a, b)))
     assert json.loads(text)["origins"][1]["run"] == "run-b"
     assert codec.decode(text, GateFile).origins == (a, b)

@@ -33,14 +33,14 @@ def problems(element):
     found += [f"{element.tag} without {name}" for name in REQUIRED.get(element.tag, set()) - element.attrib.keys()]
     places = [children.index(child.tag) if child.tag in children else -1 for child in element]
     found += [f"{element.tag}: children"] if -1 in places or places != sorted(places) else []
-    return found + [its for child in element for its in problems(child)]
+    return found + [problem for child in element for problem in problems(child)]
 
 
-def cases(its):
+def cases(gate_result):
     """What each test case became: its name, the tag in it, and the message."""
-    found = list(parsed(junit(its)).iter("testcase"))
-    outcomes = [[(its.tag, its.get("type"), its.get("message")) for its in case] for case in found]
-    return [(case.get("classname"), case.get("name"), *its) for case, its in zip(found, outcomes, strict=True)]
+    found = list(parsed(junit(gate_result)).iter("testcase"))
+    outcomes = [[(outcome.tag, outcome.get("type"), outcome.get("message")) for outcome in case] for case in found]
+    return [(case.get("classname"), case.get("name"), *value) for case, value in zip(found, outcomes, strict=True)]
 
 
 def test_a_row_is_a_test_case_with_what_became_of_it():
@@ -69,7 +69,7 @@ def test_the_suite_counts_what_is_in_it():
     (suite,) = parsed(junit(every_kind()))
     counted = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")}
     assert counted == {"tests": "9", "failures": "2", "errors": "3", "skipped": "2"}
-    facts = [(its.get("name"), its.get("value")) for its in suite.iter("property")]
+    facts = [(prop.get("name"), prop.get("value")) for prop in suite.iter("property")]
     assert facts == [
         ("verdict", "regression"),
         ("baseline", "run-a"),
@@ -91,9 +91,9 @@ def test_an_answer_that_does_not_pass_is_green_for_no_server():
     assert len(cases(result())) == 1
 
 
-@pytest.mark.parametrize("its", [every_kind(), result(), result(unmeasured(case=""))])
-def test_it_keeps_to_the_schema_that_ci_servers_know(its):
-    assert problems(parsed(junit(its))) == []
+@pytest.mark.parametrize("run_bundle", [every_kind(), result(), result(unmeasured(case=""))])
+def test_it_keeps_to_the_schema_that_ci_servers_know(run_bundle):
+    assert problems(parsed(junit(run_bundle))) == []
 
 
 def test_what_pytest_writes_keeps_to_the_same_rules(pytester):
@@ -107,6 +107,6 @@ def test_what_pytest_writes_keeps_to_the_same_rules(pytester):
 def test_any_text_makes_xml(text):
     worse = row(GateVerdict.REGRESSION, text, case=text, reason=text)
     ignored = row(role=Role.IGNORED, ignored=text)
-    its = result(worse, unmeasured(reason=text), ignored, baseline=text, policy=text, warnings=(text,))
-    assert problems(parsed(junit(its))) == []
-    assert len(cases(its)) == 4
+    gate_result = result(worse, unmeasured(reason=text), ignored, baseline=text, policy=text, warnings=(text,))
+    assert problems(parsed(junit(gate_result))) == []
+    assert len(cases(gate_result)) == 4

@@ -36,7 +36,7 @@ def test_what_is_no_matter_of_noise_or_was_measured_in_turns_is_looked_at():
 
 
 def test_of_one_commit_the_versions_that_differ_are_measured_in_turns():
-    a, b = (replace(A, mlx=its, mlx_lm="0.31.0") for its in ("0.31.0", "0.32.0"))
+    a, b = (replace(A, mlx=value, mlx_lm="0.31.0") for value in ("0.31.0", "0.32.0"))
     command = "tunebench ab pip:mlx==0.31.0 pip:mlx==0.32.0 -- suites/inference --models tiny"
     assert after(row(WORSE), a=a, b=b) == f"; next: {command}"
 
@@ -87,5 +87,5 @@ def test_what_cannot_be_compared_names_the_fields_once():
 
 
 def test_nothing_is_named_that_is_not_known():
-    for its in (row(WORSE), row(OPEN), unmeasured(), EXACT):
-        assert "next" not in terms.last_line(result(its))
+    for value in (row(WORSE), row(OPEN), unmeasured(), EXACT):
+        assert "next" not in terms.last_line(result(value))

@@ -41,7 +41,7 @@ def test_a_pass_names_the_times_it_decided_and_what_would_have_shown_in_them():
 
 
 def test_watched_regressions_are_folded_beside_required_ones_only():
-    watched = [row(WORSE, its, role=Role.WATCHED) for its in "abcd"]
+    watched = [row(WORSE, value, role=Role.WATCHED) for value in "abcd"]
     required = row(WORSE)
     assert summary.regressions(result(*watched)) == (watched, [])
     assert summary.regressions(result(*watched, required)) == ([required], watched)

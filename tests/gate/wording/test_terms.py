@@ -14,7 +14,11 @@ PASS, OPEN, WORSE = GateVerdict.PASS, GateVerdict.INCONCLUSIVE, GateVerdict.REGR
 def test_what_could_be_seen_and_how_many_there_were():
     assert terms.detectable(row(detectable=0.034)) == "≥ 3.4 %"
     assert terms.detectable(row(detectable=None)) == terms.NOTHING
-    assert [terms.processes(row(processes=its)) for its in ((6, 6), (6, 5), None)] == ["6", "6 and 5", terms.NOTHING]
+    assert [terms.processes(row(processes=pair)) for pair in ((6, 6), (6, 5), None)] == [
+        "6",
+        "6 and 5",
+        terms.NOTHING,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,7 @@ def test_rows_of_one_reason_are_one_over_all_cases():
         unmeasured(metric="b", label="late"),
         unmeasured(metric="c", case="other/tiny/base"),
     ]
-    assert [(its.where, its.titles) for its in terms.folded(rows)] == [
+    assert [(group.where, group.titles) for group in terms.folded(rows)] == [
         ("2 cases", ["a", "b late", "c"]),
         ("inference/tiny/base", ["x"]),
     ]
@@ -48,14 +52,14 @@ def test_rows_of_one_reason_are_one_over_all_cases():
 
 def test_rows_that_lack_more_or_less_are_not_one():
     rows = [unmeasured(OPEN, more=4), unmeasured(OPEN, more=2)]
-    assert [terms.why(its.row, Design.PAIRED) for its in terms.folded(rows)] == [
+    assert [terms.why(group.row, Design.PAIRED) for group in terms.folded(rows)] == [
         "not there; 4 more pairs",
         "not there; 2 more pairs",
     ]
 
 
 def test_many_names_are_counted():
-    assert [terms.names([*its]) for its in ("", "abc", "abcde")] == ["all", "a, b, c", "a, b, c and 2 more"]
+    assert [terms.names([*value]) for value in ("", "abc", "abcde")] == ["all", "a, b, c", "a, b, c and 2 more"]
 
 
 def test_the_greatest_change_for_the_worse_is_first_and_no_number_last():
@@ -93,7 +97,7 @@ def test_a_reason_does_not_repeat_the_ratio_that_the_change_says():
 
 def test_what_cannot_be_judged_comes_by_what_matters_most_and_an_interval_has_a_table():
     rows = (*one_of_each(), unmeasured(OPEN, "mfu"))
-    found = [(its.row.verdict.value, *its.titles) for its in terms.unjudged(result(*rows))]
+    found = [(group.row.verdict.value, *group.titles) for group in terms.unjudged(result(*rows))]
     assert found == [
         ("invalid",),
         ("missing", "load_s"),

@@ -45,8 +45,8 @@ class Gate:
 
     def __call__(self, baseline, candidate, looks):
         self.asked.append((baseline, candidate, looks))
-        its = self._verdicts.pop(0) if len(self._verdicts) > 1 else self._verdicts[0]
-        row = GateRow(case=BASE, metric="m", verdict=its, reason="because")
+        next_verdict = self._verdicts.pop(0) if len(self._verdicts) > 1 else self._verdicts[0]
+        row = GateRow(case=BASE, metric="m", verdict=next_verdict, reason="because")
         return GateResult(baseline=baseline.run.id, candidate=candidate.run.id, design=Design.PAIRED, rows=(row,))
 
 

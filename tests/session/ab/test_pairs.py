@@ -32,8 +32,8 @@ class Side:
         return end
 
 
-def verdict(its):
-    row = GateRow(case="c", metric="m", verdict=its, reason="because")
+def verdict(verdict_value):
+    row = GateRow(case="c", metric="m", verdict=verdict_value, reason="because")
     return GateResult(baseline="a", candidate="b", design=Design.PAIRED, rows=(row,))
 
 
