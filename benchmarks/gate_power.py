@@ -111,7 +111,7 @@ def recorded() -> dict[str, Draw]:
     found = {}
     for path in sorted(TRACES.glob("*.json")):
         blocks = json.loads(path.read_text())["blocks"]
-        found[f"recorded: {path.stem}"] = of([np.log([its for run in block for its in run]) for block in blocks])
+        found[f"recorded: {path.stem}"] = of([np.log([value for run in block for value in run]) for block in blocks])
     return found
 
 
@@ -150,14 +150,14 @@ def compare_fail(before: Values, after: Values) -> bool:
 
 def welch(before: Values, after: Values) -> bool:
     """The rule of inference-doctor at 5 %: the whole 90 % interval of Welch's t beyond it."""
-    its = reference.ttest_ind(after, before, equal_var=False)
-    return bool(its.confidence_interval(0.90).low > np.log(1.05))
+    test = reference.ttest_ind(after, before, equal_var=False)
+    return bool(test.confidence_interval(0.90).low > np.log(1.05))
 
 
 def welch_as_shipped(before: Values, after: Values) -> bool:
     """The same at its own 10 %."""
-    its = reference.ttest_ind(after, before, equal_var=False)
-    return bool(its.confidence_interval(0.90).low > np.log(1.10))
+    test = reference.ttest_ind(after, before, equal_var=False)
+    return bool(test.confidence_interval(0.90).low > np.log(1.10))
 
 
 def mann_whitney(before: Values, after: Values) -> bool:
@@ -214,8 +214,8 @@ class Goals:
 
 
 def share_of(verdicts: Iterable[Verdict], wanted: Verdict) -> float:
-    its = list(verdicts)
-    return sum(verdict is wanted for verdict in its) / len(its)
+    verdict_list = list(verdicts)
+    return sum(verdict is wanted for verdict in verdict_list) / len(verdict_list)
 
 
 def of_pairs(noise: dict[str, Draw], draws: int) -> Table:
@@ -231,22 +231,27 @@ def of_pairs(noise: dict[str, Draw], draws: int) -> Table:
             (10, 0.0, None),
             (10, 0.05, 0.95),
         ):
-            its = [judged(interleaved(draw, random, pairs), effect, design=Design.PAIRED) for _ in range(draws)]
-            found, what = share_of((one.verdict for one in its), Verdict.WORSE), f"{name}, {pairs} pairs, {effect:+.0%}"
+            judgements = [judged(interleaved(draw, random, pairs), effect, design=Design.PAIRED) for _ in range(draws)]
+            share, case_text = (
+                share_of((one.verdict for one in judgements), Verdict.WORSE),
+                f"{name}, {pairs} pairs, {effect:+.0%}",
+            )
             if effect == 0 and limit is not None:
-                cells.append(goals.at_most(what, found, 0.02 if real else 0.005))
+                cells.append(goals.at_most(case_text, share, 0.02 if real else 0.005))
             elif limit is None or name in NO_GOAL or (real and (pairs, effect) != (20, 0.05)):
-                cells.append(percent(found))
+                cells.append(percent(share))
             else:
-                cells.append(goals.at_least(what, found, 0.75 if real else limit))
+                cells.append(goals.at_least(case_text, share, 0.75 if real else limit))
             if effect == 0:
-                cells.append(percent(sum(map(passes, its)) / draws))
+                cells.append(percent(sum(map(passes, judgements)) / draws))
         for pairs in (1, 3):
-            its = [
+            judgements = [
                 judged(interleaved(draw, random, pairs), 0.5, design=Design.PAIRED).verdict for _ in range(draws // 10)
             ]
-            if {*its} != {Verdict.NOT_JUDGED}:
-                goals.missed.append(f"{name}: {pairs} pairs gave {', '.join(sorted(its.value for its in {*its}))}")
+            if {*judgements} != {Verdict.NOT_JUDGED}:
+                goals.missed.append(
+                    f"{name}: {pairs} pairs gave {', '.join(sorted(verdict.value for verdict in {*judgements}))}"
+                )
         rows.append(cells)
     columns = (
         "noise",
@@ -270,7 +275,7 @@ def of_looks(noise: dict[str, Draw], draws: int) -> Table:
         for effect in (0.0, 0.03, 0.05):
             ends = [_grown(interleaved(draw, random, at[-1]), effect, at, demand) for _ in range(draws)]
             found = share_of((verdict for verdict, _ in ends), Verdict.WORSE)
-            pairs, what = float(np.mean([its for _, its in ends])), f"{name}, early stopping, {effect:+.0%}"
+            pairs, what = float(np.mean([value for _, value in ends])), f"{name}, early stopping, {effect:+.0%}"
             limit = {0.0: 0.02 if real else 0.005, 0.03: 0.0 if real else 0.9, 0.05: 0.75 if real else 0.99}[effect]
             if effect and name in NO_GOAL:
                 cells.append(percent(found))
@@ -289,32 +294,34 @@ def of_looks(noise: dict[str, Draw], draws: int) -> Table:
     )
 
 
-def passes(its: Judgement) -> bool:
+def passes(judgement: Judgement) -> bool:
     """As in the gate: that it may be better is no reason to go on."""
-    return its.worse is not None and its.worse.ratio.high < 1 + DEMAND.tolerance
+    return judgement.worse is not None and judgement.worse.ratio.high < 1 + DEMAND.tolerance
 
 
 def _grown(sides: tuple[Values, Values], effect: float, at: Sequence[int], demand: Demand) -> tuple[Verdict, int]:
     before, after = sides
     for pairs in at:
-        its = judged((before[:pairs], after[:pairs]), effect, design=Design.PAIRED, demand=demand)
-        if its.verdict is not Verdict.INCONCLUSIVE or passes(its):
+        judgement = judged((before[:pairs], after[:pairs]), effect, design=Design.PAIRED, demand=demand)
+        if judgement.verdict is not Verdict.INCONCLUSIVE or passes(judgement):
             break
-    return its.verdict, pairs
+    return judgement.verdict, pairs
 
 
 def regressions(judgements: Sequence[Judgement], demand: Demand, processes: int) -> set[int]:
     """Which of so many metrics a gate reports as regressions."""
     chances = {}
-    for place, its in enumerate(judgements):
-        if its.worse is not None:
-            near = its.worse.ratio.low if its.worse.ratio.point > 1 else its.worse.ratio.high
-            away = demand.margin > 0 and (near > 1) == (its.worse.ratio.point > 1)
+    for place, judgement in enumerate(judgements):
+        if judgement.worse is not None:
+            near = judgement.worse.ratio.low if judgement.worse.ratio.point > 1 else judgement.worse.ratio.high
+            away = demand.margin > 0 and (near > 1) == (judgement.worse.ratio.point > 1)
             gross = away and false_discovery.is_gross(near, demand.tolerance, demand.margin)
-            chance = min(its.worse.rise, its.worse.fall)
+            chance = min(row.worse.rise, row.worse.fall)
             chances[place] = false_discovery.Chance(chance=chance, level=level(processes, demand.looks), gross=gross)
     found = false_discovery.believed(chances)
-    return {place for place, its in enumerate(judgements) if its.verdict is Verdict.WORSE and place in found}
+    return {
+        place for place, judgement in enumerate(judgements) if judgement.verdict is Verdict.WORSE and place in found
+    }
 
 
 def of_builds(noise: dict[str, Draw], draws: int) -> Table:
@@ -324,7 +331,7 @@ def of_builds(noise: dict[str, Draw], draws: int) -> Table:
         random, alarms, finds = np.random.default_rng(3), 0, 0
         for _ in range(draws):
             sides = [interleaved(draw, random, 20) for _ in range(metrics)]
-            none = [judged(its, 0.0, design=Design.PAIRED) for its in sides]
+            none = [judged(side, 0.0, design=Design.PAIRED) for side in sides]
             alarms += bool(regressions(none, DEMAND, 20))
             one = [judged(sides[0], 0.05, design=Design.PAIRED), *none[1:]]
             finds += bool(regressions(one, DEMAND, 20))
@@ -346,7 +353,7 @@ def of_comparisons(noise: dict[str, Draw], draws: int) -> Table:
                 _compared(_alike(draw, random, at[-1], required + watched), effect, at, demand, required)
                 for _ in range(draws)
             ]
-            failed, pairs = np.mean([its for its, _ in ends]), np.mean([its for _, its in ends])
+            failed, pairs = np.mean([value for value, _ in ends]), np.mean([value for _, value in ends])
             what = f"{name}, a comparison of {required} + {watched} metrics, {effect:+.0%}"
             real = name.startswith("recorded")
             said = percent(failed) if effect or real else goals.at_most(what, float(failed), 0.01)
@@ -370,11 +377,11 @@ def _compared(
 ) -> tuple[bool, int]:
     """Whether it ends with a regression, and after how many pairs."""
     for pairs in at:
-        its = [
+        judgements = [
             judged((a[:pairs], b[:pairs]), effect if place == 0 else 0.0, design=Design.PAIRED, demand=demand)
             for place, (a, b) in enumerate(sides)
         ]
-        first, rest = its[:required], its[required:]
+        first, rest = judgements[:required], judgements[required:]
         worse, others = regressions(first, demand, pairs), regressions(rest, demand, pairs)
         if worse or others or all(map(passes, first)):
             break
@@ -390,7 +397,7 @@ def of_another_day(draws: int) -> Table:
         for _ in range(draws):
             factor = random.uniform(-0.05, 0.05)
             sides = [stored(NOISE["iid"], random, processes) for _ in range(metrics)]
-            none = [judged(its, factor, design=Design.INDEPENDENT, demand=ANOTHER_DAY) for its in sides]
+            none = [judged(side, factor, design=Design.INDEPENDENT, demand=ANOTHER_DAY) for side in sides]
             alarms += bool(regressions(none, ANOTHER_DAY, processes))
             for effect in finds:
                 one = judged(sides[0], (1 + factor) * (1 + effect) - 1, design=Design.INDEPENDENT, demand=ANOTHER_DAY)
@@ -425,8 +432,8 @@ def of_rules(noise: dict[str, Draw], draws: int) -> Table:
 
 def _ours(*, design: Design, demand: Demand) -> Rule:
     def rule(before: Values, after: Values) -> bool:
-        its = judge(metric(before), metric(after), design=design, demand=demand)
-        return its.verdict is Verdict.WORSE
+        judgement = judge(metric(before), metric(after), design=design, demand=demand)
+        return judgement.verdict is Verdict.WORSE
 
     return rule
 
@@ -448,9 +455,9 @@ def main() -> int:
     }
     missed = []
     for name in wanted.only.split(","):
-        its = tables[name]()
-        print(its, flush=True)
-        missed += its.missed
+        lines = tables[name]()
+        print(lines, flush=True)
+        missed += lines.missed
     print("\nmissed: " + ("; ".join(missed) or "none"))
     return 1 if missed and not wanted.quick else 0
 

@@ -134,7 +134,7 @@ def test_an_adapter_that_is_resumed_starts_where_it_ended(load_nano, earlier):
         ({"layers": 3}, r"model\.layers\.1\.self_attn\.q_proj\.lora_a is missing"),
         ({"layers": 1}, r"model\.layers\.2\.self_attn\.q_proj\.lora_a is unexpected"),
         ({"keys": "all"}, r"20 problems\n(.*\n){10}  and 10 more"),
-        ({"kind": "dora"}, r"\.m is missing"),
+        ({"kind": AdapterKind.DORA}, r"\.m is missing"),
     ],
 )
 def test_another_adapter_than_the_config_describes_is_not_resumed(load_nano, earlier, changes, problem):

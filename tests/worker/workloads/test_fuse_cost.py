@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten, tree_map
 
 from harness.errors import BadConfig
 from harness.inputs.config_files import read_adapter
-from harness.inputs.plans import Job, Work
+from harness.inputs.plans import AdapterKind, Job, Work
 from harness.worker import mlxlm
 from harness.worker.prediction_agreement import Agreement
 from harness.worker.workloads import evaluation, fuse_cost, training
@@ -116,18 +116,22 @@ def test_an_adapter_that_is_trained_on_must_change_something_from_the_start(
     assert [doubt.partition(":")[0] for doubt in context.doubts] == doubts
 
 
-@pytest.mark.parametrize("kind", ["lora", "dora", "full"])
+@pytest.mark.parametrize("kind", AdapterKind)
 @pytest.mark.parametrize(("by", "doubts"), [(0.02, []), (0.0, ["the adapter changes nothing"])])
 def test_every_kind_is_checked_when_it_is_loaded(nano, tiny_profile, stepping_stopwatch, adapter_dir, kind, by, doubts):
     """What it was trained on from is not looked at again: that may be gone."""
-    adapter = replace(QV, kind=kind) if kind != "full" else replace(QV, kind=kind, rank=None, scale=None, keys={})
+    adapter = (
+        replace(QV, kind=kind)
+        if kind is not AdapterKind.FULL
+        else replace(QV, kind=kind, rank=None, scale=None, keys={})
+    )
     directory = adapter_dir(by, adapter)
     context = context_for(
         nano, tiny_profile, stepping_stopwatch, replace(adapter, resume="gone"), adapter_dir=directory
     )
     loaded, _ = context.load_with_adapter(check=True)
     assert [doubt.partition(":")[0] for doubt in context.doubts] == doubts
-    assert mlxlm.fuse_variants(loaded.model) == (() if kind == "full" else ("plain",))
+    assert mlxlm.fuse_variants(loaded.model) == (() if kind is AdapterKind.FULL else ("plain",))
 
 
 def test_the_check_leaves_the_seeded_draws_as_they_were(load_nano):
