@@ -316,7 +316,7 @@ def regressions(judgements: Sequence[Judgement], demand: Demand, processes: int)
             near = judgement.worse.ratio.low if judgement.worse.ratio.point > 1 else judgement.worse.ratio.high
             away = demand.margin > 0 and (near > 1) == (judgement.worse.ratio.point > 1)
             gross = away and false_discovery.is_gross(near, demand.tolerance, demand.margin)
-            chance = min(row.worse.rise, row.worse.fall)
+            chance = min(judgement.worse.rise, judgement.worse.fall)
             chances[place] = false_discovery.Chance(chance=chance, level=level(processes, demand.looks), gross=gross)
     found = false_discovery.believed(chances)
     return {

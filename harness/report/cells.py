@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from harness.analysis.judge import Judgement, Verdict
+from harness.analysis.judge import Design, Judgement, Verdict
 from harness.analysis.stats.changes import change_of_pairs
 from harness.analysis.stats.estimates import Interval, median_interval, process_values, ratio_of_independent, summarise
 from harness.report.page import Cell, State
@@ -190,19 +190,19 @@ def _changed(ratio: float) -> str:
     return signed_percent(ratio) if _in_percent(ratio) else f"{format_number(ratio)} times"
 
 
-def change_cell(before: Sequence[float], after: Sequence[float], *, paired: bool) -> Cell:
-    """Make a cell with the change from *before* to *after*, each with one value per process.
+def change_cell(baseline: Sequence[float], candidate: Sequence[float], *, design: Design) -> Cell:
+    """Make a cell with the change from *baseline* to *candidate*, each with one value per process.
 
-    The cell has an interval if there are enough processes. *paired* values belong together by position.
+    The cell has an interval if there are enough processes. In a paired design, values belong together by position.
     """
-    if not before or not after or min(*before, *after) <= 0:
+    if not baseline or not candidate or min(*baseline, *candidate) <= 0:
         return none()
-    paired = paired and len(before) == len(after)
-    paired_change = change_of_pairs(after, before) if paired else None
-    interval = paired_change.ratio if paired_change else None if paired else ratio_of_independent(after, before)
+    paired = design is Design.PAIRED and len(baseline) == len(candidate)
+    paired_change = change_of_pairs(candidate, baseline) if paired else None
+    interval = paired_change.ratio if paired_change else None if paired else ratio_of_independent(candidate, baseline)
     if interval is None:
-        ratio = median(after) / median(before)
-        words = f"{_changed(ratio)} (no interval: n={min(len(before), len(after))})"
+        ratio = median(candidate) / median(baseline)
+        words = f"{_changed(ratio)} (no interval: n={min(len(baseline), len(candidate))})"
         return Cell(text=words, state=State.COMPUTED, value=ratio, unit="1")
     low, high = interval.low, interval.high
     return Cell(text=change_of(interval), state=State.COMPUTED, value=interval.point, low=low, high=high, unit="1")

@@ -33,7 +33,7 @@ def machine(monkeypatch):
     monkeypatch.setattr("harness.machine.environment.load_and_power", lambda: {"load_average_1min": 0.1})
     monkeypatch.setattr("harness.session.worker_requests.examine", lambda: environment(**machine_facts))
     monkeypatch.setattr("harness.inputs.hub.unreachable", lambda: "no route")
-    monkeypatch.setattr("harness.machine.system.free_bytes", lambda path: disks.append(path) or 9 << 30)
+    monkeypatch.setattr("harness.machine.os_queries.free_bytes", lambda path: disks.append(path) or 9 << 30)
     return SimpleNamespace(facts=machine_facts, disks=disks)
 
 

@@ -15,7 +15,7 @@ def lines(text):
 
 def test_a_gate_lists_the_worst_first_and_ends_with_the_verdict():
     assert lines(gate_text(every_kind())) == [
-        ["run-b against run-a: runs of their own; policy default"],
+        ["run-b against run-a: a stored baseline; policy default"],
         ["warning: the baseline is 40 days old"],
         [""],
         ["regression: inference/tiny/base step_s late 25.0 % longer"],
@@ -87,7 +87,7 @@ def test_a_long_gate_is_cut_verdict_by_verdict_and_says_so():
 def test_nothing_in_a_gate_steers_the_terminal():
     rows = (row(GateVerdict.REGRESSION, EVIL, case=EVIL), unmeasured(metric=EVIL, case=EVIL, reason=EVIL))
     ignored = row(role=Role.IGNORED, ignored=EVIL)
-    text = gate_text(result(*rows, ignored, baseline=EVIL, design=EVIL, policy=EVIL, warnings=(EVIL,)))
+    text = gate_text(result(*rows, ignored, baseline=EVIL, policy=EVIL, warnings=(EVIL,)))
     assert all(character.isprintable() for line in text.split("\n") for character in line)
     assert not any(line.startswith("::") for line in text.split("\n"))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.judge import Judgement, Verdict, judge, obstacles, why_not
+from harness.analysis.judge import Design, Judgement, Verdict, judge, obstacles, why_not
 from harness.analysis.labels import over_labels
 from harness.analysis.stats.estimates import process_values
 from harness.report.cells import Column, Footnotes, change_cell, code, judgement_cell, metric_cell, none
@@ -135,7 +135,7 @@ def _row(
     no_mean = none() if title == MEAN else None  # a reading is 0, or a scenario was not measured
     cells = (no_mean if metric is None and no_mean else metric_cell(metric, label, notes) for metric in metrics)
     base_values, tuned_values = (process_values(metric.parts().get(label, ())) if metric else [] for metric in metrics)
-    change = change_cell(base_values, tuned_values, paired=False)
+    change = change_cell(base_values, tuned_values, design=Design.INDEPENDENT)
     head = code(" ".join(filter(None, (name, title, arrow(name)))))
     return (head, *cells, change, judgement_cell(_judgement(pair, *metrics, label), pair.tuned.name, notes))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from harness.analysis.judge import Design
 from harness.analysis.report_policy import Policy
 from harness.analysis.stats.estimates import process_values, quantile
 from harness.report.cells import Column, Footnotes, change_cell, computed, metric_cell, none, text
@@ -113,7 +114,7 @@ def context(columns: Sequence[Column]) -> Section:
         for label in ordered:
             samples = parts[label]
             baseline, values = process_values(shortest), process_values(samples)
-            change = none() if samples is shortest else change_cell(baseline, values, paired=True)
+            change = none() if samples is shortest else change_cell(baseline, values, design=Design.PAIRED)
             rows.append((text(column.name), text(label or ""), metric_cell(metric, label, notes), change))
     chart = inference_charts.context_scaling([(column.name, column.record) for column in columns])
     heads = ("case", "tokens before", "decode", "change against the shortest")
