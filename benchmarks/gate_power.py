@@ -98,7 +98,7 @@ NO_GOAL = {*HOPELESS, OVERLOADED}  # of what is to be found
 
 
 def recorded() -> dict[str, Draw]:
-    """Each recording as a noise: neighbouring readings of one of its blocks, as they followed each other."""
+    """Each recording as a noise: neighboring readings of one of its blocks, as they followed each other."""
 
     def of(blocks: Sequence[Values]) -> Draw:
         def draw(random: np.random.Generator, slots: int) -> Values:

@@ -16,15 +16,15 @@ NEAR = 0.8  # least Jaccard similarity of the shingles of near duplicates
 # Source of shingles: Broder (1997), On the resemblance and containment of documents.
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     """Return the words of a text in lower case and Unicode form NFKC, joined by single spaces."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
 
 
 def copied_shares(texts: Iterable[str], training: Iterable[str]) -> list[float | None]:
     """Return each text's share of words in runs of 8 or more that a training text has; None for fewer than 8 words."""
-    known = {run for other in training for run in _runs(normalised(other).split(), RUN_WORDS)}
-    return [_share(normalised(text).split(), known) for text in texts]
+    known = {run for other in training for run in _runs(normalized(other).split(), RUN_WORDS)}
+    return [_share(normalized(text).split(), known) for text in texts]
 
 
 def _share(words: Sequence[str], known: set[tuple[str, ...]]) -> float | None:
@@ -38,17 +38,17 @@ def _share(words: Sequence[str], known: set[tuple[str, ...]]) -> float | None:
 
 def near_duplicates(texts: Sequence[str], training: Sequence[str]) -> tuple[int, ...]:
     """Return indices of *texts* that copy a training text, or share 5-word runs with one at 80 % or more (Jaccard)."""
-    copies = set(map(normalised, training)) - {""}
+    copies = set(map(normalized, training)) - {""}
     owners: dict[tuple[str, ...], list[int]] = defaultdict(list)
     sizes = []
     for number, other in enumerate(training):
-        shingles = set(_runs(normalised(other).split(), SHINGLE_WORDS))
+        shingles = set(_runs(normalized(other).split(), SHINGLE_WORDS))
         sizes.append(len(shingles))
         for shingle in shingles:
             owners[shingle].append(number)
     duplicates = []
     for number, text in enumerate(texts):
-        words = normalised(text)
+        words = normalized(text)
         shingles = set(_runs(words.split(), SHINGLE_WORDS))
         shared = Counter(owner for shingle in shingles for owner in owners.get(shingle, ()))
         similarities = (count / (len(shingles) + sizes[owner] - count) for owner, count in shared.items())

@@ -11,7 +11,7 @@ from statistics import mean
 from harness.analysis.judge import STAND_INS
 from harness.analysis.preflight import leaked_markers
 from harness.analysis.stats.proportions import difference_bound, sign_test, upper_bound
-from harness.analysis.text_overlap import RUN_WORDS, normalised
+from harness.analysis.text_overlap import RUN_WORDS, normalized
 from harness.gate.policy import Requirement
 from harness.gate.preconditions import measured_alike
 from harness.gate.verdicts import Decided, GateVerdict
@@ -85,7 +85,7 @@ def _values(name: str, metric: Metric, outputs: Sequence[Output]) -> Mapping[str
     if name == _WORDS:
         values = {output.prompt_id: float(len(output.text.split())) for output in outputs}
         return values if tuple(values.values()) == stored else None
-    long = [output.prompt_id for output in outputs if len(normalised(output.text).split()) >= RUN_WORDS]
+    long = [output.prompt_id for output in outputs if len(normalized(output.text).split()) >= RUN_WORDS]
     return dict(zip(long, stored, strict=True)) if len(long) == len(stored) else None
 
 

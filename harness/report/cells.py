@@ -11,7 +11,7 @@ from statistics import median
 
 from harness.analysis.judge import Design, Judgement, Verdict
 from harness.analysis.stats.changes import change_of_pairs
-from harness.analysis.stats.estimates import Interval, median_interval, process_values, ratio_of_independent, summarise
+from harness.analysis.stats.estimates import Interval, median_interval, process_values, ratio_of_independent, summarize
 from harness.report.page import Cell, State
 from harness.results.records import Bundle, Metric, Record, Status
 from harness.units import COUNTED_UNITS, NOT_MEASURED, format_number, format_percent, format_value, scale_of
@@ -137,7 +137,7 @@ def part_cell(metric: Metric | None, samples: Sequence[Sequence[float]] | None, 
 
 def measured_cell(samples: Sequence[Sequence[float]], unit: str) -> Cell:
     """Make a cell with the median of the processes, its interval or all values, and the number of readings."""
-    summary, values = summarise(samples), process_values(samples)
+    summary, values = summarize(samples), process_values(samples)
     interval = median_interval(values)
     if interval is not None:
         spread = f" [{_figure(interval.low, summary.median, unit)}, {_figure(interval.high, summary.median, unit)}]"

@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from harness.analysis.stats.estimates import summarise
+from harness.analysis.stats.estimates import summarize
 from harness.results.metrics import NO_WORK
 from harness.results.records import Record, Status
 from harness.units import NOT_MEASURED, format_value
@@ -48,7 +48,7 @@ def headline_cells(record: Record) -> dict[str, str]:
         if metric is None or not selected:
             cells[word] = NOT_MEASURED
             continue
-        medians = [summarise(samples).median for samples in selected]
+        medians = [summarize(samples).median for samples in selected]
         value = max(medians) if label == _WORK else median(medians)
         cells[word] = format_value(value, "" if metric.unit in {"nat/token", "bit/byte", "share"} else metric.unit)
     return cells

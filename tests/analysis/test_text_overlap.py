@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.text_overlap import copied_shares, near_duplicates, normalised
+from harness.analysis.text_overlap import copied_shares, near_duplicates, normalized
 
 WORDS = [f"w{i}" for i in range(60)]
 texts = st.lists(st.sampled_from("abcd"), max_size=20).map(" ".join)
@@ -18,8 +18,8 @@ def text(*numbers):
 
 
 def test_texts_are_compared_as_words_in_small_letters():
-    assert normalised("  What is\tLoRA?\n") == "what is lora"
-    assert normalised("ＬｏＲＡ, ﬁne-tuned: STRASSE/straße") == "lora fine tuned strasse strasse"
+    assert normalized("  What is\tLoRA?\n") == "what is lora"
+    assert normalized("ＬｏＲＡ, ﬁne-tuned: STRASSE/straße") == "lora fine tuned strasse strasse"
 
 
 def test_a_run_of_eight_words_is_copied_and_one_of_seven_is_not():

@@ -75,7 +75,7 @@ def test_a_users_template_makes_the_report(working_directory, run_directory, cap
     assert (run_directory / "report.md").read_text(encoding="utf-8") == "# Mine: tiny\n"
 
 
-def test_a_misspelt_name_in_a_template_is_refused_with_file_and_name(working_directory, run_directory, capsys):
+def test_a_misspelled_name_in_a_template_is_refused_with_file_and_name(working_directory, run_directory, capsys):
     Path("own").mkdir()
     Path("own/comparison.md.j2").write_text("{{ report.titel }}", encoding="utf-8")
     message = refusal_of(capsys, "report", "latest", "--templates", "own")

@@ -100,7 +100,7 @@ def test_a_config_that_names_its_models_goes_with_these_alone():
     ]
 
 
-def test_an_adapter_on_a_quantised_base_is_compared_with_that_base():
+def test_an_adapter_on_a_quantized_base_is_compared_with_that_base():
     eight = Quantization(bits=8)
     configs = [tuned("r8"), tuned("q8", quantization=eight), tuned("q8b", quantization=eight)]
     assert variants("inference", *configs) == ["base", "base-8bit", "r8", "q8", "q8b"]
@@ -109,7 +109,7 @@ def test_an_adapter_on_a_quantised_base_is_compared_with_that_base():
     assert [case.quantization for case in bases] == [None, eight]
 
 
-def test_a_session_s_quantisation_is_that_of_every_case_and_no_variant():
+def test_a_session_s_quantization_is_that_of_every_case_and_no_variant():
     eight = Quantization(bits=8)
     assert variants("inference", tuned("r8"), tuned("q8", quantization=eight), quantization=eight) == [
         "base",

@@ -423,7 +423,7 @@ def test_alpha_is_converted_for_who_gave_it(tmp_path):
     assert refusal(path) == ["'alpha' is not used here: mlx-lm scales B @ A by 'scale'; write scale = alpha / rank = 2"]
 
 
-def test_a_full_fine_tune_has_no_shape_and_no_quantised_base(tmp_path):
+def test_a_full_fine_tune_has_no_shape_and_no_quantized_base(tmp_path):
     assert read_adapter(text_file(tmp_path, 'kind = "full"\nlayers = 2\n')) == AdapterConfig(
         name="mine", kind=AdapterKind.FULL, layers=2
     )
@@ -431,11 +431,11 @@ def test_a_full_fine_tune_has_no_shape_and_no_quantised_base(tmp_path):
     assert refusal(path) == [
         "rank: a full fine-tune has none; leave it out",
         "keys: a full fine-tune has none; leave it out",
-        "quantize: quantised weights have no gradient; use kind lora or dora, or leave it out",
+        "quantize: quantized weights have no gradient; use kind lora or dora, or leave it out",
     ]
 
 
-def test_a_quantised_base_is_given_by_its_bits_or_in_full(tmp_path):
+def test_a_quantized_base_is_given_by_its_bits_or_in_full(tmp_path):
     assert read_adapter(adapter_file(tmp_path, quantize="8")).quantization == Quantization(bits=8)
     config = read_adapter(adapter_file(tmp_path, quantize='{ bits = 4, group_size = 32, mode = "affine" }'))
     assert config.quantization == Quantization(bits=4, group_size=32)

@@ -16,12 +16,12 @@ DATASETS = ["aphorisms", "mlqa"]
 ROW = '{"messages": [{"role": "user", "content": "%s?"}, {"role": "assistant", "content": "%s!"}]}\n'
 
 
-def normalised(text):
+def normalized(text):
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def turns(rows, role):
-    return [normalised(m["content"]) for row in rows for m in row["messages"] if m["role"] == role]
+    return [normalized(m["content"]) for row in rows for m in row["messages"] if m["role"] == role]
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_no_question_and_no_answer_stands_twice_in_one_split_or_in_two(name, rol
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_evaluation_asks_nothing_that_was_trained(name):
     prompts = read_prompts(f"evaluation-{name}")
-    questions = [normalised(prompt.text) for prompt in prompts]
+    questions = [normalized(prompt.text) for prompt in prompts]
     assert len(set(questions)) == len({prompt.id for prompt in prompts}) == 5
     known_questions = {text for rows in read_dataset(name).splits.values() for text in turns(rows, "user")}
     assert [text for text in questions if text in known_questions] == []

@@ -8,7 +8,7 @@ from harness.inputs.config_files import known, read_model
 from harness.inputs.prompts import SCENARIOS, Prompt, read_chat_template, read_prompt_file, read_prompts
 
 
-def normalised(text):
+def normalized(text):
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
@@ -30,7 +30,7 @@ def shipped(tmp_path, monkeypatch):
 def test_each_scenario_has_four_prompts_of_its_own(scenario):
     prompts = read_prompts(scenario)
     assert [prompt.id for prompt in prompts] == [f"{scenario}-{number}" for number in range(1, 5)]
-    assert len({normalised(prompt.text) for prompt in prompts}) == 4
+    assert len({normalized(prompt.text) for prompt in prompts}) == 4
 
 
 def test_the_scenarios_differ_in_length_as_their_names_say():

@@ -79,6 +79,6 @@ def test_forms_are_not_mixed(first, second, problem):
         ({"text": "a\ud83d"}, "text holds half of a surrogate pair, which is no character"),
     ],
 )
-def test_a_row_that_cannot_be_learnt_is_refused_with_the_reason(row, problem):
+def test_a_row_that_cannot_be_learned_is_refused_with_the_reason(row, problem):
     with pytest.raises(ValueError, match=f"^{problem}"):
         Form().read(row)

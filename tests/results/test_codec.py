@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from harness.results.codec import Malformed, decode, encode, json_schema, normalized, plain
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = "red"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
     size: float
-    colour: Colour = Colour.RED
+    color: Color = Color.RED
 
     def __post_init__(self):
         if self.size < 0:
@@ -33,11 +33,11 @@ class Tree:
 TREE = Tree(name="oak ü", leaves=(Leaf(size=1.5), Leaf(size=2.0)))
 AS_PLAIN = {
     "name": "oak ü",
-    "leaves": [{"size": 1.5, "colour": "red"}, {"size": 2.0, "colour": "red"}],
+    "leaves": [{"size": 1.5, "color": "red"}, {"size": 2.0, "color": "red"}],
     "note": None,
 }
 
-leaves = st.builds(Leaf, size=st.floats(min_value=0, allow_infinity=False), colour=st.sampled_from(Colour))
+leaves = st.builds(Leaf, size=st.floats(min_value=0, allow_infinity=False), color=st.sampled_from(Color))
 trees = st.builds(Tree, name=st.text(), leaves=st.lists(leaves).map(tuple), note=st.none() | st.text())
 
 
@@ -62,7 +62,7 @@ def test_one_line_for_a_message_and_several_for_a_file():
 def test_the_plain_form_holds_no_type_of_ours():
     tree = plain(TREE)
     assert {**tree, "leaves": list(tree["leaves"])} == AS_PLAIN
-    assert type(tree["leaves"][0]["colour"]) is str
+    assert type(tree["leaves"][0]["color"]) is str
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_plain_form_holds_no_type_of_ours():
         (b'{"leaves": []}', "missing required field `name`"),
         (b'{"name": 1, "leaves": []}', r"Expected `str`, got `int` - at `\$\.name`"),
         (b'{"name": "oak", "leaves": [{"size": 1}, {"size": "2"}]}', r"at `\$\.leaves\[1\]\.size`"),
-        (b'{"name": "oak", "leaves": [{"size": 1, "colour": "blue"}]}', "Invalid enum value 'blue'"),
+        (b'{"name": "oak", "leaves": [{"size": 1, "color": "blue"}]}', "Invalid enum value 'blue'"),
         (b'{"name": "oak", "leaves": [{"size": -1}]}', "a leaf is not that small"),
         (b'{"name": "oak", "leaves": [{"size": NaN}]}', "malformed"),
         (b'{"name": "oak", "leaves": [{"size": 1e999}]}', "out of range"),
@@ -131,7 +131,7 @@ def test_a_schema_is_the_same_whichever_release_made_it(form):
 
 
 def test_a_schema_without_text_or_fields_is_left_as_it_is():
-    assert normalized({"title": "Colour", "enum": ["red"]}) == {"title": "Colour", "enum": ["red"]}
+    assert normalized({"title": "Color", "enum": ["red"]}) == {"title": "Color", "enum": ["red"]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

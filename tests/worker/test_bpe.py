@@ -15,35 +15,35 @@ PRINTABLE = [chr(code) for code in range(ord("!"), ord("~") + 1)]
 
 
 @pytest.fixture(scope="module")
-def learnt():
+def learned():
     return bpe.learn(TEXTS, 276, SPECIAL, None)
 
 
-def test_the_special_tokens_come_first_and_the_size_is_what_was_asked_for(learnt):
-    assert [learnt.id_to_token(i) for i in range(2)] == list(SPECIAL)
-    assert learnt.get_vocab_size() == 276
+def test_the_special_tokens_come_first_and_the_size_is_what_was_asked_for(learned):
+    assert [learned.id_to_token(i) for i in range(2)] == list(SPECIAL)
+    assert learned.get_vocab_size() == 276
 
 
-def test_every_byte_has_a_token_of_its_own(learnt):
+def test_every_byte_has_a_token_of_its_own(learned):
     """256 bytes and two special tokens: the 18 others are merges."""
-    vocabulary = learnt.get_vocab()
+    vocabulary = learned.get_vocab()
     assert len([token for token in vocabulary if len(token) == 1]) == 256
-    assert len(json.loads(learnt.to_str())["model"]["merges"]) == 18
+    assert len(json.loads(learned.to_str())["model"]["merges"]) == 18
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.text())
-def test_any_text_comes_back(learnt, text):
-    assert learnt.decode(learnt.encode(text).ids, skip_special_tokens=False) == text
+def test_any_text_comes_back(learned, text):
+    assert learned.decode(learned.encode(text).ids, skip_special_tokens=False) == text
 
 
-def test_what_is_frequent_is_one_token(learnt):
-    assert learnt.encode("low").tokens == ["low"]
-    assert learnt.encode(" newest").tokens == ["Ġnewest"]
+def test_what_is_frequent_is_one_token(learned):
+    assert learned.encode("low").tokens == ["low"]
+    assert learned.encode(" newest").tokens == ["Ġnewest"]
 
 
-def test_a_special_token_in_a_text_is_one_token_and_never_split(learnt):
-    assert learnt.encode("low<|end|>low").tokens == ["low", "<|end|>", "low"]
+def test_a_special_token_in_a_text_is_one_token_and_never_split(learned):
+    assert learned.encode("low<|end|>low").tokens == ["low", "<|end|>", "low"]
 
 
 def test_the_opening_token_opens_every_text_where_there_is_one():
@@ -52,8 +52,8 @@ def test_the_opening_token_opens_every_text_where_there_is_one():
     assert tokenizer.encode("low", add_special_tokens=False).tokens == ["low"]
 
 
-def test_the_same_texts_give_the_same_tokenizer(learnt):
-    assert bpe.learn(TEXTS, 276, SPECIAL, None).to_str() == learnt.to_str()
+def test_the_same_texts_give_the_same_tokenizer(learned):
+    assert bpe.learn(TEXTS, 276, SPECIAL, None).to_str() == learned.to_str()
 
 
 def test_a_rebuilt_tokenizer_merges_in_the_stored_order():
@@ -75,9 +75,9 @@ def test_digits_are_split_one_by_one():
     assert tokenizer.encode("a 12").tokens == ["a", "Ġ", "1", "2"]
 
 
-def test_transformers_reads_what_was_saved(learnt, tmp_path):
+def test_transformers_reads_what_was_saved(learned, tmp_path):
     chat = Chat(family="plain", bos="<|start|>", eos="<|end|>", pad="<|end|>", unk="<|start|>", special=SPECIAL)
-    bpe.save(learnt, chat, "{{ messages[0].content }}<|end|>", 128, tmp_path)
+    bpe.save(learned, chat, "{{ messages[0].content }}<|end|>", 128, tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(str(tmp_path))
     tokens = (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token, tokenizer.unk_token)
     assert tokens == ("<|start|>", "<|end|>", "<|end|>", "<|start|>")
@@ -88,8 +88,8 @@ def test_transformers_reads_what_was_saved(learnt, tmp_path):
     assert tokenizer.clean_up_tokenization_spaces is False
 
 
-def test_tokens_that_a_family_lacks_are_not_saved(learnt, tmp_path):
-    bpe.save(learnt, Chat(family="qwen", eos="<|end|>", pad="<|end|>"), "", 128, tmp_path)
+def test_tokens_that_a_family_lacks_are_not_saved(learned, tmp_path):
+    bpe.save(learned, Chat(family="qwen", eos="<|end|>", pad="<|end|>"), "", 128, tmp_path)
     config = json.loads((tmp_path / "tokenizer_config.json").read_text())
     assert "bos_token" not in config
     assert "unk_token" not in config

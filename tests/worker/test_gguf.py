@@ -85,7 +85,7 @@ def test_the_row_order_of_llama_cpp_is_undone(heads, size, width):
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_quantised_weights_become_what_their_scales_and_offsets_say(bits):
+def test_quantized_weights_become_what_their_scales_and_offsets_say(bits):
     """Values that lie on the grid: with 4 bits -1.5 + 0.25 n for n = 0 to 15, each once in either half of a group."""
     grid = np.tile(np.arange(2**4, dtype=np.float32) * 0.25 - 1.5, 8).reshape(2, 64)
     grid[:, 31] = grid[:, 63] = -1.5 + 0.25 * (2**bits - 1)  # the highest step there is

@@ -271,7 +271,7 @@ def test_random_weights_are_of_full_size_and_take_no_room(the_hub):
     assert the_hub.asked == []
 
 
-def test_random_weights_are_the_same_each_time_and_other_ones_quantised():
+def test_random_weights_are_the_same_each_time_and_other_ones_quantized():
     """8 bits, and 64 of a scale and an offset for 64 weights; 121,344 of 124,439,808 parameters keep their 32."""
     first, again = (weights.prepare(read_model("gpt2"), "random") for _ in range(2))
     packed = weights.prepare(read_model("gpt2"), "random", EIGHT)
@@ -286,7 +286,7 @@ def test_what_is_not_in_the_registry_has_no_random_weights(name):
         weights.prepare(read_model(name), "random")
 
 
-def test_a_quantised_copy_is_made_once_and_says_what_it_is():
+def test_a_quantized_copy_is_made_once_and_says_what_it_is():
     """Of 1,055,488 parameters 6,912 are biases and norms: 9 + 23 * 6,912 / 1,055,488 bits."""
     whole = weights.prepare(read_model("gpt2"), "embedded")
     packed = weights.prepare(read_model("gpt2"), "embedded", EIGHT)
@@ -302,19 +302,19 @@ def test_a_quantised_copy_is_made_once_and_says_what_it_is():
     assert config["quantization"] == {"bits": 8, "group_size": 64, "mode": "affine"}
 
 
-def test_mlx_lm_itself_loads_a_quantised_copy_with_all_matrices_packed():
+def test_mlx_lm_itself_loads_a_quantized_copy_with_all_matrices_packed():
     packed = weights.prepare(read_model("llama-1b"), "embedded", Quantization(bits=4, group_size=32))
     model = mlx_lm.load(packed.directory)[0]
     kinds = {type(module).__name__ for module in model.modules() if "weight" in module}
     assert kinds == {"QuantizedLinear", "QuantizedEmbedding", "RMSNorm"}
 
 
-def test_weights_that_are_quantised_already_are_measured_so_and_not_quantised_again():
+def test_weights_that_are_quantized_already_are_measured_so_and_not_quantized_again():
     packed = weights.prepare(read_model("gpt2"), "embedded", EIGHT)
     model = ModelConfig(name=f"path:{packed.directory}", directory=packed.directory)
     assert weights.prepare(model, "auto").quantization == packed.quantization
     with pytest.raises(
-        BadWeights, match="its weights have 8 bits already, in groups of 64; leave out the quantisation"
+        BadWeights, match="its weights have 8 bits already, in groups of 64; leave out the quantization"
     ):
         weights.prepare(model, "auto", Quantization(bits=4))
 
@@ -337,7 +337,7 @@ def test_a_number_of_bits_that_mlx_does_not_know_is_refused():
 
 @pytest.mark.parametrize("bits", [None, 4])
 def test_a_directory_that_mlx_lm_s_converter_made_is_measured_as_it_is(nano, tmp_path, bits):
-    """Whole in half precision, and quantised in groups of 32: the harness adds nothing to it."""
+    """Whole in half precision, and quantized in groups of 32: the harness adds nothing to it."""
     how = {"quantize": True, "q_bits": bits, "q_group_size": 32} if bits else {"dtype": "float16"}
     mlx_lm.convert(nano("qwen").directory, mlx_path=str(tmp_path / "made"), **how)
     before = sorted(path.name for path in (tmp_path / "made").iterdir())

@@ -45,7 +45,7 @@ def process_values(samples: Sequence[Sequence[float]]) -> list[float]:
     return [median(readings) for readings in samples]
 
 
-def summarise(samples: Sequence[Sequence[float]]) -> Summary:
+def summarize(samples: Sequence[Sequence[float]]) -> Summary:
     """Summarise processes by the median of their medians, with the range.
 
     Raises:

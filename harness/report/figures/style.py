@@ -10,7 +10,7 @@ from harness.report.figures.charts import Dash
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#717581")
 GREY = COLORS[4]
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p")  # 11 against 5 colours: 55 pairs
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p")  # 11 against 5 colors: 55 pairs
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 DASHES: dict[Dash, Any] = {Dash.SOLID: "-", Dash.DASHED: (0, (5, 2)), Dash.DOTTED: (0, (1, 2))}
 # Texts have no color in the SVG; these rules give them one for the reader's light or dark scheme.

@@ -11,7 +11,7 @@ from itertools import chain
 from statistics import median
 
 from harness.analysis.judge import STAND_INS
-from harness.analysis.stats.estimates import process_values, summarise
+from harness.analysis.stats.estimates import process_values, summarize
 from harness.report.figures.charts import Bars, Chart, Curve, Dash, Dots, Panel
 from harness.report.sections.chart_captions import (
     NamedRecords,
@@ -110,7 +110,7 @@ def quality_against_speed(cases: NamedRecords) -> Chart | None:
             if (metric := record.metrics.get(metric_name)) and metric.samples:
                 metrics.setdefault(name, {}).setdefault(metric_name, metric)
     points = [
-        (name, summarise(pair["decode_tokens_per_s"].samples or ()), summarise(pair["bits_per_byte"].samples or ()))
+        (name, summarize(pair["decode_tokens_per_s"].samples or ()), summarize(pair["bits_per_byte"].samples or ()))
         for name, pair in metrics.items()
         if len(pair) == 2  # noqa: PLR2004 - both were measured
     ]

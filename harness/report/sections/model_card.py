@@ -9,7 +9,7 @@ from typing import Any
 from harness.analysis.judge import STAND_INS
 from harness.analysis.limits import Entry
 from harness.analysis.report_policy import CardText
-from harness.analysis.stats.estimates import median_interval, process_values, summarise
+from harness.analysis.stats.estimates import median_interval, process_values, summarize
 from harness.report.cells import HOW_TO_READ, Footnotes, code, metric_cell, text, texts
 from harness.report.page import Table
 from harness.report.render.yaml_block import Fact
@@ -64,7 +64,7 @@ def model_card(
         Part(title="Limitations", words=author_text.limitations or NOT_PROVIDED),
         Part(title="Ethical considerations", words=author_text.ethics or NOT_PROVIDED),
         Part(
-            title="Licence",
+            title="License",
             words=f"Of the base model: {base_license or 'not known'}. Of what is published with this card: "
             f"{author_text.license or NOT_PROVIDED}",
         ),
@@ -140,7 +140,7 @@ def _indexed(record: Record | None) -> Iterator[Mapping[str, Fact]]:
     for name, hub_name in _INDEXED.items():
         metric = record.metrics.get(name)
         if metric is not None and metric.samples is not None and metric.labels is None:
-            summary, interval = summarise(metric.samples), median_interval(process_values(metric.samples))
+            summary, interval = summarize(metric.samples), median_interval(process_values(metric.samples))
             arguments: dict[str, Fact] = {"statistic": "median", "processes": summary.processes, "unit": metric.unit}
             if interval is not None:
                 arguments |= {

@@ -28,10 +28,10 @@ def test_the_error_of_pairs_is_that_of_lax():
     change = of(PAIRS)
     assert change.error == pytest.approx(0.0052307289, rel=1e-5)
     reach = stats.t.ppf(0.975, 0.7 * 9) * change.error
-    centre = math.log(change.ratio.point)
-    assert (math.log(change.ratio.low), math.log(change.ratio.high)) == pytest.approx((centre - reach, centre + reach))
-    assert change.rise == pytest.approx(max(2**-10, stats.t.sf(centre / change.error, 6.3)))
-    assert change.fall == pytest.approx(stats.t.cdf(centre / change.error, 6.3))
+    center = math.log(change.ratio.point)
+    assert (math.log(change.ratio.low), math.log(change.ratio.high)) == pytest.approx((center - reach, center + reach))
+    assert change.rise == pytest.approx(max(2**-10, stats.t.sf(center / change.error, 6.3)))
+    assert change.fall == pytest.approx(stats.t.cdf(center / change.error, 6.3))
 
 
 def test_a_pair_that_met_a_burst_hides_no_change():

@@ -14,7 +14,7 @@ from harness.analysis.stats.estimates import (
     median_interval,
     process_values,
     ratio_of_independent,
-    summarise,
+    summarize,
     theil_sen,
 )
 
@@ -40,7 +40,7 @@ def bounds(interval):
 
 
 def test_a_process_counts_once_however_often_it_read():
-    summary = summarise([[1.0, 2.0, 30.0], [5.0], [8.0, 4.0]])
+    summary = summarize([[1.0, 2.0, 30.0], [5.0], [8.0, 4.0]])
     assert (summary.low, summary.median, summary.high) == (2.0, 5.0, 6.0)
     assert (summary.processes, summary.readings) == (3, 6)
 
@@ -52,7 +52,7 @@ def test_each_process_is_its_median_in_the_order_they_ran():
 @pytest.mark.parametrize("samples", [[], [[]], [[1.0], []]])
 def test_there_is_no_summary_of_nothing(samples):
     with pytest.raises(ValueError, match="at least one process, each with at least one reading"):
-        summarise(samples)
+        summarize(samples)
 
 
 @given(st.lists(st.lists(reading, min_size=1), min_size=1), st.randoms(use_true_random=False))
@@ -60,7 +60,7 @@ def test_there_is_no_summary_of_nothing(samples):
 def test_a_summary_does_not_depend_on_the_order_of_processes_or_readings(samples, random):
     mixed = [random.sample(process, len(process)) for process in samples]
     random.shuffle(mixed)
-    assert summarise(mixed) == summarise(samples)
+    assert summarize(mixed) == summarize(samples)
 
 
 # --- worked examples from the book that the estimators cite ---

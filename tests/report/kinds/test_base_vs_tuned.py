@@ -37,7 +37,7 @@ def test_few_processes_have_a_change_and_no_verdict():
 
 
 def test_a_base_of_other_conditions_is_no_base():
-    """A base for each quantisation: the adapter is set against the one it was measured like."""
+    """A base for each quantization: the adapter is set against the one it was measured like."""
     eight = {"bits": 8}
     base8 = record("inference/tiny/base-8bit", key=key(quantization=eight), metrics={SPEED: measured(SPEED, *FAST)})
     report = tuned([bundle(*pair(quantization=eight), base8)])

@@ -69,7 +69,7 @@ def cells(table):
 # --- what the hub reads ---
 
 
-def test_the_hub_reads_base_model_library_licence_data_and_tags():
+def test_the_hub_reads_base_model_library_license_data_and_tags():
     front = read(model(trained(), evaluated(), licenses={"tiny": "Apache-2.0"})).to_dict()
     assert {
         name: front[name] for name in ("base_model", "library_name", "pipeline_tag", "license", "datasets", "tags")
@@ -136,16 +136,16 @@ def test_an_evaluation_that_failed_has_no_results_and_says_how_it_ended():
         ("MIT", None, "mit", None),
         ("Gemma Terms of Use", None, "gemma", None),
         ("Llama 3.2 Community", None, "llama3.2", None),
-        ("Odd Licence 1", None, "other", "Odd Licence 1"),
+        ("Odd License 1", None, "other", "Odd License 1"),
         ("MIT", "Apache-2.0", "apache-2.0", None),
         (None, None, None, None),
     ],
 )
-def test_the_licence_is_the_authors_or_else_the_base_models(base, authors, license_id, name):
+def test_the_license_is_the_authors_or_else_the_base_models(base, authors, license_id, name):
     card = model(trained(), licenses={"tiny": base}, author_text=CardText(license=authors))
     front = read(card).to_dict()
     assert (front.get("license"), front.get("license_name")) == (license_id, name)
-    words = part(card, "Licence").words
+    words = part(card, "License").words
     assert words == f"Of the base model: {base or 'not known'}. Of what is published with this card: " + (
         authors or "Not provided by the author."
     )

@@ -47,7 +47,7 @@ def test_variables_read_back_as_they_were_written(variables):
         ("mlx[ Cuda13,cpu ]==0.31,numpy", ("mlx[cpu,cuda13]==0.31", "numpy")),
     ],
 )
-def test_requirements_are_normalised_and_sorted(written, requirements):
+def test_requirements_are_normalized_and_sorted(written, requirements):
     assert parse(f"pip:{written}") == Packages(text=f"pip:{written}", requirements=requirements)
 
 

@@ -85,7 +85,7 @@ def test_what_was_trained_is_saved_and_loaded_as_it_was_by_us_and_by_mlx_lm(nano
 
 
 @pytest.mark.parametrize("config", [LORA, DORA], ids=lambda value: value.kind)
-def test_a_quantised_base_has_the_same_adapter(load_nano, config):
+def test_a_quantized_base_has_the_same_adapter(load_nano, config):
     _, expected = attached(load_nano, config)
     loaded = load_nano("tinyllama")
     nn.quantize(loaded.model, group_size=32, bits=8)
@@ -95,10 +95,10 @@ def test_a_quantised_base_has_the_same_adapter(load_nano, config):
     assert {name.rpartition(".")[2] for name, _ in tree_flatten(gradients)} <= {"lora_a", "lora_b", "m"}
 
 
-def test_a_full_fine_tune_of_quantised_blocks_is_refused(load_nano):
+def test_a_full_fine_tune_of_quantized_blocks_is_refused(load_nano):
     loaded = load_nano("tinyllama")
     nn.quantize(loaded.model, group_size=32, bits=8)
-    with pytest.raises(BadConfig, match="kind 'full' on a quantised base: quantised weights have no gradient"):
+    with pytest.raises(BadConfig, match="kind 'full' on a quantized base: quantized weights have no gradient"):
         mlxlm.attach_adapter(loaded.model, FULL, loaded.model_type)
 
 

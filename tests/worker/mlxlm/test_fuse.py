@@ -86,7 +86,7 @@ def test_a_merged_model_says_what_mlx_lm_s_own_says(load_nano, bits, variant, do
     assert effect(before, merged) > 0.0
 
 
-def test_nothing_is_quantised_in_the_dequantised_model(load_nano):
+def test_nothing_is_quantized_in_the_dequantized_model(load_nano):
     model = tuned(load_nano, bits=4)
     with fused(model, "dequantised"):
         assert not any("scales" in module for module in model.modules())
@@ -113,7 +113,7 @@ def test_the_bare_model_is_the_base(load_nano, name, keys, dora):
 
 
 def test_dora_s_base_is_multiplied_as_dora_does_it(load_nano):
-    """With B = 0 the lengths' ratio is 1, and what is left is the product: dequantised, with the bias apart."""
+    """With B = 0 the lengths' ratio is 1, and what is left is the product: dequantized, with the bias apart."""
     model = tuned(load_nano, bits=4, dora=True, delta=0.0)
     with bare(model):
         base = logits(model, TOKENS)
@@ -136,7 +136,7 @@ def test_the_variants_are_those_of_the_base(load_nano):
 
 
 def test_a_model_whose_adapted_matrices_are_float_is_fused_plainly(load_nano):
-    """The head is quantised, and no adapter sits on it."""
+    """The head is quantized, and no adapter sits on it."""
     model = tuned(load_nano)
     nn.quantize(model, group_size=32, bits=8, class_predicate=lambda name, value: name == "lm_head")
     assert any("scales" in module for module in model.modules())
@@ -189,7 +189,7 @@ def test_the_argument_is_spelled_as_the_layer_spells_it():
     assert _fuse(New(), dequantize=True) == ("new", True)
 
 
-def test_an_older_mlx_lm_dequantises_by_another_name(monkeypatch):
+def test_an_older_mlx_lm_dequantizes_by_another_name(monkeypatch):
     linear = nn.QuantizedLinear(32, 8, bias=False, group_size=32, bits=4)
     new = _dequantize_module(linear)
     monkeypatch.delattr(mlx_lm.utils, "dequantize_model", raising=False)

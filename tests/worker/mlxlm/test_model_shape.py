@@ -81,7 +81,7 @@ def test_reading_the_shape_of_a_billion_parameters_allocates_next_to_nothing():
     assert mx.get_peak_memory() - before < 10_000_000
 
 
-def test_a_quantised_model_has_the_shape_of_the_whole_one_in_fewer_bytes(load_nano):
+def test_a_quantized_model_has_the_shape_of_the_whole_one_in_fewer_bytes(load_nano):
     """4 bits a weight and a scale and an offset of 32 bits for 32 weights: 6 bits, or 0.75 bytes."""
     model = load_nano("smollm2").model
     whole = mlxlm.shape_of(model)

@@ -89,7 +89,7 @@ def test_a_loaded_parameter_is_the_one_that_was_drawn_for_its_name(directory):
         np.testing.assert_array_equal(np.array(loaded[name]), np.array(array), err_msg=name)
 
 
-def test_drawn_weights_are_quantised_as_the_config_says(directory):
+def test_drawn_weights_are_quantized_as_the_config_says(directory):
     result = Quantization(bits=4, group_size=32)
     model = mlxlm.load(directory(result), None).model
     whole = mlxlm.load(directory(), None).model
@@ -102,14 +102,14 @@ def test_drawn_weights_are_quantised_as_the_config_says(directory):
     assert mlxlm.total_parameters(model) == mlxlm.total_parameters(whole)
 
 
-def test_what_is_no_matrix_of_a_quantised_layer_is_drawn_as_ever(directory):
+def test_what_is_no_matrix_of_a_quantized_layer_is_drawn_as_ever(directory):
     path = directory(Quantization(bits=8), name="qwen")
     packed = mlxlm.load(path, None).model.model.layers[0].self_attn.q_proj
     assert packed.weight.shape == (192, 192 // 4)  # four to a word
     assert np.array(packed.bias).tolist() == [0.0] * 192
 
 
-def test_drawn_weights_are_never_in_memory_whole_before_they_are_quantised(directory):
+def test_drawn_weights_are_never_in_memory_whole_before_they_are_quantized(directory):
     path = directory(Quantization(bits=4))
     whole = stored_bytes(mlxlm.build({**read_config(path), "quantization": None}))
     gc.collect()
@@ -150,7 +150,7 @@ def test_weights_of_another_architecture_are_refused_before_they_are_read(nano, 
         mlxlm.load_lazily(path)
 
 
-def test_a_quantised_copy_is_read_with_the_facts_it_was_written_with(nano, tmp_path):
+def test_a_quantized_copy_is_read_with_the_facts_it_was_written_with(nano, tmp_path):
     result = Quantization(bits=8, group_size=32)
     mlxlm.write_quantized(Path(nano("qwen").directory), tmp_path, result)
     assert read_config(tmp_path)["quantization"] == asdict(result)

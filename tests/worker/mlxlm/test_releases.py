@@ -1,7 +1,7 @@
 """mlx-lm as it was and as it is, in fakes of the calls that changed: a feature is looked for, no version is.
 
 Missing optimizers and schedules are in test_mlxlm_optimizers, a missing BatchGenerator in test_mlxlm_generation,
-the functions that dequantise in test_mlxlm_fusing.
+the functions that dequantize in test_mlxlm_fusing.
 """
 
 import importlib
@@ -299,7 +299,7 @@ def quantized_by(monkeypatch, quantize_model):
     return quantize.quantize_as_configured(model, {"quantization": {"bits": 4, "group_size": 32, "mode": "affine"}})
 
 
-def test_quantising_says_bits_group_and_mode_and_gives_no_predicate(monkeypatch):
+def test_quantizing_says_bits_group_and_mode_and_gives_no_predicate(monkeypatch):
     """Predicates have had two arities, bits and group size two defaults, and neither is relied on."""
 
     def quantize_model(model, config, group_size, bits, *, mode):
@@ -308,9 +308,9 @@ def test_quantising_says_bits_group_and_mode_and_gives_no_predicate(monkeypatch)
     assert quantized_by(monkeypatch, quantize_model) == Quantization(bits=4, group_size=32, mode="affine")
 
 
-def test_an_mlx_that_knows_no_modes_is_refused_and_nothing_is_quantised_otherwise(monkeypatch):
+def test_an_mlx_that_knows_no_modes_is_refused_and_nothing_is_quantized_otherwise(monkeypatch):
     def quantize_model(model, config, q_group_size, q_bits, quant_predicate=None):
-        pytest.fail("something is quantised")
+        pytest.fail("something is quantized")
 
     with pytest.raises(BadConfig, match=r"this MLX cannot: .*unexpected keyword argument 'mode'"):
         quantized_by(monkeypatch, quantize_model)

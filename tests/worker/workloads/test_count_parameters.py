@@ -92,7 +92,7 @@ def test_dora_trains_a_magnitude_for_each_row_as_well(model, published):
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma-270m", "qwen3-0.6b"])
 @pytest.mark.parametrize("bits", [4, 8])
-def test_quantised_weights_count_as_what_they_stand_for(name, bits):
+def test_quantized_weights_count_as_what_they_stand_for(name, bits):
     """An affine group of 64 has a scale and an offset of 32 bits each here: a bit a weight more."""
     config = {**read_model(name).config, "quantization": {"group_size": 64, "bits": bits}}
     built = mlxlm.build(config)

@@ -8,7 +8,7 @@ RESPONSE = Response(scenario="short", prompt_tokens=30, tokens=(7, 8, 9), tokeni
 
 
 def test_a_response_is_timed_from_its_stamps():
-    """Tokenised at 0.5 s, tokens at 2, 3 and 6 s: 30 tokens in 1.5 s, then 2 intervals in 4 s, 6 s in all."""
+    """Tokenized at 0.5 s, tokens at 2, 3 and 6 s: 30 tokens in 1.5 s, then 2 intervals in 4 s, 6 s in all."""
     assert RESPONSE.ttft_s == 1.5
     assert RESPONSE.prefill_tokens_per_s == 20.0
     assert RESPONSE.itl_s == (1.0, 3.0)

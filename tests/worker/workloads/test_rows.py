@@ -19,7 +19,7 @@ def pairs(rows):
 
 
 def theirs(dataset, tokenizer, row, messages, *, mask_prompt):
-    """A row as mlx-lm tokenises it, masked as it does today.
+    """A row as mlx-lm tokenizes it, masked as it does today.
 
     Up to 0.28.3 the answer's opening was no part of the prompt; up to 0.30.7 a completion's prompt was no conversation.
     """

@@ -110,7 +110,7 @@ def test_the_warm_up_is_left_out_of_the_rates_and_stands_in_the_series(nano, tin
 
 
 def test_tokens_are_counted_in_the_rows_of_each_step(measured, load_nano):
-    """Rows are taken with their neighbours in the file: mlx-lm sorts by length, but by that of the row's dict.
+    """Rows are taken with their neighbors in the file: mlx-lm sorts by length, but by that of the row's dict.
 
     A batch is padded to a multiple of 32.
     """
