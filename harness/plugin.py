@@ -59,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="auto, hub (strict), embedded (package index or stand-in, no hub) or random (full size) "
         f"[{settings.DEFAULT_SOURCE}]",
     )
-    group.addoption("--quantize", metavar="BITS", help="quantize the base model before measuring: none, 8 or 4 [none]")
+    group.addoption("--quantize", metavar="BITS", help="quantise the base model before measuring: none, 8 or 4 [none]")
     group.addoption(
         "--dataset",
         metavar="D",

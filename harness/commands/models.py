@@ -20,7 +20,7 @@ def add_options(parser: Parser) -> None:
     """Declare the actions and their options."""
     _add_lora(parser, default=None)
     actions = parser.add_subparsers(metavar="ACTION", dest="action")
-    show = actions.add_parser("show", help="architecture, parameters, license and sources of one model")
+    show = actions.add_parser("show", help="architecture, parameters, licence and sources of one model")
     show.add_argument("name", metavar="NAME")
     _add_lora(show, default=KEEP_OUTER_VALUE)
     fetch = actions.add_parser("fetch", help="get a model's weights ahead of a run")
@@ -85,7 +85,7 @@ def models_text(models: Sequence["ModelConfig"], counts: Mapping[str, Counts]) -
     """Return a table with one line per model; below it, the reason for each model that could not be counted."""
     with_adapter = any("trainable_parameters" in model_counts for model_counts in counts.values())
     trainable_header = ["trainable"] if with_adapter else []
-    headers = ("name", "architecture", "parameters", *trainable_header, "license", "gated", "weights")
+    headers = ("name", "architecture", "parameters", *trainable_header, "licence", "gated", "weights")
     rows = []
     for model in models:
         model_counts = counts[model.name]
@@ -117,7 +117,7 @@ def model_text(model: "ModelConfig", counts: Counts) -> str:
         ("name", model.name),
         ("architecture", counts["model_type"]),
         ("repository", model.repository or "none"),
-        ("license", model.license or "unknown"),
+        ("licence", model.license or "unknown"),
         ("gated", "yes" if model.gated else "no"),
         ("weights", ", ".join(weight_sources(model))),
         ("chat family", model.chat.family if model.chat else "the tokenizer's own"),

@@ -98,7 +98,7 @@ def _adapter_problems(table: dict[str, Any]) -> list[str]:
     if full:
         problems += [f"{key}: a full fine-tune has none; leave it out" for key in _LOW_RANK_KEYS if key in table]
         if "quantize" in table:
-            problems.append("quantize: quantized weights have no gradient; use kind lora or dora, or leave it out")
+            problems.append("quantize: quantised weights have no gradient; use kind lora or dora, or leave it out")
     return problems
 
 

@@ -168,7 +168,7 @@ INFERENCE: Rules = {
 }
 MODEL: Rules = {
     "repository": (_text, "a repository ORG/NAME"),
-    "license": (_text, "the license's name"),
+    "license": (_text, "the licence's name"),
     "gated": _FLAG,
     "config": (lambda v: _table(v) and _text(v.get("model_type")), "a table with a model_type"),
     "chat": _TABLE,

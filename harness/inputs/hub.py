@@ -170,7 +170,7 @@ def _refuse(error: Exception, repository: str, revision: str | None) -> NoReturn
         error = error.__cause__  # the error that sent the library to its cache
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError):
-        problem = f"{repository} is gated; accept its license on its page, then run `hf auth login`"
+        problem = f"{repository} is gated; accept its licence on its page, then run `hf auth login`"
     elif isinstance(error, RevisionNotFoundError):
         problem = f"there is no {repository}@{revision}; its page lists its branches, tags and commits"
     elif status == _UNAUTHORIZED:

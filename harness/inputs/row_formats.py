@@ -70,7 +70,7 @@ def _read_chat(row: Row) -> Row:
         _check_text(f"content of message {number}", message.get("content"))
     roles = [message["role"] for message in messages]
     if roles[-1] != "assistant":
-        raise ValueError(f"the last message is the {roles[-1]}'s; end with the assistant's, which is learned")
+        raise ValueError(f"the last message is the {roles[-1]}'s; end with the assistant's, which is learnt")
     if "user" not in roles:
         raise ValueError("no message is the user's; give what is answered")
     return row

@@ -335,7 +335,7 @@ ALL = (
         "share",
         _L,
         _QUAL,
-        "Share of an answer's words within runs of eight or more that stand in a training row: learned by heart. "
+        "Share of an answer's words within runs of eight or more that stand in a training row: learnt by heart. "
         "Of answers of eight words or more.",
         "chosen: eight words in a row are seldom written alike by two authors",
     ),
@@ -477,7 +477,7 @@ ALL = (
         "s",
         _L,
         _TIME,
-        "From the prompt's text to the last of a fixed number of tokens, tokenizing included.",
+        "From the prompt's text to the last of a fixed number of tokens, tokenising included.",
         "what a user waits for",
     ),
 )

@@ -204,7 +204,7 @@ def _check_fit(adapters: Sequence[AdapterConfig], profile: Profile, quantize: st
             )
         if adapter.kind is AdapterKind.FULL and quantize not in {None, "none"}:
             problems.append(
-                f"{adapter.name} trains the matrices themselves; quantized ones have no gradient: no --quantize"
+                f"{adapter.name} trains the matrices themselves; quantised ones have no gradient: no --quantize"
             )
         if plan.iters < plan.grad_accumulation_steps:
             problems.append(
@@ -242,7 +242,7 @@ def quantization(text: str | None) -> Quantization | None:
         UnknownName: naming those there are.
     """
     if text is not None and text not in QUANTIZE:
-        raise UnknownName("quantization", text, QUANTIZE)
+        raise UnknownName("quantisation", text, QUANTIZE)
     return None if text is None or text == "none" else Quantization(bits=int(text))
 
 

@@ -53,7 +53,7 @@ def _quantized_copy(ready: ReadyModel, quantization: Quantization) -> ReadyModel
     directory = Path(ready.directory)
     if stored := read_config(directory).get("quantization"):
         problem = f"its weights have {stored.get('bits')} bits already, in groups of {stored.get('group_size')}"
-        raise BadWeights(f"{ready.config.name}: {problem}; leave out the quantization, or take other weights")
+        raise BadWeights(f"{ready.config.name}: {problem}; leave out the quantisation, or take other weights")
     label = f"{quantization.bits}bit-g{quantization.group_size}-{quantization.mode}"
     name = f"{ready.config.slug}-{ready.weights.sha256[:12]}-{ready.tokenizer[:6]}-{label}-v{_QUANTIZATION_VERSION}"
     copy = cached_model(name, lambda path: mlxlm.write_quantized(directory, path, quantization))

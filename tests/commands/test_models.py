@@ -60,7 +60,7 @@ def test_an_unknown_source_of_weights_is_refused(monkeypatch, capsys):
 def test_the_registry_is_a_table_with_every_source():
     counted = {"tiny": {"total_parameters": 1234567}}
     assert table_cells(models_text([TINY], counted)) == [
-        ["name", "architecture", "parameters", "license", "gated", "weights"],
+        ["name", "architecture", "parameters", "licence", "gated", "weights"],
         ANY,
         ["tiny", "llama", "1,234,567", "apache-2.0", "no", "hub, random, nano"],
         ["hf:ORG/REPO[@REV] and path:DIR work too."],
@@ -130,7 +130,7 @@ def test_what_is_not_known_of_a_model_has_words_for_it():
     facts = dict(
         table_cells(model_text(ModelConfig(name="path:/m", directory="/m"), {"model_type": "x", "total_parameters": 1}))
     )
-    assert (facts["repository"], facts["license"]) == ("none", "unknown")
+    assert (facts["repository"], facts["licence"]) == ("none", "unknown")
     assert facts["chat family"] == facts["end of turn"] == "the tokenizer's own"
 
 

@@ -431,7 +431,7 @@ def test_a_full_fine_tune_has_no_shape_and_no_quantized_base(tmp_path):
     assert refusal(path) == [
         "rank: a full fine-tune has none; leave it out",
         "keys: a full fine-tune has none; leave it out",
-        "quantize: quantized weights have no gradient; use kind lora or dora, or leave it out",
+        "quantize: quantised weights have no gradient; use kind lora or dora, or leave it out",
     ]
 
 

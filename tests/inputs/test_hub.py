@@ -107,7 +107,7 @@ def test_a_long_list_of_files_is_cut_in_a_message(served):
         (
             "org/tiny/*",
             Fault(status=403, code="GatedRepo"),
-            "org/tiny is gated; accept its license on its page, then run `hf auth login`",
+            "org/tiny is gated; accept its licence on its page, then run `hf auth login`",
         ),
         ("org/tiny", Fault(status=403), "org/tiny is refused (403 Forbidden"),
         (WEIGHTS, Fault(status=403), "org/tiny is refused (403 Forbidden"),
@@ -300,7 +300,7 @@ def test_auto_measures_no_stand_in_where_the_hub_refuses_or_the_weights_are_dama
 FAULTS = {
     "short": (Fault(short_by=3), "model.safetensors did not arrive whole"),
     "flipped": (Fault(flipped=True), "model.safetensors has sha256"),
-    "gated": (Fault(status=403, code="GatedRepo"), "is gated; accept its license"),
+    "gated": (Fault(status=403, code="GatedRepo"), "is gated; accept its licence"),
     "broken": (Fault(status=500), "not reachable for org/broken"),
 }
 

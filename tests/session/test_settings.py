@@ -240,14 +240,14 @@ def test_a_config_that_contradicts_the_options_is_refused(tmp_path, more, change
 def test_matrices_that_are_trained_themselves_are_not_quantized(tmp_path):
     path = tmp_path / "full.toml"
     path.write_text('kind = "full"\nlayers = 2\n')
-    with pytest.raises(BadConfig, match="full trains the matrices themselves; quantized ones have no gradient"):
+    with pytest.raises(BadConfig, match="full trains the matrices themselves; quantised ones have no gradient"):
         resolve(**{**GIVEN, "adapters": str(path), "quantize": "4"})
     assert resolve(**{**GIVEN, "adapters": str(path), "quantize": "none"}).adapters[0].kind == "full"
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
-    [({"quantize": "3"}, "unknown quantization '3'.*Known: 4, 8, none"), ({"iters": 0}, "--iters: .*0 iterations")],
+    [({"quantize": "3"}, "unknown quantisation '3'.*Known: 4, 8, none"), ({"iters": 0}, "--iters: .*0 iterations")],
 )
 def test_an_amount_that_cannot_be_is_refused(changes, problem):
     with pytest.raises(HarnessError, match=f"(?s){problem}"):

@@ -314,7 +314,7 @@ def test_weights_that_are_quantized_already_are_measured_so_and_not_quantized_ag
     model = ModelConfig(name=f"path:{packed.directory}", directory=packed.directory)
     assert weights.prepare(model, "auto").quantization == packed.quantization
     with pytest.raises(
-        BadWeights, match="its weights have 8 bits already, in groups of 64; leave out the quantization"
+        BadWeights, match="its weights have 8 bits already, in groups of 64; leave out the quantisation"
     ):
         weights.prepare(model, "auto", Quantization(bits=4))
 

@@ -162,13 +162,13 @@ def _circumstance_banners(bundles: Sequence[Bundle], records: Sequence[Record]) 
 
 _COMPARED_FIELDS: dict[str, Callable[[Record], object]] = {
     "DEVICE": lambda record: record.key and record.key.device,
-    "QUANTIZATION": lambda record: str(record.key and record.key.quantization),
+    "QUANTISATION": lambda record: str(record.key and record.key.quantization),
     "TOKENIZER": lambda record: record.key and record.key.tokenizer,
     "WEIGHTS SOURCE": lambda record: record.key and record.key.weights.source,
 }
 _CONSEQUENCES = {
     "DEVICE": "no figure compares between them",
-    "QUANTIZATION": "no figure compares between them",
+    "QUANTISATION": "no figure compares between them",
     "TOKENIZER": "token rates, losses and perplexity compare only within one; bytes, rows and bits per byte across",
     "WEIGHTS SOURCE": "stand-ins never compare with real weights",
 }

@@ -33,7 +33,7 @@ def data_card(records: Sequence[Record], *, file_name: str) -> Card:
         Part(title="Details", table=_details(facts)),
         Part(title="Rows", table=_rows(by_split)) if by_split else Part(title="Rows", words="Not recorded."),
         *_as_tokens(records),
-        *(Part(title=title, words=NOT_PROVIDED) for title in ("Collection", "Personal information", "License", "Bias")),
+        *(Part(title=title, words=NOT_PROVIDED) for title in ("Collection", "Personal information", "Licence", "Bias")),
     ]
     return compose(
         name=name, kind="data", file_name=file_name, facts=dict(_front(name, by_split)), banner=None, parts=parts

@@ -64,7 +64,7 @@ def model_card(
         Part(title="Limitations", words=author_text.limitations or NOT_PROVIDED),
         Part(title="Ethical considerations", words=author_text.ethics or NOT_PROVIDED),
         Part(
-            title="License",
+            title="Licence",
             words=f"Of the base model: {base_license or 'not known'}. Of what is published with this card: "
             f"{author_text.license or NOT_PROVIDED}",
         ),

@@ -98,7 +98,7 @@ def case_facts(record: Record) -> dict[str, str]:
         "weights sha256": key.weights.sha256[:_SHORT_HASH],
         "weight files": _files(key.weights.bytes),
         "stored as": key.weights.origin_quantization,
-        "quantized": key.quantization,
+        "quantised": key.quantization,
         "computed in": key.dtype,
         "tokenizer sha256": key.tokenizer[:_SHORT_HASH],
         "device": key.device,

@@ -118,7 +118,7 @@ def _unfreeze(model: Any, layers: int, config: AdapterConfig) -> None:
     """
     for block in model.layers[-layers:]:
         if any(map(is_packed, block.modules())):
-            problem = "kind 'full' on a quantized base: quantized weights have no gradient; use kind lora or dora"
+            problem = "kind 'full' on a quantised base: quantised weights have no gradient; use kind lora or dora"
             raise BadConfig(f"adapter {config.name}", [problem])
         block.unfreeze()
 

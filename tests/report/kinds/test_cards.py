@@ -136,7 +136,7 @@ def test_an_evaluation_that_failed_has_no_results_and_says_how_it_ended():
         ("MIT", None, "mit", None),
         ("Gemma Terms of Use", None, "gemma", None),
         ("Llama 3.2 Community", None, "llama3.2", None),
-        ("Odd License 1", None, "other", "Odd License 1"),
+        ("Odd Licence 1", None, "other", "Odd Licence 1"),
         ("MIT", "Apache-2.0", "apache-2.0", None),
         (None, None, None, None),
     ],
@@ -145,7 +145,7 @@ def test_the_license_is_the_authors_or_else_the_base_models(base, authors, licen
     card = model(trained(), licenses={"tiny": base}, author_text=CardText(license=authors))
     front = read(card).to_dict()
     assert (front.get("license"), front.get("license_name")) == (license_id, name)
-    words = part(card, "License").words
+    words = part(card, "Licence").words
     assert words == f"Of the base model: {base or 'not known'}. Of what is published with this card: " + (
         authors or "Not provided by the author."
     )

@@ -98,7 +98,7 @@ def test_a_quantized_base_has_the_same_adapter(load_nano, config):
 def test_a_full_fine_tune_of_quantized_blocks_is_refused(load_nano):
     loaded = load_nano("tinyllama")
     nn.quantize(loaded.model, group_size=32, bits=8)
-    with pytest.raises(BadConfig, match="kind 'full' on a quantized base: quantized weights have no gradient"):
+    with pytest.raises(BadConfig, match="kind 'full' on a quantised base: quantised weights have no gradient"):
         mlxlm.attach_adapter(loaded.model, FULL, loaded.model_type)
 
 

@@ -310,7 +310,7 @@ def test_quantizing_says_bits_group_and_mode_and_gives_no_predicate(monkeypatch)
 
 def test_an_mlx_that_knows_no_modes_is_refused_and_nothing_is_quantized_otherwise(monkeypatch):
     def quantize_model(model, config, q_group_size, q_bits, quant_predicate=None):
-        pytest.fail("something is quantized")
+        pytest.fail("something is quantised")
 
     with pytest.raises(BadConfig, match=r"this MLX cannot: .*unexpected keyword argument 'mode'"):
         quantized_by(monkeypatch, quantize_model)
