@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 
 from harness.analysis.judge import STAND_INS
-from harness.analysis.preflight import leaked_markers
+from harness.analysis.leaked_markers import leaked_markers
 from harness.analysis.stats.proportions import difference_bound, sign_test, upper_bound
 from harness.analysis.text_overlap import RUN_WORDS, normalized
 from harness.gate.policy import Requirement

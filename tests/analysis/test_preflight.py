@@ -8,7 +8,6 @@ from harness.analysis.preflight import (
     PreflightSeverity,
     RowFacts,
     examine,
-    leaked_markers,
     stopping,
 )
 
@@ -111,18 +110,3 @@ def test_what_stops_comes_first_and_only_what_is_not_accepted_stops():
     assert [finding.rule for finding in findings] == ["turn-end", "no-targets", "truncated"]
     assert [finding.rule for finding in stopping(findings, ("turn-end",))] == ["no-targets", "truncated"]
     assert stopping(findings, tuple(RULES)) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "leaked"),
-    [
-        ("Htem <|im_start|>)mat", ("<|im_start|>",)),
-        ("Paris.</s>", ("</s>",)),
-        ("[INST] Again? [/INST]", ("[INST]", "[/INST]")),
-        ("The capital of France is Paris.", ()),
-        ("x < y and y > z | w", ()),
-        ("### Response: <s>struck out", ()),
-    ],
-)
-def test_a_marker_of_any_family_in_an_answer_has_leaked(text, leaked):
-    assert leaked_markers(text) == leaked

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from harness.analysis.claims.context import Answer, CheckTable, ClaimContext
 from harness.analysis.claims.wording import count, number, quantity
 from harness.analysis.finding import Level
-from harness.analysis.preflight import leaked_markers
+from harness.analysis.leaked_markers import leaked_markers
 from harness.errors import BadRecord
 from harness.results.records import Key
 

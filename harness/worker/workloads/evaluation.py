@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analysis.preflight import leaked_markers
+from harness.analysis.leaked_markers import leaked_markers
 from harness.analysis.text_overlap import RUN_WORDS, copied_shares, near_duplicates
 from harness.inputs.datasets import Dataset, prompts_of, read_dataset
 from harness.inputs.prompts import Prompt

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.analysis.preflight import MARKERS, Circumstances, PreflightSeverity, RowFacts, examine, stopping
+from harness.analysis.leaked_markers import MARKERS
+from harness.analysis.preflight import Circumstances, PreflightSeverity, RowFacts, examine, stopping
 from harness.errors import BadData
 from harness.inputs.plans import TrainingPlan
 from harness.inputs.prompts import PLAIN_FAMILY, read_chat_template

@@ -7,14 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.stats.estimates import theil_sen
 from harness.results.records import Readings, Series
 from harness.units import format_percent, format_value
 
 _UNACCOUNTED = 0.1  # share of the wall time; chosen: below it the parts explain where the time went
-# Bytes a step; chosen. Live arrays do not vary but for the batch (4 bytes a token); the resident set does,
-# by what the allocators keep, and settles late: only the second half of the steady steps tells of it.
-_ACTIVE_LEAK, _FOOTPRINT_LEAK = 2**16, 2**19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,34 +126,6 @@ def wall_note(parts: dict[str, float]) -> str | None:
     if abs(share) <= _UNACCOUNTED:
         return None
     return f"wall time: {format_percent(share)} of {format_value(wall_s, 's')} is in none of its parts"
-
-
-def memory_growth(steps: TrainingSteps) -> Readings:
-    """Return the growth of memory per steady step (Theil-Sen slope), by kind of memory."""
-    in_use = {kind: theil_sen(values) for kind, values in _in_use(steps).items() if len(values) > 1}
-    if not in_use:
-        return steps.unsteady()
-    return Readings(values=tuple(slope.point for slope in in_use.values()), labels=tuple(in_use))
-
-
-def leaks(steps: TrainingSteps) -> list[str]:
-    """Return a note for every kind of memory whose growth surely exceeds its limit."""
-    in_use = _in_use(steps)
-    suspects = {"active": (in_use["active"], _ACTIVE_LEAK)}
-    if footprint := in_use.get("footprint"):
-        suspects["footprint"] = (footprint[len(footprint) // 2 :], _FOOTPRINT_LEAK)
-    growth = {kind: (theil_sen(values), limit) for kind, (values, limit) in suspects.items() if len(values) > 1}
-    return [
-        f"memory grows by {format_value(slope.point, 'byte')} a step ({kind}): a leak, or a cache without a bound"
-        for kind, (slope, limit) in growth.items()
-        if slope.low > limit
-    ]
-
-
-def _in_use(steps: TrainingSteps) -> dict[str, list[int]]:
-    """Return the memory in use after each steady step, by kind."""
-    footprint = [step.footprint_bytes for step in steps.steady if step.footprint_bytes is not None]
-    return {"active": [step.active_bytes for step in steps.steady]} | ({"footprint": footprint} if footprint else {})
 
 
 def step_series(steps: TrainingSteps) -> dict[str, Series]:

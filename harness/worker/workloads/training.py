@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.results.records import Artifact, Readings, Sample
 from harness.worker import mlxlm
-from harness.worker.workloads import steps
+from harness.worker.workloads import memory_leak, steps
 from harness.worker.workloads.adapter_files import keep_adapters
 from harness.worker.workloads.context import Context
 from harness.worker.workloads.steps import TrainingSteps
@@ -132,7 +132,7 @@ def _readings(setup: TrainingSetup, trained: _Trained) -> dict[str, Readings]:
         **{name: Readings(values=(float(value),)) for name, value in values.items()},
         "wall_part_s": Readings(values=tuple(trained.wall_parts.values()), labels=tuple(trained.wall_parts)),
         "estimated_peak_bytes": setup.estimated_peak_bytes(),
-        "memory_growth_bytes_per_step": steps.memory_growth(trained.steps),
+        "memory_growth_bytes_per_step": memory_leak.memory_growth(trained.steps),
     }
 
 
@@ -147,7 +147,7 @@ def _notes(setup: TrainingSetup, trained: _Trained) -> Iterator[str]:
         yield f"no update of the last {lost} of {plan.iters} iterations: {takes}"
     if note := steps.wall_note(trained.wall_parts):
         yield note
-    yield from steps.leaks(trained.steps)
+    yield from memory_leak.leak_notes(trained.steps)
 
 
 def _doubts(mfu: Readings) -> Iterator[str]:
