@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from harness.inputs.cases import SUITES, matrix
 from harness.inputs.config_files import read_adapter, read_model, read_profile
-from harness.session.schedule import Turn, in_rounds, one_by_one, within_pairs
+from harness.session.schedule import Turn, in_rounds, one_by_one
 
 MODELS = [read_model(name) for name in ("gpt2", "qwen", "tinyllama")]
 CASES = [case for suite in SUITES for case in matrix(suite, MODELS, [read_adapter("qv-r8")], read_profile("smoke"))]
@@ -54,25 +54,3 @@ def test_the_rounds_differ_from_each_other_and_the_seed_decides_how():
 def test_after_the_first_round_no_suite_always_comes_first(suite):
     firsts = {in_rounds(CASES, 2, seed)[len(CASES)].case.suite for seed in range(40)}
     assert suite in firsts
-
-
-@given(pairs=st.integers(1, 50), seed=st.integers(0, 2**32))
-def test_of_two_pairs_each_side_is_first_once(pairs, seed):
-    orders = within_pairs(pairs, seed, "x")
-    assert len(orders) == pairs
-    for block in zip(orders[::2], orders[1::2], strict=False):
-        assert set(block) == {"AB", "BA"}
-
-
-def test_which_side_is_first_is_drawn_anew_in_every_block_and_for_every_case():
-    counts = Counter(within_pairs(2, seed, "x")[0] for seed in range(400))
-    assert 140 < counts["AB"] < 260  # 200 of 400 by chance: six standard deviations either way
-    assert len({tuple(within_pairs(20, 1, case)) for case in "abcdefgh"}) == 8
-    firsts = within_pairs(400, 1, "x")[::2]
-    assert 60 < firsts.count("AB") < 140
-
-
-def test_the_order_within_pairs_comes_of_the_seed_alone():
-    assert within_pairs(20, 7, "x") == within_pairs(20, 7, "x")
-    assert within_pairs(20, 7, "x") != within_pairs(20, 8, "x")
-    assert within_pairs(20, 7, "x")[:6] == within_pairs(6, 7, "x")

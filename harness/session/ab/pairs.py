@@ -1,4 +1,4 @@
-"""Measures two sides pair by pair: decides whose turn it is, keeps count, and stops once the verdict is clear.
+"""Measure two sides pair by pair, in the order of `pair_order`, count the pairs, and stop once the verdict is clear.
 
 The samples themselves are read and judged by the caller, through the callback `look`.
 """
@@ -11,7 +11,7 @@ from harness.gate import interim_analyses
 from harness.gate.verdicts import GateResult, GateVerdict
 from harness.machine.clock import monotonic_s
 from harness.results.turn_id import TurnId
-from harness.session import schedule
+from harness.session.ab.pair_order import pair_orders
 
 INTERRUPTED = "interrupted"
 
@@ -84,7 +84,7 @@ def measure(
     cases = dict.fromkeys(turn.case for turn in turn_ids)
     progress.pairs = dict.fromkeys(cases, 0)
     progress.orders = {case: [] for case in cases}
-    orders = {case: schedule.within_pairs(plan.pairs, plan.seed, case) for case in cases}
+    orders = {case: pair_orders(plan.pairs, plan.seed, case) for case in cases}
     for number in range(1, plan.pairs + 1):
         for turn in turn_ids:
             case = turn.case

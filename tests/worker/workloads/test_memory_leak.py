@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from harness.worker.workloads.memory_leak import leak_notes, memory_growth
-from harness.worker.workloads.steps import TrainingStep, TrainingSteps
+from harness.worker.workloads.steps import TrainingStep, TrainingSteps, step_series
 
 MIB = 2**20
 
