@@ -1,6 +1,6 @@
-"""Files in the repository that are made from the code: `python -m harness.generated` writes them anew.
+"""Files of the repository that are generated from the code: `python -m harness.generated` rewrites them.
 
-A test fails while one of them is not what the code says.
+A test fails while one of them differs from the code.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ _ROOT = Path(__file__).parents[1]
 
 
 def json_schema() -> str:
-    """The JSON Schema of every result file: a bundle, a run.json, a record, or what one process measured."""
+    """Return the JSON Schema of every result file: a bundle, a run.json, a record, or the sample of one process."""
     schema = codec.json_schema([Bundle, run_files.RunFile, run_files.RecordFile, run_files.ProcessFile])
     for kind in schema["anyOf"]:
         if kind["$ref"].endswith("/RunFile"):
@@ -22,7 +22,7 @@ def json_schema() -> str:
 
 
 def metrics_page() -> str:
-    """The docs page of the metrics, from their registry."""
+    """Return the docs page of the metrics, from the registry."""
     lines = [
         "# What each metric means",
         "",
@@ -43,7 +43,7 @@ FILES = {"harness/schema.json": json_schema, "docs/metrics.md": metrics_page}
 
 
 def main() -> None:
-    """Write every generated file."""
+    """Rewrite every generated file."""
     for name, make in FILES.items():
         atomic_write.write_text(_ROOT / name, make())
 

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """How serious a finding is."""
+    """Severity of a finding."""
 
     CONTRADICTION = "contradiction"  # the figures of a report refute its own text
     WARNING = "warning"

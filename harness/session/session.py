@@ -83,7 +83,7 @@ class Session:
 
     @property
     def started(self) -> bool:
-        """Whether there is a run directory."""
+        """True once the run has a directory."""
         return self._head is not None
 
     @property

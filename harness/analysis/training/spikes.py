@@ -75,7 +75,7 @@ class _Onset:
 
 
 class _Level:
-    """The recent readings outside spikes: their median, updated by one binary search a reading, and their noise."""
+    """Recent readings outside spikes: their median, updated by one binary search a reading, and their noise."""
 
     def __init__(self) -> None:
         self.before: deque[float] = deque(maxlen=_MOST_BEFORE)

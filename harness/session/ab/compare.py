@@ -50,7 +50,7 @@ class ComparisonOutcome:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the user ended it."""
+        """True if the user interrupted the comparison."""
         return self.ended == INTERRUPTED
 
 

@@ -53,7 +53,7 @@ class PairProgress:
 
     @property
     def measured(self) -> bool:
-        """Whether there is anything to store."""
+        """True if a pair was measured or a case ended early: there is something to store."""
         return any(self.pairs.values()) or bool(self.lost)
 
     @property
