@@ -28,18 +28,18 @@ class Share:
     entry: str
     value: float  # median of the processes
     processes: int
-    least: bool
+    cheapest: bool
     ratio: Interval | None
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """One kind of cost: its name (*what*), its definition (*how*), and the figure of each entry."""
+    """One kind of cost: its name, its definition, and the figure of each entry."""
 
-    what: str
+    name: str
     unit: str
-    how: str
+    definition: str
     shares: tuple[Share, ...]
 
 
@@ -55,18 +55,19 @@ def relative_costs(entries: Sequence[Entry]) -> tuple[Cost, ...]:
         _cost(
             entries,
             "inference",
-            what="seconds per 1,000 output tokens",
+            name="seconds per 1,000 output tokens",
             unit="s",
-            how="response_s over the tokens of an answer, reading the prompt included; geometric mean of the scenarios",
+            definition="response_s over the tokens of an answer, reading the prompt included; "
+            "geometric mean of the scenarios",
             metric_of=_output_s,
         ),
         *(
             _cost(
                 entries,
                 "inference",
-                what=" ".join(filter(None, ("joules per 1,000 output tokens", label))),
+                name=" ".join(filter(None, ("joules per 1,000 output tokens", label))),
                 unit="J",
-                how="energy_j_per_token of the metered part",
+                definition="energy_j_per_token of the metered part",
                 metric_of=partial(_energy_j, label=label),
             )
             for label in meters
@@ -74,9 +75,9 @@ def relative_costs(entries: Sequence[Entry]) -> tuple[Cost, ...]:
         _cost(
             entries,
             "training",
-            what="seconds per training run",
+            name="seconds per training run",
             unit="s",
-            how="train_wall_s: steps, batches, validation and saving",
+            definition="train_wall_s: steps, batches, validation and saving",
             metric_of=lambda record: record.metrics.get("train_wall_s"),
         ),
     ]
@@ -110,9 +111,9 @@ def _cost(
     entries: Sequence[Entry],
     suite: str,
     *,
-    what: str,
+    name: str,
     unit: str,
-    how: str,
+    definition: str,
     metric_of: Callable[[Record], Metric | None],
 ) -> Cost:
     contenders = [
@@ -124,7 +125,9 @@ def _cost(
         and metric.samples is not None
     ]
     shares = {share.entry: share for share in _shares(contenders)}
-    return Cost(what=what, unit=unit, how=how, shares=tuple(shares[contender.name] for contender in contenders))
+    return Cost(
+        name=name, unit=unit, definition=definition, shares=tuple(shares[contender.name] for contender in contenders)
+    )
 
 
 def _shares(contenders: Sequence[Contender]) -> list[Share]:
@@ -135,8 +138,8 @@ def _shares(contenders: Sequence[Contender]) -> list[Share]:
             metric = by_name[name].metric
             ratio: Interval | None = None
             reason: str | None = ranking.reason
-            least = ranking.best == name and ranking.verdict is not Verdict.NOT_JUDGED
-            if least:
+            cheapest = ranking.best == name and ranking.verdict is not Verdict.NOT_JUDGED
+            if cheapest:
                 reason = None
             elif ranking.best not in {None, name}:
                 judgement = judge(by_name[ranking.best or name].metric, metric)
@@ -146,7 +149,7 @@ def _shares(contenders: Sequence[Contender]) -> list[Share]:
                 entry=name,
                 value=median(values),
                 processes=len(values),
-                least=least,
+                cheapest=cheapest,
                 ratio=ratio,
                 reason=reason,
             )

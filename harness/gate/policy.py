@@ -116,15 +116,15 @@ def _ignored(rule: GateRule) -> str | None:
 
 def policy_warnings(policy: GatePolicy, subjects: Iterable[Subject], today: str) -> tuple[str, ...]:
     """Describe each rule of the user that has expired or matches nothing in the runs."""
-    subjects, own = tuple(subjects), [rule for rule in policy.rules if not rule.shipped]
+    subjects, user_rules = tuple(subjects), [rule for rule in policy.rules if not rule.shipped]
     ended = [
         f"{rule.where}: expired on {rule.expires}, so {rule.about} counts again; renew the rule or take it out"
-        for rule in own
+        for rule in user_rules
         if rule.expired(today)
     ]
     unused = [
         f"{rule.where}: nothing in these runs is meant by {rule.about}; correct the rule or take it out"
-        for rule in own
+        for rule in user_rules
         if not rule.expired(today) and not any(map(rule.matches, subjects))
     ]
     return (*ended, *unused)

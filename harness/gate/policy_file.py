@@ -31,7 +31,7 @@ def read_gate_policy(name: str = DEFAULT) -> GatePolicy:
     shipped = not name.endswith(".toml")
     if problems := _problems(table, shipped=shipped):
         raise BadConfig(str(path), problems)
-    own = tuple(
+    user_rules = tuple(
         _rule(rule, f"{path.name}, rule {number}", shipped=shipped)
         for number, rule in enumerate(table.get("rule", ()), start=1)
     )
@@ -42,16 +42,16 @@ def read_gate_policy(name: str = DEFAULT) -> GatePolicy:
     return GatePolicy(
         name=table.get("name", path.stem),
         another_day=float(another_day),
-        rules=(*(default.rules if default else ()), *own),
+        rules=(*(default.rules if default else ()), *user_rules),
     )
 
 
-def _rule(table: Mapping[str, Any], where: str, *, shipped: bool) -> GateRule:
+def _rule(table: Mapping[str, Any], place: str, *, shipped: bool) -> GateRule:
     kind, of_kind, role = (table.get(key) for key in ("kind", "of_kind", "role"))
     if "ignore" in table:
         role = Role.IGNORED.value
     return GateRule(
-        where=where,
+        where=place,
         metric=table.get("metric", "*"),
         case=table.get("case", "*"),
         label=table.get("label"),

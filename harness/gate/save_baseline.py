@@ -38,14 +38,14 @@ def save(bundle: Bundle, name: str, reason: str, results_dir: Path, *, accept: b
     check_name("--name", name)
     if not reason.strip():
         raise BadConfig("--reason", ["it is empty; say why this run is to be the baseline"])
-    where = f"the run {bundle.run.id} does not become the baseline {name!r}"
+    subject = f"the run {bundle.run.id} does not become the baseline {name!r}"
     if problems := baseline_rules.faults(bundle):
-        raise NotABaseline(where, problems)
+        raise NotABaseline(subject, problems)
     folder = directory(results_dir, name)
     with _locked(results_dir):
         line = _line(bundle, reason.strip(), folder)
         if line.accepted and not accept:
-            raise NotABaseline(f"{where}: {_against(line)}", line.accepted, _REMEDY)
+            raise NotABaseline(f"{subject}: {_against(line)}", line.accepted, _REMEDY)
         _write(folder, line, bundle)
     return line
 
@@ -81,8 +81,8 @@ def _line(bundle: Bundle, reason: str, folder: Path) -> Saved:
         return line
     present = store.read_run(folder / saves[-1].file)
     if _same_state(present, bundle):
-        where = f"the run {bundle.run.id} does not become the baseline {folder.name!r}"
-        raise NotABaseline(where, [f"it is that already, number {saves[-1].number}; nothing was written"])
+        subject = f"the run {bundle.run.id} does not become the baseline {folder.name!r}"
+        raise NotABaseline(subject, [f"it is that already, number {saves[-1].number}; nothing was written"])
     standing = baseline_rules.against(present, bundle, read_gate_policy(), line.saved_at)
     return replace(
         line,
@@ -109,12 +109,12 @@ def _next_number(folder: Path) -> int:
 def _write(folder: Path, line: Saved, bundle: Bundle) -> None:
     """Write the run, then the history line that makes it the baseline."""
     history = folder / HISTORY
-    before = history.read_bytes() if history.is_file() else b""
-    if before and not before.endswith(b"\n"):
-        before += b"\n"
+    earlier_lines = history.read_bytes() if history.is_file() else b""
+    if earlier_lines and not earlier_lines.endswith(b"\n"):
+        earlier_lines += b"\n"
     atomic_write.write_bytes(folder / line.file, codec.encode(baseline_rules.slim(bundle)) + b"\n")
     try:
-        atomic_write.write_bytes(history, before + codec.encode(line) + b"\n")
+        atomic_write.write_bytes(history, earlier_lines + codec.encode(line) + b"\n")
     except HarnessError:
         (folder / line.file).unlink(missing_ok=True)
         raise

@@ -179,15 +179,15 @@ def read_profile(name: str) -> Profile:
 
 def read_model(name: str) -> ModelConfig:
     """Read a model: a registry name, hf:ORG/REPO[@REV], or path:DIR in the layout of mlx-lm."""
-    kind, _, rest = name.partition(":")
-    if kind == "hf" and rest:
-        repository, _, revision = rest.partition("@")
+    kind, _, location = name.partition(":")
+    if kind == "hf" and location:
+        repository, _, revision = location.partition("@")
         if not re.fullmatch(r"[^/\s]+/[^/\s]+", repository):
             raise BadConfig(name, [f"{repository!r} is no repository; give hf:ORG/REPO or hf:ORG/REPO@REV"])
         return ModelConfig(name=name, repository=repository, revision=revision or None)
-    if kind == "path" and rest:
-        directory = Path(rest.replace("\0", "?")).expanduser().resolve()
-        if "\0" in rest or not (directory / "config.json").is_file():
+    if kind == "path" and location:
+        directory = Path(location.replace("\0", "?")).expanduser().resolve()
+        if "\0" in location or not (directory / "config.json").is_file():
             raise BadConfig(name, [f"{directory} holds no config.json; give a directory saved by mlx-lm"])
         return ModelConfig(name=name, directory=str(directory))
     path = known("models").get(name)

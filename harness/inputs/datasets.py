@@ -179,9 +179,9 @@ def _shipped() -> list[str]:
 def _path_of(name: str) -> Path:
     """Return the file or directory of a dataset that is not on the hub."""
     if name.startswith(_PATH):
-        if not (rest := name.removeprefix(_PATH)):
+        if not (location := name.removeprefix(_PATH)):
             raise BadConfig("dataset", [f"{name!r} names no file; give path:FILE_OR_DIR"])
-        return Path(rest).expanduser()
+        return Path(location).expanduser()
     if name not in (known := _shipped()):
         raise UnknownName("dataset", name, known, "path:FILE_OR_DIR and hf:ORG/NAME work too.")
     return bundled("fixtures") / "data" / name

@@ -13,11 +13,11 @@ _LAST_LINES = 8  # of the output of a failed program: pip prints the reason at t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramResult:
-    """Result of a program: *output* is its standard output, *said* the last lines of its error messages."""
+    """Result of a program: *output* is its standard output, *complaint* the last lines of its error messages."""
 
     ok: bool
     output: str
-    said: str
+    complaint: str
 
 
 def run(words: Sequence[str], *, directory: Path, unset: Sequence[str] = ()) -> ProgramResult:
@@ -34,11 +34,11 @@ def run(words: Sequence[str], *, directory: Path, unset: Sequence[str] = ()) -> 
             check=False,
         )
     except OSError as error:
-        return ProgramResult(ok=False, output="", said=f"{words[0]}: {error.strerror or error}")
+        return ProgramResult(ok=False, output="", complaint=f"{words[0]}: {error.strerror or error}")
     complaint = (
         _last_lines(done.stderr) or _last_lines(done.stdout) or f"nothing, and ended with exit code {done.returncode}"
     )
-    return ProgramResult(ok=done.returncode == 0, output=done.stdout.strip(), said=without_home(complaint))
+    return ProgramResult(ok=done.returncode == 0, output=done.stdout.strip(), complaint=without_home(complaint))
 
 
 def _last_lines(printed: str) -> str:

@@ -156,9 +156,9 @@ class Session:
                 check_plan(case.training)
         models: dict[BaseModelKey, ReadyModel] = {}
         for key in dict.fromkeys(map(base_model_key, cases)):
-            alike = [case for case in cases if base_model_key(case) == key]
-            model, quantization = alike[0].model, alike[0].quantization
-            trials = {case.adapter.name: (case.adapter, case.training) for case in alike if case.adapter}
+            same_model = [case for case in cases if base_model_key(case) == key]
+            model, quantization = same_model[0].model, same_model[0].quantization
+            trials = {case.adapter.name: (case.adapter, case.training) for case in same_model if case.adapter}
             self._say(f"preparing {model.name}")
             models[key] = workers.prepare(model, self.settings.source, quantization, list(trials.values()))
             head.warn(models[key].warnings)

@@ -19,7 +19,7 @@ def trained(name, values):
 
 
 def costs(*records):
-    return {cost.what: cost for cost in relative_costs(entries(records))}
+    return {cost.name: cost for cost in relative_costs(entries(records))}
 
 
 def shares(cost):
@@ -30,8 +30,8 @@ def test_seconds_of_a_thousand_tokens_follow_from_the_time_of_an_answer():
     """8 tokens in 1.02 s are 127.5 s per 1,000; b takes twice as long in every process."""
     cost = costs(answering("a/base", ONE), answering("b/base", TWO))["seconds per 1,000 output tokens"]
     a, b = shares(cost)["a/base"], shares(cost)["b/base"]
-    assert (a.value, a.processes, a.least, a.ratio, a.reason) == (pytest.approx(127.5), 5, True, None, None)
-    assert (b.value, b.least, b.reason) == (pytest.approx(255.0), False, None)
+    assert (a.value, a.processes, a.cheapest, a.ratio, a.reason) == (pytest.approx(127.5), 5, True, None, None)
+    assert (b.value, b.cheapest, b.reason) == (pytest.approx(255.0), False, None)
     assert b.ratio.low < b.ratio.point < b.ratio.high
     assert b.ratio.point == pytest.approx(2.0)
     assert cost.unit == "s"
@@ -45,26 +45,26 @@ def test_scenarios_count_by_their_geometric_mean():
 
 def test_tokens_of_different_tokenizers_have_no_ratio():
     cost = costs(answering("a/base", ONE), answering("b/base", TWO, tokenizer="u"))["seconds per 1,000 output tokens"]
-    assert [(row.least, row.ratio, row.reason) for row in cost.shares] == [(False, None, "differing: tokenizer")] * 2
+    assert [(row.cheapest, row.ratio, row.reason) for row in cost.shares] == [(False, None, "differing: tokenizer")] * 2
 
 
 def test_cases_that_compare_are_held_against_the_least_among_them():
     records = (answering("a/base", TWO), answering("b/base", ONE, tokenizer="u"), answering("a/r8", ONE))
     found = shares(costs(*records)["seconds per 1,000 output tokens"])
     assert list(found) == ["a/base", "b/base", "a/r8"]
-    assert [value.least for value in found.values()] == [False, False, True]
+    assert [value.cheapest for value in found.values()] == [False, False, True]
     assert found["a/base"].ratio.point == pytest.approx(2.0)
 
 
 def test_few_processes_have_a_figure_and_no_ratio():
     found = shares(costs(trained("a/r8", ONE[:1]), trained("b/r8", TWO[:1]))["seconds per training run"])
-    assert (found["a/r8"].value, found["a/r8"].least) == (1.0, False)
+    assert (found["a/r8"].value, found["a/r8"].cheapest) == (1.0, False)
     assert (found["b/r8"].ratio, found["b/r8"].reason) == (None, "n=1; a verdict needs 5 processes a case")
 
 
 def test_one_case_alone_has_nothing_to_be_held_against():
     (share,) = costs(trained("a/r8", ONE))["seconds per training run"].shares
-    assert (share.least, share.ratio, share.reason) == (False, None, "there is nothing to compare it with")
+    assert (share.cheapest, share.ratio, share.reason) == (False, None, "there is nothing to compare it with")
 
 
 def test_energy_is_counted_for_each_metered_part_where_there_is_a_meter():

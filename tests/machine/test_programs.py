@@ -19,24 +19,24 @@ def test_the_last_lines_of_its_complaint_say_why_a_program_failed(tmp_path):
     code += "; sys.exit('\\nbecause\\nWARNING: x')"
     done = python(code, tmp_path)
     assert not done.ok
-    assert done.said.split("\n  ") == [*map(str, range(13, 20)), "because"]
+    assert done.complaint.split("\n  ") == [*map(str, range(13, 20)), "because"]
 
 
 def test_without_a_complaint_it_is_what_a_program_printed(tmp_path):
     assert (
-        python("import sys; print('because'); print('WARNING: x', file=sys.stderr); sys.exit(1)", tmp_path).said
+        python("import sys; print('because'); print('WARNING: x', file=sys.stderr); sys.exit(1)", tmp_path).complaint
         == "because"
     )
 
 
 def test_a_program_that_fails_in_silence_has_its_exit_code_said(tmp_path):
-    assert python("raise SystemExit(7)", tmp_path).said == "nothing, and ended with exit code 7"
+    assert python("raise SystemExit(7)", tmp_path).complaint == "nothing, and ended with exit code 7"
 
 
 def test_a_program_that_is_not_there_has_failed(tmp_path):
     done = programs.run(["no-such-program-here"], directory=tmp_path)
     assert (done.ok, done.output) == (False, "")
-    assert done.said == "no-such-program-here: No such file or directory"
+    assert done.complaint == "no-such-program-here: No such file or directory"
 
 
 def test_a_variable_is_left_out_where_asked(tmp_path, monkeypatch):
@@ -47,7 +47,7 @@ def test_a_variable_is_left_out_where_asked(tmp_path, monkeypatch):
 
 
 def test_the_home_directory_is_not_told(tmp_path):
-    assert python(f"raise SystemExit({str(Path.home() / 'x')!r})", tmp_path).said == (
+    assert python(f"raise SystemExit({str(Path.home() / 'x')!r})", tmp_path).complaint == (
         "~/x" if Path.home() != Path("/") else "/x"
     )
 

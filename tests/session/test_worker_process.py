@@ -141,14 +141,14 @@ STAND_IN = """
 from types import SimpleNamespace
 sys.path[:0] = [{root!r}, *{site!r}]
 from harness import errors
-from harness.inputs import protocol as messages
-from harness.worker import main as worker
+from harness.inputs import protocol
+from harness.worker import main
 from harness.worker.failure_status import Diverged
 def do(job, blas, progress):
     {work}
 sys.modules["harness.worker.jobs"] = SimpleNamespace(run_job=do)
-worker.load_fast_blas = lambda: None
-sys.exit(worker.main(sys.argv[2:]))
+main.load_fast_blas = lambda: None
+sys.exit(main.main(sys.argv[2:]))
 """
 
 
@@ -187,7 +187,7 @@ def test_each_way_a_worker_ends_has_its_status(real_worker_that, log, work, stat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's order of victims is Linux's")
 def test_a_worker_is_the_first_that_the_kernel_kills_when_memory_runs_out(real_worker_that, log):
-    real_worker_that("return messages.Message(facts={'order': open('/proc/self/oom_score_adj').read()})")
+    real_worker_that("return protocol.Message(facts={'order': open('/proc/self/oom_score_adj').read()})")
     assert run(log).facts == {"order": "1000\n"}
     assert Path("/proc/self/oom_score_adj").read_text() != "1000\n"
 

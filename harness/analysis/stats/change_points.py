@@ -55,11 +55,11 @@ def shifts(values: Sequence[float], tolerance: float) -> Shifts:
     logs = _without_outstanding([math.log(value) for value in values])
     limits = _merged(logs, [0, *_boundaries(logs, _price(logs)), len(logs)], math.log1p(tolerance))
     levels = [median(values[start:end]) for start, end in pairwise(limits)]
-    found = (
+    shifts_found = (
         Shift(at=at, before=before, after=after)
         for at, before, after in zip(limits[1:-1], levels, levels[1:], strict=False)
     )
-    return Shifts(found=tuple(found))
+    return Shifts(found=tuple(shifts_found))
 
 
 def _boundaries(logs: Sequence[float], price: float) -> list[int]:

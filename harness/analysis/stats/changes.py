@@ -71,11 +71,11 @@ def change_of_pairs(candidate: Sequence[float], baseline: Sequence[float], *, lo
     center, error = _biweight(logs)
     freedom = _OF_FREEDOM * (n - 1)
     reach = error * float(stdtrit(freedom, 1 - _TAIL / looks))
-    least = 2.0**-n
+    smallest = 2.0**-n
     if error:
-        rise, fall = (max(least, float(stdtr(freedom, side * center / error))) for side in (-1, 1))
+        rise, fall = (max(smallest, float(stdtr(freedom, side * center / error))) for side in (-1, 1))
     else:  # all equal
-        rise, fall = (least if side * center > 0 else 1.0 for side in (1, -1))
+        rise, fall = (smallest if side * center > 0 else 1.0 for side in (1, -1))
     return Change(
         ratio=Interval(
             low=power_of_e(center - reach),
@@ -139,10 +139,10 @@ def _biweight(values: Sequence[float]) -> tuple[float, float]:
     if _lopsided(values, center, reach):
         return fmean(values), stdev(values) / math.sqrt(len(values))
     for _ in range(_ROUNDS):
-        before = center
+        previous = center
         weights = [max(0.0, 1 - ((value - center) / reach) ** 2) ** 2 for value in values]
         center = math.fsum(map(math.prod, zip(weights, values, strict=True))) / math.fsum(weights)
-        if abs(center - before) <= _SETTLED * scale:
+        if abs(center - previous) <= _SETTLED * scale:
             break
     offs = [off for value in values if abs(off := (value - center) / reach) < 1]
     above = math.fsum(off**2 * (1 - off**2) ** 4 for off in offs) * reach**2

@@ -224,13 +224,13 @@ def reason(row: GateRow) -> str:
 
 def full_reason(row: GateRow) -> str:
     """Write why a row has its verdict, with all ratios, for files that show no change beside it."""
-    own = _with_ratio(row.ratio, row.reason)
+    text = _with_ratio(row.ratio, row.reason)
     if row.suspicion is not None:
         first = _with_ratio(row.suspicion.ratio, row.suspicion.reason)
-        return f"suspected ({first}), and it did not recur: {own}"
+        return f"suspected ({first}), and it did not recur: {text}"
     if row.confirmed_by is not None:
-        return f"{own}; measured again: {_with_ratio(row.confirmed_by.ratio, row.confirmed_by.reason)}"
-    return own
+        return f"{text}; measured again: {_with_ratio(row.confirmed_by.ratio, row.confirmed_by.reason)}"
+    return text
 
 
 def _with_ratio(ratio: Interval | None, text: str) -> str:

@@ -52,9 +52,9 @@ def costs(runs: Runs) -> Section:
     for bundle in measured[:_MOST_CASES]:
         for cost in relative_costs(entries(bundle.records)):
             rows = [_cost_row(share, cost.unit) for share in cost.shares]
-            name = f"{cost.what}, {bundle.run.id}" if several else cost.what
-            heads = ("case", cost.what, "against the least of its like")
-            caption = f"{name[0].upper()}{name[1:]}: {cost.how}"
+            name = f"{cost.name}, {bundle.run.id}" if several else cost.name
+            heads = ("case", cost.name, "against the least of its like")
+            caption = f"{name[0].upper()}{name[1:]}: {cost.definition}"
             tables.append(Table(columns=heads, rows=tuple(rows), caption=caption))
     return Section(
         name="costs",
@@ -68,6 +68,6 @@ def _cost_row(share: Share, unit: str) -> tuple[Cell, ...]:
     if share.ratio is not None:
         against = text(change_of(share.ratio))
     else:
-        against = text("the least" if share.least else share.reason or "–")
+        against = text("the least" if share.cheapest else share.reason or "–")
     cell = computed(share.value, unit)
     return text(share.entry), replace(cell, text=f"{cell.text} (n={share.processes})"), against

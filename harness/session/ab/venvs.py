@@ -84,17 +84,17 @@ def _key(requirements: Sequence[str], tunebench: Installation) -> str:
 def _make(directory: Path, words: Sequence[str], text: str) -> None:
     """Make the environment from scratch; if this is cut short, nothing remains that looks complete."""
     shutil.rmtree(directory, ignore_errors=True)
-    here = Path.cwd()
+    working_directory = Path.cwd()
     try:
-        made = programs.run([sys.executable, "-m", "venv", str(directory)], directory=here, unset=_UNSET)
+        made = programs.run([sys.executable, "-m", "venv", str(directory)], directory=working_directory, unset=_UNSET)
         if not made.ok:
             remedy = "install the module venv for it (Debian: python3-venv)"
             raise BadArm(
-                f"environment {text!r}: {sys.executable} makes no virtual environment; {remedy}\n  {made.said}"
+                f"environment {text!r}: {sys.executable} makes no virtual environment; {remedy}\n  {made.complaint}"
             )
         # One call, so that the resolver sees what tunebench needs beside what was asked for.
         pip = [str(directory / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-        installed = programs.run([*pip, "--progress-bar", "off", *words], directory=here, unset=_UNSET)
+        installed = programs.run([*pip, "--progress-bar", "off", *words], directory=working_directory, unset=_UNSET)
         if not installed.ok:
             remedy = "ask for versions that exist and that this tunebench accepts"
             raise BadArm(
@@ -110,7 +110,7 @@ def _pip_error(failed: programs.ProgramResult) -> str:
     """Return pip's error message, with the conflicting requirements that pip prints further up, if any."""
     conflict = re.search(r"^The conflict is caused by:\n((?: .*\n?)+)", failed.output, flags=re.MULTILINE)
     lines = [line.strip() for line in conflict[1].splitlines() if line.strip()] if conflict else []
-    return "\n  ".join([*lines, failed.said])
+    return "\n  ".join([*lines, failed.complaint])
 
 
 def _versions(python: Path, names: Sequence[str]) -> dict[str, str] | None:

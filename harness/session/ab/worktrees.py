@@ -44,7 +44,9 @@ def worktree(spec: Revision, *, say: Callable[[str], None]) -> Worktree:
     top = _git(current, "rev-parse", "--show-toplevel")
     if not top.ok:
         remedy = "git: measures a commit of the repository in the current directory; change to a checkout of it"
-        raise BadArm(f"{subject}: {without_home(str(current))} is in no repository; {remedy}. git said:\n  {top.said}")
+        raise BadArm(
+            f"{subject}: {without_home(str(current))} is in no repository; {remedy}. git said:\n  {top.complaint}"
+        )
     commit = _commit(current, spec)
     if (environment.git_state(current) or {}).get("dirty"):
         say(f"{spec.text}: commit {commit[:_SHORT]}; the uncommitted changes here are not part of it")
@@ -81,7 +83,9 @@ def _checked_out(current: Path, spec: Revision, commit: str, *, say: Callable[[s
                 added = _git(current, "worktree", "add", str(root), commit)
                 if not added.ok:
                     remedy = f"make it work by hand (git worktree add --detach DIRECTORY {commit[:_SHORT]})"
-                    raise BadArm(f"environment {spec.text!r}: not checked out; {remedy}. git said:\n  {added.said}")
+                    raise BadArm(
+                        f"environment {spec.text!r}: not checked out; {remedy}. git said:\n  {added.complaint}"
+                    )
     except OSError as error:
         remedy = "set TUNEBENCH_CACHE to a directory that can be written and has room"
         raise Unwritable(f"{root}: {error.strerror or error}; {remedy}") from error

@@ -25,14 +25,14 @@ class FakePrograms:
         what = "venv" if "venv" in words else "pip" if "pip" in words else "ask"
         self.calls.append((what, words, unset))
         if self.fails == what:
-            return ProgramResult(ok=False, output="", said="ERROR: no")
+            return ProgramResult(ok=False, output="", complaint="ERROR: no")
         if self.fails == f"break {what}":
             raise KeyboardInterrupt
         if what == "venv":
             python = venvs.Path(words[-1]) / "bin" / "python"
             python.parent.mkdir(parents=True)
             python.touch()
-        return ProgramResult(ok=True, output=self.versions if what == "ask" else "", said="")
+        return ProgramResult(ok=True, output=self.versions if what == "ask" else "", complaint="")
 
     def made(self):
         return [what for what, *_ in self.calls if what != "ask"]
@@ -124,7 +124,9 @@ To fix this you could try to: 1. loosen"""
 
     def refuses(words, **more):
         return (
-            ProgramResult(ok=False, output=printed, said="ERROR: impossible") if "pip" in words else run(words, **more)
+            ProgramResult(ok=False, output=printed, complaint="ERROR: impossible")
+            if "pip" in words
+            else run(words, **more)
         )
 
     monkeypatch.setattr("harness.machine.programs.run", refuses)
@@ -161,7 +163,7 @@ def test_one_whose_python_does_not_start_any_more_is_made_anew(programs, monkeyp
 
     def broken_once(words, **more):
         monkeypatch.setattr("harness.machine.programs.run", asked)
-        return ProgramResult(ok=False, output="", said="")
+        return ProgramResult(ok=False, output="", complaint="")
 
     monkeypatch.setattr("harness.machine.programs.run", broken_once)
     _, lines = have()
