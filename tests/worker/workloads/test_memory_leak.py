@@ -1,27 +1,8 @@
 from dataclasses import replace
 
 from harness.worker.workloads.memory_leak import leak_notes, memory_growth
-from harness.worker.workloads.steps import TrainingStep, TrainingSteps, step_series
-
-MIB = 2**20
-
-
-SLOW = TrainingStep(
-    elapsed_s=90.0,
-    train_loss=8.0,
-    trainer_loss=9.0,
-    learning_rate=1.0,
-    lengths=(1, 1, 1, 1, 1, 1, 1),
-    loss_tokens=1,
-    padded_tokens=999,
-    text_bytes=1,
-    active_bytes=10 * MIB,
-    footprint_bytes=100 * MIB,
-)
-
-
-def steps(*arguments, warmup_iters=1):
-    return TrainingSteps(all=arguments, warmup_iters=warmup_iters)
+from harness.worker.workloads.steps import step_series
+from tests.support.training_steps import MIB, SLOW, steps
 
 
 def growing(*, active=0, footprint=0, count=20, warmup_iters=2):

@@ -5,28 +5,14 @@ import pytest
 
 from harness.worker.workloads.memory_leak import memory_growth
 from harness.worker.workloads.steps import (
-    TrainingStep,
-    TrainingSteps,
     rates,
     step_series,
     utilization,
     wall_note,
     wall_parts,
 )
+from tests.support.training_steps import MIB, SLOW, steps
 
-MIB = 2**20
-SLOW = TrainingStep(
-    elapsed_s=90.0,
-    train_loss=8.0,
-    trainer_loss=9.0,
-    learning_rate=1.0,
-    lengths=(1, 1, 1, 1, 1, 1, 1),
-    loss_tokens=1,
-    padded_tokens=999,
-    text_bytes=1,
-    active_bytes=10 * MIB,
-    footprint_bytes=100 * MIB,
-)
 SECOND = replace(SLOW, elapsed_s=2.0, lengths=(15, 25), loss_tokens=38, padded_tokens=64, text_bytes=150)
 THIRD = replace(SLOW, elapsed_s=3.0, lengths=(30, 30), loss_tokens=57, padded_tokens=61, text_bytes=200)
 HEADLINE = {
@@ -39,10 +25,6 @@ HEADLINE = {
     "padding_share": (pytest.approx(0.2),),
     "step_s": (2.0, 3.0),
 }
-
-
-def steps(*arguments, warmup_iters=1):
-    return TrainingSteps(all=arguments, warmup_iters=warmup_iters)
 
 
 def values(readings):
