@@ -275,15 +275,15 @@ def of_looks(noise: dict[str, Draw], draws: int) -> Table:
         for effect in (0.0, 0.03, 0.05):
             ends = [_grown(interleaved(draw, random, at[-1]), effect, at, demand) for _ in range(draws)]
             found = share_of((verdict for verdict, _ in ends), Verdict.WORSE)
-            pairs, what = float(np.mean([value for _, value in ends])), f"{name}, early stopping, {effect:+.0%}"
+            pairs, case_text = float(np.mean([value for _, value in ends])), f"{name}, early stopping, {effect:+.0%}"
             limit = {0.0: 0.02 if real else 0.005, 0.03: 0.0 if real else 0.9, 0.05: 0.75 if real else 0.99}[effect]
             if effect and name in NO_GOAL:
                 cells.append(percent(found))
             else:
-                cells.append((goals.at_least if effect else goals.at_most)(what, found, limit))
+                cells.append((goals.at_least if effect else goals.at_most)(case_text, found, limit))
             cells.append(f"{pairs:.1f}")
             if effect != 0.03 and not real and name not in NO_GOAL and pairs > 15:
-                goals.missed.append(f"{what}: {pairs:.1f} pairs on average, wanted 15 at most")
+                goals.missed.append(f"{case_text}: {pairs:.1f} pairs on average, wanted 15 at most")
         rows.append(cells)
     columns = ("noise", "false alarms", "pairs", "+3 % found", "pairs", "+5 % found", "pairs")
     return Table(

@@ -73,3 +73,8 @@ class NotABaseline(HarnessError):
 
     def __init__(self, place: str, problems: Sequence[str], remedy: str = "") -> None:
         super().__init__("\n  ".join([*_listed(place, problems), *([remedy] if remedy else [])]))
+
+
+def first_line(error: object) -> str:
+    """Return the first line of an error's message that is not blank; the name of its type if there is none."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -24,7 +24,7 @@ from harness.session.session import CaseFailed, Session
 from harness.terminal import Terminal
 
 SESSION = pytest.StashKey[Session]()
-GATEKEEPER = pytest.StashKey[GateAfterRun]()
+GATE_AFTER_RUN = pytest.StashKey[GateAfterRun]()
 GATED = pytest.StashKey[GateResult | None]()
 TERMINAL = pytest.StashKey[Terminal]()
 LINE = pytest.StashKey[TurnstileConnection]()
@@ -127,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         resolved = settings.resolve(options)
         if option.gate is not None:  # first: a run that cannot be judged need not be measured
-            config.stash[GATEKEEPER] = _gatekeeper(option.gate, option.gate_policy, Path(option.results_dir))
+            config.stash[GATE_AFTER_RUN] = _gate_after_run(option.gate, option.gate_policy, Path(option.results_dir))
         if option.turnstile is not None:
             config.stash[LINE] = turnstile.inherited(option.turnstile)
             config.add_cleanup(config.stash[LINE].close)
@@ -161,7 +161,7 @@ def _run_to_resume(name: str, results_dir: Path) -> Path:
     return path
 
 
-def _gatekeeper(baseline: str, policy: str, results_dir: Path) -> GateAfterRun:
+def _gate_after_run(baseline: str, policy: str, results_dir: Path) -> GateAfterRun:
     """Read the baseline and the policy by which the run will be judged.
 
     Raises:
@@ -331,15 +331,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     ended = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
     if bench_session is not None and bench_session.started:
         session.config.stash[TERMINAL].attempt(bench_session.finish if ended else bench_session.abandon)
-        if ended and GATEKEEPER in session.config.stash:
+        if ended and GATE_AFTER_RUN in session.config.stash:
             _gate(session, bench_session)
 
 
 def _gate(session: pytest.Session, bench_session: Session) -> None:
     """Judge the run; the gate's exit code replaces pytest's if pytest has no failure or the gate a regression."""
-    keeper, terminal = session.config.stash[GATEKEEPER], session.config.stash[TERMINAL]
+    gate_after_run, terminal = session.config.stash[GATE_AFTER_RUN], session.config.stash[TERMINAL]
     cases = [case for item in session.items if (case := _case_of(item))]
-    result = terminal.attempt(lambda: keeper.judge(bench_session, cases, terminal.tell))
+    result = terminal.attempt(lambda: gate_after_run.judge(bench_session, cases, terminal.tell))
     session.config.stash[GATED] = result
     code = EXIT_CANNOT_JUDGE if result is None else result.exit_code
     if session.exitstatus == pytest.ExitCode.OK or code == 1:

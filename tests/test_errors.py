@@ -29,3 +29,16 @@ def test_an_unknown_name_is_told_with_the_nearest_and_all_others_in_order():
 @pytest.mark.parametrize(("known", "listing"), [(["qwen"], "qwen"), ([], "none"), (iter(["b", "a"]), "a, b")])
 def test_nothing_near_is_no_guess(known, listing):
     assert str(UnknownName("run", "2026", known)) == f"unknown run '2026'. Known: {listing}."
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("\n  \nfirst\nsecond"), "first"),
+        (ValueError(" \n"), "ValueError"),
+        (TimeoutError(), "TimeoutError"),
+        ("ld: not found\nexit 1", "ld: not found"),
+    ],
+)
+def test_the_first_line_of_an_error_is_its_first_that_is_not_blank(error, line):
+    assert errors.first_line(error) == line

@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import Any
 
 from harness.analysis.judge import obstacles
+from harness.plain_text import cut_short
 from harness.results.metrics import metric
 from harness.results.records import Environment, Key, Metric
 
@@ -176,4 +177,4 @@ def _short(value: Any) -> str:
     text = str(value)
     if len(text) == 64 and set(text) <= set("0123456789abcdef"):  # noqa: PLR2004 - sha256 in hexadecimal
         return text[:_SHORT_HASH]
-    return text if len(text) <= _SHORT_TEXT else text[: _SHORT_TEXT - 1] + "…"
+    return cut_short(text, _SHORT_TEXT)

@@ -18,8 +18,6 @@ def over_labels(metric: Metric | None, labels: Iterable[str | None]) -> Metric |
     """Each process's geometric mean over *labels*: ratios of such means are the means of the ratios.
 
     None where a label was not measured, or a reading is not positive.
-
-    Source: Fleming and Wallace (1986), How not to lie with statistics, CACM 29(3), 218-221.
     """
     parts = metric.parts() if metric else {}
     label_list = list(labels)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.commands.arguments import Arguments, Parser, add_results_dir
 from harness.commands.table import name_value_lines, plain
-from harness.units import format_percent, format_value
+from harness.units import count_of, format_percent, format_value
 
 if TYPE_CHECKING:
     from harness.machine.doctor import Examination, Facts
@@ -39,8 +39,8 @@ def examination_text(examination: "Examination") -> str:
         for finding in examination.findings
     ]
     problems = sum(finding.severity is DoctorSeverity.PROBLEM for finding in examination.findings)
-    plural = "" if problems == 1 else "s"
-    conclusion = "fine" if examination.ok else f"{problems} problem{plural}: numbers measured here would mislead"
+    misled = f"{count_of(problems, 'problem')}: numbers measured here would mislead"
+    conclusion = "fine" if examination.ok else misled
     return "\n".join([table, *findings, conclusion, ""])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.analysis.judge import DERIVED_FIELDS
 from harness.machine.clock import days_between
+from harness.plain_text import cut_short
 from harness.results.records import Bundle, Environment, Key, Kind, Metric, Record, number_in
 
 _OLD_DAYS = 30  # chosen: systems and libraries are updated about once a month
@@ -92,7 +93,7 @@ def _short(value: object) -> str:
     text = _UNKNOWN if value is None else str(value)
     if re.fullmatch(r"[0-9a-f]{40,64}", text):
         return text[:12]
-    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
+    return cut_short(text, _MOST_SHOWN)
 
 
 def _differing_machines(a: Environment | None, b: Environment | None, *, facts: Sequence[str] = ()) -> list[Difference]:

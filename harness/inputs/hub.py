@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import get_session
 
-from harness.errors import BadWeights
+from harness.errors import BadWeights, first_line
 from harness.inputs.model_dir import file_sha256, read_json
 
 _WEIGHTS = "model*.safetensors"
@@ -119,7 +119,7 @@ def unreachable() -> str | None:
     try:
         answer = get_session().head(HfApi().endpoint, timeout=_PING_TIMEOUT_S)
     except (OSError, *_TRANSPORT_ERRORS) as error:  # the offline mode of the hub library raises an OSError too
-        return _first_line(error)
+        return first_line(error)
     return f"it answers with status {answer.status_code}" if answer.status_code >= _BROKEN else None
 
 
@@ -153,7 +153,7 @@ def _download(repository: str, revision: str | None, info: Any, kind: str, patte
             raise BadWeights(f"hub: {repository} could not be stored: {error}; {remedy}") from error
         if isinstance(error, _CUT_ERRORS) or type(error) in {OSError, RuntimeError, ValueError}:
             names = [file.rfilename for file in files if not _is_cached(repository, file.rfilename, info.sha, kind)]
-            problem = f"{_listed(names)} did not arrive whole ({_first_line(error)})"
+            problem = f"{_listed(names)} did not arrive whole ({first_line(error)})"
             raise BadWeights(f"hub: {repository}: {problem}; run it again") from error
         _refuse(error, repository, info.sha)
     problems = [f"{file.rfilename} {damage}" for file in files if (damage := _damage(path / file.rfilename, file))]
@@ -178,9 +178,9 @@ def _refuse(error: Exception, repository: str, revision: str | None) -> NoReturn
     elif isinstance(error, RepositoryNotFoundError):
         problem = f"there is no {repository}; check the name"
     elif status is not None and status < _BROKEN:
-        problem = f"{repository} is refused ({_first_line(error)}); see its page, and what your token may read"
+        problem = f"{repository} is refused ({first_line(error)}); see its page, and what your token may read"
     else:
-        raise HubUnreachable(f"hub: not reachable for {repository} ({_first_line(error)})") from error
+        raise HubUnreachable(f"hub: not reachable for {repository} ({first_line(error)})") from error
     raise BadWeights(f"hub: {problem}") from error
 
 
@@ -246,7 +246,3 @@ def _is_as_named(path: Path) -> bool:
 def _listed(names: Sequence[str]) -> str:
     remainder = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
     return ", ".join(names[:_MAX_LISTED]) + remainder
-
-
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

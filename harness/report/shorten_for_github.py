@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from harness.plain_text import cut_short
 from harness.report.page import Cell, Provenance, Report, Section, Table
 
 _FEW, _BRIEF = 5, 100  # texts of each kind, characters of each text: even as HTML entities they stay below 50,000
@@ -141,7 +142,7 @@ def _cut_all(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _BRIEF else text[: _BRIEF - 1] + "…"
+    return cut_short(text, _BRIEF)
 
 
 def _with_notice(short: Report, report: Report, full_report: str) -> Report:

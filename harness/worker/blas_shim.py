@@ -19,6 +19,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import first_line
 from harness.paths import cache_dir
 
 _SHIM = """
@@ -57,7 +58,7 @@ def load_fast_blas() -> Blas:
         shim, name = _shim()
         ctypes.CDLL(str(shim), mode=ctypes.RTLD_GLOBAL)
     except (ImportError, OSError, subprocess.SubprocessError) as error:
-        problem = f"no fast BLAS could be built ({_first_line(error)})"
+        problem = f"no fast BLAS could be built ({first_line(error)})"
     else:
         return Blas(library=name, fast=True, problem=None)
     for library in _SYSTEM_LIBRARIES:
@@ -96,9 +97,5 @@ def _compile(shim: Path, library: Path) -> None:
         command, input=_SHIM, text=True, capture_output=True, check=False, timeout=_COMPILE_TIMEOUT_S
     )
     if done.returncode:
-        raise OSError(f"{compiler} failed: {_first_line(done.stderr or f'exit code {done.returncode}')}")
+        raise OSError(f"{compiler} failed: {first_line(done.stderr or f'exit code {done.returncode}')}")
     partial.replace(shim)
-
-
-def _first_line(error: object) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -57,7 +57,7 @@ def the_hub(monkeypatch, tmp_path):
 
 
 def only_file_sha256(name, content):
-    """As `modeldir` says: the hash of a line for each file, with its name and its hash."""
+    """As `model_dir` says: the hash of a line for each file, with its name and its hash."""
     return hashlib.sha256(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode()).hexdigest()
 
 

@@ -12,6 +12,7 @@ from harness.analysis.claims.wording import count, number, quantity
 from harness.analysis.finding import Level
 from harness.analysis.leaked_markers import leaked_markers
 from harness.errors import BadRecord
+from harness.plain_text import cut_short
 from harness.results.records import Key
 
 _MOST_CHARACTERS = 60  # characters of a prompt
@@ -81,7 +82,7 @@ def _bare(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return f"“{text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + '…'}”"
+    return f"“{cut_short(text, _MOST_CHARACTERS)}”"
 
 
 def leaked_markup(context: ClaimContext) -> Answer | None:

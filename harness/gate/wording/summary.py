@@ -6,6 +6,7 @@ from harness.gate.verdicts import GateResult, GateRow, GateVerdict, Origin, Role
 from harness.gate.wording import terms
 from harness.gate.wording.change_text import NOTHING, point
 from harness.results.records import Kind
+from harness.units import count_of
 
 
 def headline(result: GateResult) -> str:
@@ -55,15 +56,14 @@ def watched_too(rows: Iterable[GateRow]) -> list[str]:
     for row in rows:
         by_case.setdefault(row.case, []).append(row)
     return [
-        f"{case}: {len(folded)} watched metric{'' if len(folded) == 1 else 's'} of it got worse too: "
-        f"{terms.names(terms.titles(folded))}"
+        f"{case}: {count_of(len(folded), 'watched metric')} of it got worse too: {terms.names(terms.titles(folded))}"
         for case, folded in by_case.items()
     ]
 
 
 def still_open(count: int) -> str:
     """Write the number of watched metrics that remain undecided."""
-    return f"{count} watched metric{'' if count == 1 else 's'} undecided, which the verdict does not need"
+    return f"{count_of(count, 'watched metric')} undecided, which the verdict does not need"
 
 
 def origins(result: GateResult) -> list[str]:

@@ -45,7 +45,7 @@ def test_a_parameter_depends_on_seed_and_name_and_on_nothing_else():
 
 
 def test_the_values_are_those_they_have_always_been():
-    """Else records of before and after would be taken for the same weights: raise the version in nano.py."""
+    """Else records of before and after would be taken for the same weights: raise the version in stand_ins.py."""
     assert np.array(drawn()["a.weight"])[0, :3].tolist() == pytest.approx(
         [-0.0133027844, 0.0195083134, -0.0185499471], rel=1e-6
     )
